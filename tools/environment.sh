@@ -6,7 +6,7 @@
 
 readonly debian_release=trixie
 readonly duplicity_version=3.2.1
-readonly cargo_deny_version=0.19.0
+readonly cargo_deny_version=0.20.2
 readonly cache_folder=${XDG_CACHE_HOME:-$HOME/.cache}/souvenir-dev
 
 say() { printf '%s\n' "$*" >&2; }
@@ -93,8 +93,7 @@ make_root_once() {
 export_tools() {
   tools_folder=$cache_folder/tools-$1
   export SOUVENIR_TEST_DUPLICITY_NEWEST=$tools_folder/duplicity-$duplicity_version/bin/duplicity
-  export SOUVENIR_CARGO_DENY=$tools_folder/cargo-deny-$cargo_deny_version/bin/cargo-deny
-  export SOUVENIR_CARGO_DENY_VERSION=$cargo_deny_version
+  export SOUVENIR_CARGO_DENY=$tools_folder/cargo-deny-$cargo_deny_version
 }
 
 # The newest duplicity, from the Python package index: Debian's is older than what people run.
