@@ -1,0 +1,421 @@
+//! The keys of a person, as gpg keeps them.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gpgme::{CreateKeyFlags, KeyListMode};
+use jiff::Timestamp;
+
+use super::error::{CryptoError, KeyName, UnusableReason};
+use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
+use super::status;
+use super::talk::{Answers, Talk};
+use super::{Encryption, Protection};
+use crate::engine::error::Result;
+use crate::engine::job::Job;
+
+/// Which keys are used, and who asks for their passphrases. Clones mean the same keyring.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Keyring {
+    home: Option<PathBuf>,
+    pinentry: Pinentry,
+}
+
+/// Who asks for the passphrase of a secret key that gpg-agent does not remember.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pinentry {
+    /// This program, through [`Job::ask_passphrase`].
+    #[default]
+    Ours,
+    /// The agent's own pinentry. The passphrase of a backup is still asked for by this program.
+    Agent,
+}
+
+impl Keyring {
+    /// The user's own keyring (`GNUPGHOME` or `~/.gnupg`), once it is sure that gpg is there:
+    /// [`CryptoError::GpgMissing`] else. [`Keyring::default`] is the same without the look.
+    pub fn open() -> Result<Self, CryptoError> {
+        gpgme::init().check_engine_version(gpgme::Protocol::OpenPgp).map_err(|_| CryptoError::GpgMissing)?;
+        Ok(Self::default())
+    }
+
+    /// The keyring in a folder of its own, rather than the user's. The path
+    /// must be shorter than about 80 bytes, since sockets are made in it.
+    pub fn at(home: impl Into<PathBuf>) -> Self {
+        Self { home: Some(home.into()), ..Self::default() }
+    }
+
+    /// The same keyring with another way of asking.
+    pub fn with_pinentry(self, pinentry: Pinentry) -> Self {
+        Self { pinentry, ..self }
+    }
+
+    /// The folder, unless it is the user's own.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// Who asks for passphrases of secret keys.
+    pub fn pinentry(&self) -> Pinentry {
+        self.pinentry
+    }
+
+    /// Every key, usable or not, in the order of the keyring.
+    ///
+    /// Fails with [`CryptoError::GpgMissing`] or [`CryptoError::Other`].
+    pub fn list(&self) -> Result<Vec<Key>, CryptoError> {
+        Ok(self.listing(None)?.iter().filter_map(Key::read).collect())
+    }
+
+    /// The key with this fingerprint or key id (8, 16 or 40 hexadecimal digits, of the primary key or a
+    /// subkey) or e-mail address. Of several with one address the newest usable one.
+    ///
+    /// Fails with [`CryptoError::MissingPublicKey`] if there is none, and with
+    /// [`CryptoError::UnusableKey`] if an id fits several.
+    pub fn find(&self, id: &str) -> Result<Key, CryptoError> {
+        let found = self.find_raw(id)?;
+        Key::read(&found).ok_or_else(|| CryptoError::MissingPublicKey { key: KeyName::id(id) })
+    }
+
+    /// Makes a key pair that can certify, sign and decrypt. Takes seconds.
+    pub fn generate(&self, new: &NewKey) -> Result<Key, CryptoError> {
+        let user_id = CString::new(new.user_id()?).map_err(|_| refused_name())?;
+        let passphrases = Passphrases::new();
+        let mut flags = CreateKeyFlags::FORCE;
+        match &new.passphrase {
+            Some(secret) if !secret.is_empty() => passphrases.set_archive(secret.clone()),
+            _ => flags |= CreateKeyFlags::NOPASSWD,
+        }
+        let expires = new.expires.unwrap_or_default();
+        if expires.is_zero() {
+            flags |= CreateKeyFlags::NOEXPIRE;
+        }
+        let talk = Talk::new(Answers { passphrases, job: Job::unattended(), purpose: Purpose::Seal });
+        let mut context = talk.context(self, true)?;
+        let made = context
+            .create_key_with_flags(user_id, new.algorithm.gpg_name(), expires, flags)
+            .map_err(|error| talk.facts().seal_error(error))?;
+        let fingerprint = made.fingerprint().unwrap_or_default().to_owned();
+        drop(context);
+        self.find(&fingerprint)
+    }
+
+    /// Whether everything that `protection` needs is in the keyring and usable, before anything is
+    /// written. The error names the first key that is not. Secret keys are looked for, not unlocked.
+    pub fn check(&self, protection: &Protection) -> Result<(), CryptoError> {
+        if let Encryption::Keys(recipients) = &protection.encryption {
+            for recipient in recipients {
+                self.recipient(&recipient.key)?;
+            }
+        }
+        if let Some(key) = protection.sign_key.as_ref().filter(|_| protection.is_openpgp()) {
+            self.signer(key)?;
+        }
+        Ok(())
+    }
+
+    /// A key to encrypt to.
+    pub(super) fn recipient(&self, id: &str) -> Result<gpgme::Key, CryptoError> {
+        let raw = self.find_raw(id)?;
+        usable(&raw, id, Role::Encrypt)?;
+        Ok(raw)
+    }
+
+    /// A key to sign with.
+    pub(super) fn signer(&self, id: &str) -> Result<gpgme::Key, CryptoError> {
+        let raw = self.find_raw(id)?;
+        usable(&raw, id, Role::Sign)?;
+        let has_secret = raw.subkeys().any(|subkey| subkey.can_sign() && !subkey.is_bad() && subkey.is_secret());
+        if has_secret { Ok(raw) } else { Err(CryptoError::MissingSecretKey { keys: vec![name_of(&raw, id)] }) }
+    }
+
+    /// The id with its owner's name, if the keyring knows the key.
+    pub(super) fn name(&self, key: KeyName) -> KeyName {
+        if key.user_id.is_some() || key.is_hidden() {
+            return key;
+        }
+        match self.find_raw(&key.id) {
+            Ok(found) => name_of(&found, &key.id),
+            Err(_) => key,
+        }
+    }
+
+    pub(super) fn find_raw(&self, id: &str) -> Result<gpgme::Key, CryptoError> {
+        let missing = || CryptoError::MissingPublicKey { key: KeyName::id(id) };
+        let pattern = pattern(id).ok_or_else(missing)?;
+        let by_address = pattern.starts_with('<');
+        let mut found = self.listing(Some(&pattern))?;
+        if !by_address && found.len() > 1 {
+            let key = KeyName::id(id);
+            return Err(CryptoError::UnusableKey { key, reason: UnusableReason::Ambiguous });
+        }
+        found.sort_by_key(|key| (!key.is_bad(), key.primary_key().and_then(|primary| primary.creation_time())));
+        found.pop().ok_or_else(missing)
+    }
+
+    fn listing(&self, pattern: Option<&str>) -> Result<Vec<gpgme::Key>, CryptoError> {
+        let mut context = self.context()?;
+        context.set_key_list_mode(KeyListMode::LOCAL | KeyListMode::WITH_SECRET).map_err(status::plain)?;
+        let pattern = pattern.and_then(|pattern| CString::new(pattern).ok());
+        let keys = context.find_keys(pattern).map_err(status::plain)?;
+        keys.collect::<gpgme::Result<Vec<_>>>().map_err(status::plain)
+    }
+}
+
+/// What gpg looks for: ids exactly, addresses exactly, and nothing that it would take for a part of a
+/// name.
+fn pattern(id: &str) -> Option<String> {
+    let compact: String = id.chars().filter(|character| !character.is_whitespace()).collect();
+    let digits = compact.strip_prefix("0x").unwrap_or(&compact);
+    if matches!(digits.len(), 8 | 16 | 40) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Some(format!("0x{digits}"));
+    }
+    let address = compact.trim_start_matches('<').trim_end_matches('>');
+    (address.contains('@') && !address.contains('\0')).then(|| format!("<{address}>"))
+}
+
+fn name_of(key: &gpgme::Key, asked: &str) -> KeyName {
+    let id = key.fingerprint().unwrap_or(asked).to_owned();
+    KeyName { id, user_id: user_id(key) }
+}
+
+fn user_id(key: &gpgme::Key) -> Option<String> {
+    let id = key.user_ids().find(|id| !id.is_bad()).or_else(|| key.user_ids().next())?;
+    Some(id.to_string()).filter(|text| !text.is_empty())
+}
+
+/// What a key is wanted for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Encrypt,
+    Sign,
+}
+
+impl Role {
+    fn fits(self, subkey: &gpgme::Subkey<'_>) -> bool {
+        match self {
+            Self::Encrypt => subkey.can_encrypt(),
+            Self::Sign => subkey.can_sign(),
+        }
+    }
+
+    fn misfit(self) -> UnusableReason {
+        match self {
+            Self::Encrypt => UnusableReason::NoEncryption,
+            Self::Sign => UnusableReason::NoSigning,
+        }
+    }
+}
+
+fn usable(key: &gpgme::Key, asked: &str, role: Role) -> Result<(), CryptoError> {
+    let name = || name_of(key, asked);
+    if key.is_revoked() {
+        return Err(CryptoError::RevokedKey { key: name() });
+    }
+    if key.is_expired() {
+        return Err(CryptoError::ExpiredKey { key: name() });
+    }
+    if key.is_disabled() {
+        return Err(CryptoError::UnusableKey { key: name(), reason: UnusableReason::Disabled });
+    }
+    if key.is_invalid() {
+        return Err(CryptoError::UnusableKey { key: name(), reason: UnusableReason::Invalid });
+    }
+    let able: Vec<_> = key.subkeys().filter(|subkey| role.fits(subkey)).collect();
+    if able.iter().any(|subkey| !subkey.is_bad()) {
+        Ok(())
+    } else if able.iter().any(|subkey| subkey.is_expired()) {
+        Err(CryptoError::ExpiredKey { key: name() })
+    } else if able.iter().any(|subkey| subkey.is_revoked()) {
+        Err(CryptoError::RevokedKey { key: name() })
+    } else {
+        Err(CryptoError::UnusableKey { key: name(), reason: role.misfit() })
+    }
+}
+
+/// A key in the keyring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Fingerprint of the primary key, upper-case hexadecimal.
+    pub fingerprint: String,
+    /// Name and address, as in `Alice <alice@example.org>`.
+    pub user_id: String,
+    /// Name of the owner.
+    pub name: String,
+    /// E-mail address of the owner.
+    pub email: String,
+    /// Algorithm and size of the primary key, such as `ed25519` or `rsa4096`.
+    pub algorithm: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it expires, if ever.
+    pub expires: Option<Timestamp>,
+    /// Whether backups can be encrypted to it now.
+    pub can_encrypt: bool,
+    /// Whether it can sign now, given its secret part.
+    pub can_sign: bool,
+    /// Whether the secret part is in the keyring or on a known card.
+    pub has_secret: bool,
+    /// What speaks against using it.
+    pub state: KeyState,
+    /// Fingerprints of the subkeys. A signature names the subkey that made it.
+    pub subkeys: Vec<String>,
+}
+
+/// Whether a key can be used to encrypt to, and what speaks against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Nothing.
+    Usable,
+    /// Usable, but weak by today's measure: RSA or ElGamal below 3072 bits, or DSA.
+    Weak,
+    /// It, or all of it that encrypts, has expired.
+    Expired,
+    /// It is revoked.
+    Revoked,
+    /// Its owner disabled it in the keyring.
+    Disabled,
+    /// gpg finds it defective.
+    Invalid,
+    /// It has no part that encrypts; it may sign.
+    NoEncryption,
+}
+
+impl KeyState {
+    /// Whether backups can be encrypted to the key.
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Usable | Self::Weak)
+    }
+}
+
+impl Key {
+    /// None if gpg gives a key without a fingerprint.
+    fn read(raw: &gpgme::Key) -> Option<Self> {
+        let fingerprint = raw.fingerprint().ok()?.to_owned();
+        let primary = raw.primary_key()?;
+        let uid = raw.user_ids().find(|id| !id.is_bad()).or_else(|| raw.user_ids().next());
+        let text = |field: Option<Result<&str, Option<std::str::Utf8Error>>>| {
+            field.and_then(Result::ok).unwrap_or_default().to_owned()
+        };
+        let can = |role: Role| !raw.is_bad() && raw.subkeys().any(|subkey| role.fits(&subkey) && !subkey.is_bad());
+        Some(Self {
+            user_id: user_id(raw).unwrap_or_default(),
+            name: text(uid.map(|uid| uid.name())),
+            email: text(uid.map(|uid| uid.email())),
+            algorithm: primary.algorithm_name().unwrap_or_default(),
+            created: primary.creation_time().and_then(|time| Timestamp::try_from(time).ok()),
+            expires: primary.expiration_time().and_then(|time| Timestamp::try_from(time).ok()),
+            can_encrypt: can(Role::Encrypt),
+            can_sign: can(Role::Sign),
+            has_secret: raw.has_secret() || raw.subkeys().any(|subkey| subkey.is_secret()),
+            state: state_of(raw, &fingerprint),
+            subkeys: raw.subkeys().skip(1).filter_map(|subkey| Some(subkey.fingerprint().ok()?.to_owned())).collect(),
+            fingerprint,
+        })
+    }
+}
+
+fn state_of(raw: &gpgme::Key, fingerprint: &str) -> KeyState {
+    match usable(raw, fingerprint, Role::Encrypt) {
+        Ok(()) if raw.subkeys().any(|subkey| !subkey.is_bad() && is_weak(&subkey)) => KeyState::Weak,
+        Ok(()) => KeyState::Usable,
+        Err(CryptoError::ExpiredKey { .. }) => KeyState::Expired,
+        Err(CryptoError::RevokedKey { .. }) => KeyState::Revoked,
+        Err(CryptoError::UnusableKey { reason: UnusableReason::Disabled, .. }) => KeyState::Disabled,
+        Err(CryptoError::UnusableKey { reason: UnusableReason::NoEncryption, .. }) => KeyState::NoEncryption,
+        Err(_) => KeyState::Invalid,
+    }
+}
+
+fn is_weak(subkey: &gpgme::Subkey<'_>) -> bool {
+    use gpgme::KeyAlgorithm as A;
+    match subkey.algorithm() {
+        A::Dsa => true,
+        A::Rsa | A::RsaEncrypt | A::RsaSign | A::Elgamal | A::ElgamalEncrypt => subkey.length() < 3072,
+        _ => false,
+    }
+}
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Name of the owner.
+    pub name: String,
+    /// E-mail address of the owner; may be empty.
+    pub email: String,
+    /// What kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// How long it is valid from now on; for ever if none.
+    pub expires: Option<Duration>,
+    /// What unlocks it; none leaves the secret key unprotected on the disk.
+    pub passphrase: Option<Secret>,
+}
+
+/// The kinds of key that are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyAlgorithm {
+    /// Ed25519 to sign and Curve25519 to encrypt: quick and short.
+    #[default]
+    Ed25519,
+    /// RSA with 4096 bits, for programs that know nothing newer.
+    Rsa4096,
+}
+
+impl KeyAlgorithm {
+    fn gpg_name(self) -> &'static str {
+        match self {
+            Self::Ed25519 => "ed25519/cert,sign+cv25519/encr",
+            Self::Rsa4096 => "rsa4096/cert,sign+rsa4096/encr",
+        }
+    }
+}
+
+impl NewKey {
+    fn user_id(&self) -> Result<String, CryptoError> {
+        let (name, email) = (self.name.trim(), self.email.trim());
+        let has_odd = |text: &str| text.contains(['<', '>']) || text.contains(char::is_control);
+        if name.is_empty() || has_odd(name) || has_odd(email) {
+            return Err(refused_name());
+        }
+        Ok(if email.is_empty() { name.to_owned() } else { format!("{name} <{email}>") })
+    }
+}
+
+fn refused_name() -> CryptoError {
+    CryptoError::Other("a key needs a name without angle brackets or control characters".to_owned())
+}
+
+/// Makes sure that the key can sign, asking for its passphrase if need be: gpg would ask only after the
+/// last byte of the first file.
+pub(super) fn unlock(keyring: &Keyring, signer: &gpgme::Key, answers: &Answers) -> Result<()> {
+    loop {
+        answers.job.check()?;
+        let talk = Talk::new(answers.clone());
+        let mut context = talk.context(keyring, false)?;
+        context.add_signer(signer).map_err(status::plain)?;
+        let result = context.sign_detached("Souvenir", &mut Vec::new());
+        drop(context);
+        let facts = talk.facts();
+        match result {
+            Ok(_) if facts.is_signed() => return Ok(()),
+            Ok(_) => return Err(CryptoError::Other("no signature was made".to_owned()).into()),
+            Err(error) => {
+                if let Some(failure) = talk.failure() {
+                    return Err(failure);
+                }
+                if let Some(refusal) = talk.refusal() {
+                    return Err(refusal.into());
+                }
+                if facts.is_passphrase_wrong() {
+                    if talk.learn_from_refusal() {
+                        continue;
+                    }
+                    let what = PassphraseFor::from(name_of(signer, ""));
+                    return Err(CryptoError::WrongPassphrase { what }.into());
+                }
+                return Err(facts.seal_error(error).into());
+            }
+        }
+    }
+}

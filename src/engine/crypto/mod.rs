@@ -1,0 +1,72 @@
+//! OpenPGP: keys, sealing what is stored, opening it again. The only room that knows gpgme.
+//!
+//! gpg runs as a program of its own behind gpgme, so secret keys never enter this process; they stay
+//! with gpg-agent. Stored files are streams: nothing here holds a whole one in memory.
+
+mod error;
+mod keys;
+mod open;
+mod packets;
+mod passphrases;
+mod pipe;
+mod seal;
+mod status;
+mod talk;
+mod worker;
+
+pub use error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
+pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey, Pinentry};
+pub use open::{OpenReader, Opener, SignatureState, Signer};
+pub use passphrases::{PassphraseFor, PassphraseRequest, Passphrases, Secret};
+pub use seal::{Compression, SealWriter, Sealer};
+
+use serde::{Deserialize, Serialize};
+
+/// How a backup is protected at its destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection {
+    /// Who can read it.
+    pub encryption: Encryption,
+    /// The key that signs every stored file, as a fingerprint or key id; none for unsigned files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_key: Option<String>,
+}
+
+/// Who can read a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// Everybody who can read the destination. Volumes are gzip files.
+    None,
+    /// Whoever knows the passphrase.
+    Passphrase,
+    /// The owners of these keys.
+    Keys(Vec<Recipient>),
+}
+
+/// A key that a backup is encrypted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// Fingerprint or key id, hexadecimal.
+    pub key: String,
+    /// Whether the stored files keep to themselves whose key it is (key id 0 in the packet).
+    #[serde(default)]
+    pub hidden: bool,
+}
+
+impl Protection {
+    /// No encryption and no signature.
+    pub fn none() -> Self {
+        Self { encryption: Encryption::None, sign_key: None }
+    }
+
+    /// A passphrase, unsigned.
+    pub fn passphrase() -> Self {
+        Self { encryption: Encryption::Passphrase, sign_key: None }
+    }
+
+    /// Whether the stored files are OpenPGP files.
+    pub fn is_openpgp(&self) -> bool {
+        self.encryption != Encryption::None
+    }
+}

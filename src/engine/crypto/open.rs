@@ -1,0 +1,421 @@
+//! Reading sealed files: an OpenPGP message goes in, its contents come out.
+//!
+//! Contents come out before gpg has seen the end of the file, so they are only to be trusted once
+//! [`OpenReader`] came to its end without an error. A file that was cut off or changed never seems to
+//! end in order.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gpgme::{Data, DecryptFlags};
+
+use super::error::{CryptoError, KeyName, SealDamage};
+use super::keys::Keyring;
+use super::passphrases::{PassphraseFor, Passphrases, Purpose};
+use super::pipe::{self, PipeReader, PipeWriter};
+use super::status::{Facts, SignatureFact, Verdict};
+use super::talk::{self, Answers, Talk};
+use super::worker::Worker;
+use crate::engine::error::{Error, Result};
+use crate::engine::job::{Control, Job};
+use crate::engine::storage::StorageError;
+
+/// Opens sealed files. One serves a whole operation, and several threads at once.
+#[derive(Clone)]
+pub struct Opener {
+    keyring: Keyring,
+    answers: Answers,
+    expected: Option<Expected>,
+}
+
+/// The key by which every file must be signed.
+#[derive(Debug, Clone)]
+struct Expected {
+    name: KeyName,
+    /// Fingerprints of the primary key and all subkeys.
+    fingerprints: Vec<String>,
+}
+
+/// What the signature of a file is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureState {
+    /// There is none.
+    Unsigned,
+    /// It is right.
+    Good(Signer),
+    /// It is right, but it or its key has expired since.
+    GoodButExpired(Signer),
+    /// It is right, but the key was revoked.
+    GoodButRevoked(Signer),
+    /// It could not be checked, most often because the keyring does not have its key.
+    Unchecked(KeyName),
+}
+
+/// Who signed a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// Fingerprint of the key that signed, often a subkey. duplicity's `--sign-key` wants this one.
+    pub fingerprint: String,
+    /// Fingerprint of its primary key.
+    pub primary: String,
+    /// Name and address of the owner.
+    pub user_id: Option<String>,
+}
+
+impl Opener {
+    /// Opens with the secret keys of a keyring and the passphrases that are known or can be asked for.
+    ///
+    /// With a `sign_key`, given as for [`Keyring::find`], every file must be signed by that key or one of
+    /// its subkeys. A signature that expired later is accepted, a revoked one is not. Fails with
+    /// [`CryptoError::MissingPublicKey`] when the keyring does not have the key. Without one signatures
+    /// are checked but not demanded, and gpg is not needed yet.
+    pub fn new(keyring: &Keyring, passphrases: &Passphrases, sign_key: Option<&str>, job: &Job) -> Result<Self> {
+        let answers = Answers { passphrases: passphrases.clone(), job: job.clone(), purpose: Purpose::Open };
+        let expected = sign_key.map(|key| Expected::find(keyring, key)).transpose()?;
+        Ok(Self { keyring: keyring.clone(), answers, expected })
+    }
+
+    /// Begins to open a file. A thread and a process of gpg work behind it; about 1 MiB is on its way at
+    /// most.
+    ///
+    /// When a passphrase turns out wrong the next known one is tried, and then a person asked; the start
+    /// of the file is kept for that. Errors come from [`OpenReader`].
+    pub fn open<R: Read + Send + 'static>(&self, source: R) -> Result<OpenReader> {
+        let control = self.answers.job.control().clone();
+        control.check()?;
+        let (sink, output) = pipe::pipe(&control);
+        let opener = self.clone();
+        let worker = Worker::start("open", move || opener.run(source, sink))?;
+        Ok(OpenReader { output: Some(output), worker: Some(worker), control, signature: None })
+    }
+
+    /// The work of one file, on its own thread.
+    fn run<R: Read + Send>(&self, source: R, pipe: PipeWriter) -> Outcome {
+        let has_plaintext = Arc::new(AtomicBool::new(false));
+        let mut source = Replay::new(source, Arc::clone(&has_plaintext));
+        let mut sink = Sink { pipe, has_plaintext };
+        let archive_is_asked = source.begins_with_passphrase().map_err(Failure::Stream)?;
+        loop {
+            self.answers.job.check()?;
+            let talk = Talk::new(self.answers.clone());
+            let result = self.decrypt(&talk, &mut source, &mut sink, archive_is_asked);
+            if let Some(error) = source.error.take() {
+                return Err(Failure::Stream(error));
+            }
+            if let Some(error) = talk.failure() {
+                return Err(error.into());
+            }
+            if let Some(reason) = self.answers.job.control().cancelled() {
+                return Err(Error::Cancelled(reason).into());
+            }
+            let facts = talk.facts();
+            let error = match result {
+                Ok(()) if facts.is_decrypted() => {
+                    let signature = self.judge(&facts)?;
+                    sink.pipe.finish().map_err(Failure::Stream)?;
+                    return Ok(signature);
+                }
+                Ok(()) => gpgme::Error::NO_DATA,
+                Err(Stop::Crypto(error)) => return Err(error.into()),
+                Err(Stop::Gpg(error)) => error,
+            };
+            if facts.is_passphrase_wrong() {
+                if let Some(refusal) = talk.refusal() {
+                    return Err(self.named(refusal).into());
+                }
+                if talk.learn_from_refusal() && source.rewind() {
+                    continue;
+                }
+                let what = facts.needs.unwrap_or(PassphraseFor::Archive);
+                return Err(CryptoError::WrongPassphrase { what }.into());
+            }
+            return Err(self.named(facts.open_error(error)).into());
+        }
+    }
+
+    fn decrypt<R: Read + Send>(
+        &self,
+        talk: &Talk,
+        source: &mut Replay<R>,
+        sink: &mut Sink,
+        archive_is_asked: bool,
+    ) -> Result<(), Stop> {
+        let mut context = talk.context(&self.keyring, archive_is_asked)?;
+        let mut sealed = Data::from_reader(source).map_err(|error| Stop::Gpg(error.error()))?;
+        let mut plain = Data::from_writer(sink).map_err(|error| Stop::Gpg(error.error()))?;
+        talk::enlarge(&mut sealed)?;
+        talk::enlarge(&mut plain)?;
+        context.decrypt_with_flags(&mut sealed, &mut plain, DecryptFlags::VERIFY).map_err(Stop::Gpg)?;
+        Ok(())
+    }
+
+    /// What the signatures are worth, and whether that is enough.
+    fn judge(&self, facts: &Facts) -> Result<SignatureState, CryptoError> {
+        let signatures = facts.signatures();
+        if let Some(bad) = signatures.iter().find(|signature| signature.verdict == Verdict::Bad) {
+            return Err(CryptoError::BadSignature { key: self.keyring.name(bad.name()) });
+        }
+        let Some(expected) = &self.expected else {
+            return Ok(signatures.first().map_or(SignatureState::Unsigned, state));
+        };
+        let by_expected = |signature: &&SignatureFact| expected.fits(&signature.key);
+        let Some(signature) = signatures.iter().find(by_expected) else {
+            let expected = expected.name.clone();
+            return Err(match signatures.first() {
+                None => CryptoError::NotSigned { expected },
+                Some(other) => CryptoError::WrongSigner { expected, found: self.keyring.name(other.name()) },
+            });
+        };
+        match signature.verdict {
+            Verdict::Good | Verdict::Expired => Ok(state(signature)),
+            Verdict::Revoked => Err(CryptoError::RevokedKey { key: expected.name.clone() }),
+            Verdict::Bad => Err(CryptoError::BadSignature { key: expected.name.clone() }),
+            Verdict::NoKey => Err(CryptoError::MissingPublicKey { key: signature.name() }),
+            Verdict::Unchecked => Err(CryptoError::Other("the signature could not be checked".to_owned())),
+        }
+    }
+
+    /// The error with the names that the keyring knows.
+    fn named(&self, error: CryptoError) -> CryptoError {
+        let name = |key| self.keyring.name(key);
+        match error {
+            CryptoError::MissingSecretKey { keys } => {
+                CryptoError::MissingSecretKey { keys: keys.into_iter().map(name).collect() }
+            }
+            CryptoError::BadSignature { key } => CryptoError::BadSignature { key: name(key) },
+            other => other,
+        }
+    }
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opener")
+            .field("keyring", &self.keyring)
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Expected {
+    fn find(keyring: &Keyring, key: &str) -> Result<Self, CryptoError> {
+        let found = keyring.find(key)?;
+        let name = KeyName { id: found.fingerprint.clone(), user_id: Some(found.user_id) };
+        let fingerprints = std::iter::once(found.fingerprint).chain(found.subkeys).collect();
+        Ok(Self { name, fingerprints })
+    }
+
+    /// `key` is a fingerprint, or a key id where gpg does not tell more.
+    fn fits(&self, key: &str) -> bool {
+        key.len() >= 16 && self.fingerprints.iter().any(|fingerprint| fingerprint.ends_with(key))
+    }
+}
+
+fn state(signature: &SignatureFact) -> SignatureState {
+    let signer = Signer {
+        fingerprint: signature.key.clone(),
+        primary: signature.primary.clone().unwrap_or_else(|| signature.key.clone()),
+        user_id: signature.user_id.clone(),
+    };
+    match signature.verdict {
+        Verdict::Good => SignatureState::Good(signer),
+        Verdict::Expired => SignatureState::GoodButExpired(signer),
+        Verdict::Revoked => SignatureState::GoodButRevoked(signer),
+        Verdict::NoKey | Verdict::Unchecked | Verdict::Bad => SignatureState::Unchecked(signature.name()),
+    }
+}
+
+type Outcome = std::result::Result<SignatureState, Failure>;
+
+/// Why a file could not be opened.
+enum Failure {
+    /// The source's own error.
+    Stream(io::Error),
+    Ours(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<CryptoError> for Failure {
+    fn from(error: CryptoError) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+/// Why gpg stopped.
+enum Stop {
+    Gpg(gpgme::Error),
+    Crypto(CryptoError),
+}
+
+impl From<CryptoError> for Stop {
+    fn from(error: CryptoError) -> Self {
+        Self::Crypto(error)
+    }
+}
+
+/// The source of gpg's input. Until the first contents come out it keeps what was read, for another
+/// attempt with another passphrase. That is little: gpg asks before it reads on.
+struct Replay<R> {
+    source: R,
+    kept: Vec<u8>,
+    position: usize,
+    has_plaintext: Arc<AtomicBool>,
+    error: Option<io::Error>,
+}
+
+impl<R: Read> Replay<R> {
+    fn new(source: R, has_plaintext: Arc<AtomicBool>) -> Self {
+        Self { source, kept: Vec::new(), position: 0, has_plaintext, error: None }
+    }
+
+    /// Whether the first packet is one for a passphrase (tag 3 of RFC 4880, 4.3).
+    fn begins_with_passphrase(&mut self) -> io::Result<bool> {
+        let mut first = [0];
+        let count = read_some(&mut self.source, &mut first)?;
+        self.kept.extend_from_slice(&first[..count]);
+        Ok(count > 0 && matches!(first[0], 0x8c..=0x8f | 0xc3))
+    }
+
+    /// Goes back to the beginning, if that is still there.
+    fn rewind(&mut self) -> bool {
+        self.position = 0;
+        !self.has_plaintext.load(Ordering::Acquire)
+    }
+}
+
+impl<R: Read> Read for Replay<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.position < self.kept.len() {
+            let count = bytes.len().min(self.kept.len() - self.position);
+            bytes[..count].copy_from_slice(&self.kept[self.position..self.position + count]);
+            self.position += count;
+            return Ok(count);
+        }
+        let count = read_some(&mut self.source, bytes).map_err(|error| {
+            self.error = Some(error);
+            io::Error::from(io::ErrorKind::BrokenPipe)
+        })?;
+        if self.has_plaintext.load(Ordering::Acquire) {
+            self.kept = Vec::new();
+            self.position = 0;
+        } else {
+            self.kept.extend_from_slice(&bytes[..count]);
+            self.position = self.kept.len();
+        }
+        Ok(count)
+    }
+}
+
+fn read_some(source: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Where gpg's output goes.
+struct Sink {
+    pipe: PipeWriter,
+    has_plaintext: Arc<AtomicBool>,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !bytes.is_empty() {
+            self.has_plaintext.store(true, Ordering::Release);
+        }
+        self.pipe.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads one sealed file. Its end is only reached when everything was there, unchanged and, if that is
+/// demanded, rightly signed.
+///
+/// Errors of [`Read`] are the source's own, or carry an [`Error`].
+pub struct OpenReader {
+    /// None once something failed or the end was reached.
+    output: Option<PipeReader>,
+    worker: Option<Worker<Outcome>>,
+    control: Control,
+    signature: Option<SignatureState>,
+}
+
+impl OpenReader {
+    /// Reads what is left, and says what the signature is worth.
+    ///
+    /// An error that the source gave comes back as itself if it carries an [`Error`], else as
+    /// [`Error::Storage`].
+    pub fn finish(mut self) -> Result<SignatureState> {
+        io::copy(&mut self, &mut io::sink()).map_err(|error| {
+            Error::from_stream(error, |error| StorageError::from_io("reading", "the sealed file", error).into())
+        })?;
+        self.signature.take().ok_or_else(|| Error::Internal("a sealed file ended without a verdict".to_owned()))
+    }
+
+    /// Whether everything came out in order, and why not.
+    fn settle(&mut self) -> io::Result<()> {
+        self.output = None;
+        let Some(worker) = self.worker.take() else { return Err(failed_before()) };
+        match worker.wait(&self.control) {
+            Ok(Ok(signature)) => {
+                self.signature = Some(signature);
+                Ok(())
+            }
+            Ok(Err(Failure::Stream(error))) => Err(error),
+            Ok(Err(Failure::Ours(error))) | Err(error) => Err(error.into_stream()),
+        }
+    }
+}
+
+fn failed_before() -> io::Error {
+    Error::Internal("the sealed file has failed before".to_owned()).into_stream()
+}
+
+impl Read for OpenReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let Some(output) = self.output.as_mut() else {
+            return if self.signature.is_some() { Ok(0) } else { Err(failed_before()) };
+        };
+        match output.read(bytes) {
+            Ok(0) if bytes.is_empty() => Ok(0),
+            Ok(0) => self.settle().map(|()| 0),
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => match self.settle() {
+                Err(error) => Err(error),
+                Ok(()) => Err(Error::from(CryptoError::Damaged(SealDamage::Altered)).into_stream()),
+            },
+            Err(error) => {
+                self.output = None;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for OpenReader {
+    fn drop(&mut self) {
+        self.output = None;
+        if let Some(worker) = self.worker.take() {
+            worker.let_go();
+        }
+    }
+}
+
+impl std::fmt::Debug for OpenReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OpenReader(…)")
+    }
+}

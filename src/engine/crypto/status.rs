@@ -1,0 +1,294 @@
+//! What gpg says about an operation in its status lines (doc/DETAILS in the GnuPG sources), and which
+//! of our errors that is.
+//!
+//! gpgme condenses these lines into one code, which is too little: gpg calls a wrong passphrase, a
+//! missing key and an agent without a pinentry all "no secret key". It also takes a gpg that was
+//! killed while encrypting for one that finished.
+
+use super::error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
+use super::passphrases::PassphraseFor;
+
+/// Codes of libgpg-error that are told apart.
+mod code {
+    pub(super) const BAD_PASSPHRASE: u32 = 11;
+    pub(super) const NO_SECKEY: u32 = 17;
+    pub(super) const TIMEOUT: u32 = 62;
+    pub(super) const NO_AGENT: u32 = 77;
+    pub(super) const AGENT: u32 = 78;
+    pub(super) const NO_PIN_ENTRY: u32 = 85;
+    pub(super) const PIN_ENTRY: u32 = 86;
+    pub(super) const BAD_PIN: u32 = 87;
+    pub(super) const CANCELED: u32 = 99;
+    pub(super) const INV_ENGINE: u32 = 150;
+    pub(super) const FULLY_CANCELED: u32 = 198;
+}
+
+const KEYWORDS: [&str; 25] = [
+    "BADMDC",
+    "BADSIG",
+    "BEGIN_DECRYPTION",
+    "DECRYPTION_FAILED",
+    "DECRYPTION_OKAY",
+    "ENC_TO",
+    "END_ENCRYPTION",
+    "ERROR",
+    "ERRSIG",
+    "EXPKEYSIG",
+    "EXPSIG",
+    "FAILURE",
+    "GOODSIG",
+    "INV_RECP",
+    "INV_SGNR",
+    "NEED_PASSPHRASE",
+    "NEED_PASSPHRASE_PIN",
+    "NEED_PASSPHRASE_SYM",
+    "NEWSIG",
+    "NODATA",
+    "PLAINTEXT",
+    "REVKEYSIG",
+    "SIG_CREATED",
+    "USERID_HINT",
+    "VALIDSIG",
+];
+
+/// What the status lines of one operation said so far.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// What gpg needs a passphrase for next.
+    pub(super) needs: Option<PassphraseFor>,
+    user_id_hint: Option<(String, String)>,
+    recipients: Vec<String>,
+    codes: Vec<u32>,
+    invalid: Vec<(u32, String)>,
+    signatures: Vec<SignatureFact>,
+    has_begun_decryption: bool,
+    has_plaintext: bool,
+    has_no_data: bool,
+    has_failed: bool,
+    is_decrypted: bool,
+    is_encrypted: bool,
+    is_signed: bool,
+}
+
+/// One signature that gpg looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SignatureFact {
+    pub(super) verdict: Verdict,
+    /// Long id of the key, or its fingerprint where gpg tells it.
+    pub(super) key: String,
+    /// Fingerprint of the primary key.
+    pub(super) primary: Option<String>,
+    pub(super) user_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    /// Right, but the signature or its key has expired since.
+    Expired,
+    /// Right, but the key is revoked.
+    Revoked,
+    Bad,
+    /// The key is not in the keyring.
+    NoKey,
+    /// It could not be checked.
+    #[default]
+    Unchecked,
+}
+
+impl Facts {
+    /// Whether the word is a keyword that [`Facts::note`] takes in.
+    pub(super) fn knows(word: &str) -> bool {
+        KEYWORDS.contains(&word)
+    }
+
+    /// Takes in one status line.
+    pub(super) fn note(&mut self, keyword: &str, arguments: &str) {
+        let mut words = arguments.split(' ');
+        let mut word = || words.next().unwrap_or_default().to_owned();
+        match keyword {
+            "USERID_HINT" => self.user_id_hint = arguments.split_once(' ').map(|(id, name)| (id.into(), name.into())),
+            "NEED_PASSPHRASE" => {
+                let (subkey, primary) = (word(), word());
+                let user_id = self.user_id_hint.as_ref().filter(|hint| hint.0 == subkey).map(|hint| hint.1.clone());
+                let id = if primary.is_empty() { subkey } else { primary };
+                self.needs = Some(PassphraseFor::Key { id, user_id });
+            }
+            "NEED_PASSPHRASE_PIN" => {
+                let (_, _, serial) = (word(), word(), word());
+                self.needs = Some(PassphraseFor::Key { id: serial, user_id: None });
+            }
+            "NEED_PASSPHRASE_SYM" => self.needs = Some(PassphraseFor::Archive),
+            "ENC_TO" => self.recipients.push(word()),
+            "ERROR" | "FAILURE" => {
+                let (_, number) = (word(), word());
+                let digits = number.split(|character: char| !character.is_ascii_digit()).next().unwrap_or_default();
+                // The upper half says which library; the lower one is the code.
+                if let Ok(number) = digits.parse::<u32>() {
+                    self.codes.push(number & 0xffff);
+                }
+            }
+            "INV_RECP" | "INV_SGNR" => {
+                let (reason, key) = (word(), word());
+                self.invalid.push((reason.parse().unwrap_or_default(), key));
+            }
+            "NODATA" => self.has_no_data = true,
+            "BEGIN_DECRYPTION" => self.has_begun_decryption = true,
+            "PLAINTEXT" => self.has_plaintext = true,
+            "DECRYPTION_OKAY" => self.is_decrypted = true,
+            "DECRYPTION_FAILED" | "BADMDC" => self.has_failed = true,
+            "END_ENCRYPTION" => self.is_encrypted = true,
+            "SIG_CREATED" => self.is_signed = true,
+            "NEWSIG" => self.signatures.push(SignatureFact::default()),
+            "GOODSIG" => self.verdict(Verdict::Good, arguments),
+            "EXPSIG" | "EXPKEYSIG" => self.verdict(Verdict::Expired, arguments),
+            "REVKEYSIG" => self.verdict(Verdict::Revoked, arguments),
+            "BADSIG" => self.verdict(Verdict::Bad, arguments),
+            "ERRSIG" => {
+                let fields: Vec<&str> = arguments.split(' ').collect();
+                let verdict = if fields.get(5) == Some(&"9") { Verdict::NoKey } else { Verdict::Unchecked };
+                self.verdict(verdict, fields.first().copied().unwrap_or_default());
+            }
+            "VALIDSIG" => {
+                let fields: Vec<&str> = arguments.split(' ').collect();
+                if let (Some(signature), Some(key)) = (self.signatures.last_mut(), fields.first()) {
+                    signature.key = (*key).to_owned();
+                    signature.primary = fields.get(9).map(|primary| (*primary).to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn verdict(&mut self, verdict: Verdict, arguments: &str) {
+        let (key, user_id) = match arguments.split_once(' ') {
+            Some((key, user_id)) => (key, Some(user_id.to_owned())),
+            None => (arguments, None),
+        };
+        // gpg before 2.2 announces no signature.
+        if self.signatures.last().is_none_or(|last| !last.key.is_empty()) {
+            self.signatures.push(SignatureFact::default());
+        }
+        if let Some(last) = self.signatures.last_mut() {
+            *last = SignatureFact { verdict, key: key.to_owned(), primary: None, user_id };
+        }
+    }
+
+    /// The signatures in the file.
+    pub(super) fn signatures(&self) -> &[SignatureFact] {
+        &self.signatures
+    }
+
+    /// Whether the whole file was decrypted and its checksum is right.
+    pub(super) fn is_decrypted(&self) -> bool {
+        self.is_decrypted && !self.has_failed
+    }
+
+    /// Whether gpg says that it wrote everything.
+    pub(super) fn is_sealed(&self, with_signature: bool) -> bool {
+        self.is_encrypted && (self.is_signed || !with_signature)
+    }
+
+    /// Whether a signature was made.
+    pub(super) fn is_signed(&self) -> bool {
+        self.is_signed
+    }
+
+    /// Whether gpg found a passphrase wrong.
+    pub(super) fn is_passphrase_wrong(&self) -> bool {
+        !self.is_decrypted && self.has_code(&[code::BAD_PASSPHRASE, code::BAD_PIN])
+    }
+
+    /// What went wrong while sealing or signing.
+    pub(super) fn seal_error(&self, gpgme: gpgme::Error) -> CryptoError {
+        if let Some((reason, key)) = self.invalid.first() {
+            return invalid_key(*reason, KeyName::id(key));
+        }
+        if let Some(error) = self.agent_error() {
+            return error;
+        }
+        self.other(gpgme)
+    }
+
+    /// What went wrong while opening. Wrong passphrases have been dealt with already.
+    pub(super) fn open_error(&self, gpgme: gpgme::Error) -> CryptoError {
+        if let Some(bad) = self.signatures.iter().find(|signature| signature.verdict == Verdict::Bad) {
+            return CryptoError::BadSignature { key: bad.name() };
+        }
+        if let Some(error) = self.agent_error() {
+            return error;
+        }
+        if self.has_code(&[code::NO_SECKEY]) {
+            return CryptoError::MissingSecretKey { keys: self.recipients.iter().map(KeyName::id).collect() };
+        }
+        let engine = gpgme.code() & 0xffff;
+        if engine == code::INV_ENGINE {
+            return CryptoError::GpgMissing;
+        }
+        if self.has_begun_decryption {
+            return CryptoError::Damaged(SealDamage::Altered);
+        }
+        // Cut off between the packets that name the recipients and the data.
+        if !self.recipients.is_empty() || self.needs.is_some() {
+            return CryptoError::Damaged(SealDamage::Altered);
+        }
+        if self.has_plaintext && !self.has_no_data {
+            return CryptoError::Damaged(SealDamage::NotEncrypted);
+        }
+        CryptoError::Damaged(SealDamage::NotOpenPgp)
+    }
+
+    fn agent_error(&self) -> Option<CryptoError> {
+        let trouble = if self.has_code(&[code::NO_PIN_ENTRY, code::PIN_ENTRY]) {
+            AgentTrouble::NoPinentry
+        } else if self.has_code(&[code::CANCELED, code::FULLY_CANCELED]) {
+            AgentTrouble::Declined
+        } else if self.has_code(&[code::TIMEOUT]) {
+            AgentTrouble::TimedOut
+        } else if self.has_code(&[code::NO_AGENT, code::AGENT]) {
+            AgentTrouble::Unreachable
+        } else {
+            return None;
+        };
+        Some(CryptoError::AgentLocked(trouble))
+    }
+
+    fn other(&self, gpgme: gpgme::Error) -> CryptoError {
+        if gpgme.code() & 0xffff == code::INV_ENGINE {
+            return CryptoError::GpgMissing;
+        }
+        // gpg's own code says more than what gpgme makes of it.
+        let told = self.codes.iter().copied().find(|code| *code > 1 && *code != 0xffff);
+        let text = told.map_or(gpgme, gpgme::Error::from_code).description().into_owned();
+        CryptoError::Other(text)
+    }
+
+    fn has_code(&self, wanted: &[u32]) -> bool {
+        self.codes.iter().any(|code| wanted.contains(code))
+    }
+}
+
+impl SignatureFact {
+    pub(super) fn name(&self) -> KeyName {
+        KeyName { id: self.key.clone(), user_id: self.user_id.clone() }
+    }
+}
+
+/// Reasons of INV_RECP and INV_SGNR, doc/DETAILS.
+fn invalid_key(reason: u32, key: KeyName) -> CryptoError {
+    let unusable = |reason| CryptoError::UnusableKey { key: key.clone(), reason };
+    match reason {
+        1 => CryptoError::MissingPublicKey { key },
+        2 | 13 => unusable(UnusableReason::Ambiguous),
+        4 => CryptoError::RevokedKey { key },
+        5 => CryptoError::ExpiredKey { key },
+        9 => CryptoError::MissingSecretKey { keys: vec![key] },
+        11 => unusable(UnusableReason::Disabled),
+        _ => unusable(UnusableReason::Invalid),
+    }
+}
+
+/// An error from before gpg said anything.
+pub(super) fn plain(error: gpgme::Error) -> CryptoError {
+    Facts::default().other(error)
+}

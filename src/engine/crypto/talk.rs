@@ -1,0 +1,173 @@
+//! One conversation with gpg: gpgme's callbacks, and what they learned.
+
+use std::ffi::{CStr, CString};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::UnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gpgme::{Context, ContextWithCallbacks, PinentryMode, Protocol};
+
+use super::error::CryptoError;
+use super::keys::{Keyring, Pinentry};
+use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
+use super::status::{self, Facts};
+use crate::engine::error::Error;
+use crate::engine::job::Job;
+
+/// Bytes that gpgme moves at once; its own 512 cost a third of the speed.
+const IO_BUFFER_BYTES: &str = "131072";
+
+impl Keyring {
+    /// A context that works in this keyring and asks nobody.
+    pub(super) fn context(&self) -> Result<Context, CryptoError> {
+        let mut context = Context::from_protocol(Protocol::OpenPgp).map_err(status::plain)?;
+        if let Some(home) = self.home() {
+            let home = CString::new(home.as_os_str().as_bytes())
+                .map_err(|_| CryptoError::Other("the folder of the keyring has a NUL in its name".to_owned()))?;
+            context.set_engine_home_dir(home).map_err(status::plain)?;
+        }
+        // Never fetch keys, and leave no passphrase of a file behind in the agent.
+        context.set_offline(true);
+        context.set_flag("no-symkey-cache", "1").map_err(status::plain)?;
+        context.set_flag("full-status", "1").map_err(status::plain)?;
+        Ok(context)
+    }
+}
+
+/// Large buffers for a stream to or from gpg.
+pub(super) fn enlarge(data: &mut gpgme::Data<'_>) -> Result<(), CryptoError> {
+    data.set_flag("io-buffer-size", IO_BUFFER_BYTES).map_err(status::plain)
+}
+
+/// Who answers gpg's questions in an operation, and how.
+#[derive(Clone)]
+pub(super) struct Answers {
+    pub(super) passphrases: Passphrases,
+    pub(super) job: Job,
+    pub(super) purpose: Purpose,
+}
+
+/// One run of gpg.
+pub(super) struct Talk {
+    answers: Answers,
+    notes: Arc<Mutex<Notes>>,
+}
+
+#[derive(Default)]
+struct Notes {
+    facts: Facts,
+    /// Passphrases that were given to gpg.
+    given: Vec<(PassphraseFor, Secret)>,
+    /// What nobody had a passphrase for.
+    refused: Option<PassphraseFor>,
+    /// What ended the operation from our side.
+    failure: Option<Error>,
+}
+
+impl Talk {
+    pub(super) fn new(answers: Answers) -> Self {
+        Self { answers, notes: Arc::default() }
+    }
+
+    /// A context whose questions come here. `archive_is_asked` says that gpg may want the passphrase of
+    /// the backup itself, which its own pinentry must not ask for.
+    pub(super) fn context(
+        &self,
+        keyring: &Keyring,
+        archive_is_asked: bool,
+    ) -> Result<ContextWithCallbacks<'static>, CryptoError> {
+        let mut context = ContextWithCallbacks::from(keyring.context()?);
+        context.set_status_handler(Listener(Arc::clone(&self.notes)));
+        if archive_is_asked || keyring.pinentry() == Pinentry::Ours {
+            context.set_pinentry_mode(PinentryMode::Loopback).map_err(status::plain)?;
+            context.set_passphrase_provider(Answerer {
+                answers: self.answers.clone(),
+                notes: Arc::clone(&self.notes),
+            });
+        }
+        Ok(context)
+    }
+
+    /// What the status lines said. gpg must have ended.
+    pub(super) fn facts(&self) -> Facts {
+        std::mem::take(&mut self.notes().facts)
+    }
+
+    /// What ended the operation from our side.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.notes().failure.take()
+    }
+
+    /// After a failure over a wrong passphrase: forgets what gpg refused. True if it is worth another
+    /// try, because there is another passphrase or somebody to ask.
+    pub(super) fn learn_from_refusal(&self) -> bool {
+        let mut notes = self.notes();
+        let given = std::mem::take(&mut notes.given);
+        for (what, secret) in &given {
+            self.answers.passphrases.reject(what, secret);
+        }
+        // Whatever was refused once is refused again; only new answers can help.
+        !given.is_empty()
+    }
+
+    /// The error for passphrases that were wrong or missing.
+    pub(super) fn refusal(&self) -> Option<CryptoError> {
+        let what = self.notes().refused.clone()?;
+        Some(self.answers.passphrases.refusal(what))
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        lock(&self.notes)
+    }
+}
+
+fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Listener(Arc<Mutex<Notes>>);
+
+impl UnwindSafe for Listener {}
+
+impl gpgme::StatusHandler for Listener {
+    fn handle(&mut self, first: Option<&CStr>, second: Option<&CStr>) -> gpgme::Result<()> {
+        let first = first.unwrap_or_default().to_string_lossy();
+        let second = second.unwrap_or_default().to_string_lossy();
+        // gpgme 0.11 hands keyword and arguments over the wrong way round.
+        let (keyword, arguments) = if Facts::knows(&second) { (second, first) } else { (first, second) };
+        tracing::trace!(%keyword, "gpg");
+        lock(&self.0).facts.note(&keyword, &arguments);
+        Ok(())
+    }
+}
+
+struct Answerer {
+    answers: Answers,
+    notes: Arc<Mutex<Notes>>,
+}
+
+impl UnwindSafe for Answerer {}
+
+impl gpgme::PassphraseProvider for Answerer {
+    fn get_passphrase(&mut self, _: gpgme::PassphraseRequest<'_>, out: &mut dyn Write) -> gpgme::Result<()> {
+        let what = lock(&self.notes).facts.needs.clone().unwrap_or(PassphraseFor::Archive);
+        let Answers { passphrases, job, purpose } = &self.answers;
+        match passphrases.for_gpg(&what, *purpose, job) {
+            Ok(Some(secret)) => {
+                out.write_all(secret.expose())?;
+                lock(&self.notes).given.push((what, secret));
+                Ok(())
+            }
+            // An empty passphrase lets gpg go on to the next key, of which one may need none.
+            Ok(None) => {
+                lock(&self.notes).refused.get_or_insert(what);
+                Ok(())
+            }
+            Err(error) => {
+                lock(&self.notes).failure.get_or_insert(error);
+                Err(gpgme::Error::CANCELED)
+            }
+        }
+    }
+}
