@@ -1,0 +1,311 @@
+//! What can be typed. The help, the man page and the completions are made from this.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+
+use crate::secrets::PassphraseOptions;
+use souvenir::engine::crypto::{Encryption, Protection, Recipient};
+use souvenir::engine::format::time::SetTime;
+use souvenir::engine::scan::{Rule, RuleKind};
+
+const EXAMPLES: &str = "\
+Examples:
+  Back up a folder, protected by a passphrase that is asked for:
+    souvenir-cli backup ~/Documents /media/drive/backup
+  The same for the owner of a key, signed by another:
+    souvenir-cli backup --encrypt-key alice@example.org --sign-key 0123456789ABCDEF ~/Documents /media/drive/backup
+  See what is there, and bring one folder back as it was in a certain backup:
+    souvenir-cli status /media/drive/backup
+    souvenir-cli list /media/drive/backup
+    souvenir-cli restore --path Letters --time 20260301T120000Z /media/drive/backup ~/Letters-in-March
+
+Exit codes:
+  0    finished
+  1    finished, with warnings: something was left out or is damaged, and all of it was named
+  2    the command line makes no sense
+  3    failed
+  130  stopped by Ctrl-C or another signal; nothing unfinished is left at the destination
+
+The backups are in the duplicity format: `duplicity restore file:///media/drive/backup FOLDER` opens
+them too.";
+
+/// Back up folders in the duplicity format, and bring them back.
+#[derive(Debug, Parser)]
+#[command(name = "souvenir-cli", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Print results as JSON, warnings and progress as JSON lines on standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Print what is being done to standard error
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+
+    /// The folder with gpg's keys, instead of its usual one
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub gnupg_home: Option<PathBuf>,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a backup of a folder
+    Backup(BackupOptions),
+    /// Show what files a backup holds
+    List(ListOptions),
+    /// Bring files back
+    Restore(RestoreOptions),
+    /// Show which backups are at a destination; needs no key and no passphrase
+    Status {
+        /// Where the backups are
+        #[command(flatten)]
+        destination: Destination,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page in troff
+    #[command(hide = true)]
+    ManPage,
+}
+
+/// Where backups are.
+#[derive(Debug, Args)]
+pub struct Destination {
+    /// Where the backups are: a folder, or file:// and its absolute path
+    #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(folder_of), value_hint = ValueHint::DirPath)]
+    destination: PathBuf,
+}
+
+impl Destination {
+    /// The folder.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.destination
+    }
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct BackupOptions {
+    /// Make a full set. This version always does
+    #[arg(long)]
+    pub full: bool,
+
+    /// The folder to back up
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::DirPath)]
+    pub source: PathBuf,
+
+    /// Where to keep the backups
+    #[command(flatten)]
+    pub destination: Destination,
+
+    /// Who can read them
+    #[command(flatten)]
+    pub protection: ProtectionOptions,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    pub passphrase: PassphraseOptions,
+
+    /// Size that a volume aims at, in MiB
+    #[arg(long, value_name = "MB", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub volume_size: u64,
+
+    /// Back up what matches this shell pattern of full paths, even if a later --exclude matches too;
+    /// `**` matches across folders
+    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
+    include: Vec<String>,
+
+    /// Leave out what matches this shell pattern; of several the first that matches decides
+    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
+    exclude: Vec<String>,
+
+    /// The rules of --include and --exclude in the order in which they were typed
+    #[arg(skip)]
+    ordered_rules: Vec<Rule>,
+
+    /// The time of the set, in seconds since 1970
+    #[arg(long, hide = true, value_name = "EPOCH", value_parser = epoch)]
+    pub current_time: Option<SetTime>,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListOptions {
+    /// Where the backups are
+    #[command(flatten)]
+    pub destination: Destination,
+
+    /// The state of that time instead of the newest
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub time: Option<SetTime>,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    pub passphrase: PassphraseOptions,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreOptions {
+    /// Where the backups are
+    #[command(flatten)]
+    pub destination: Destination,
+
+    /// Where the files go: a folder that is empty or does not exist yet
+    #[arg(value_name = "TARGET", value_hint = ValueHint::AnyPath)]
+    pub target: PathBuf,
+
+    /// The state of that time instead of the newest: as `status` prints it, YYYY-MM-DDThh:mm:ssZ, or
+    /// seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub time: Option<SetTime>,
+
+    /// Only this file, or this folder with what it holds, becomes TARGET
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<PathBuf>,
+
+    /// Restore into a folder that is not empty, replacing files that are there
+    #[arg(long)]
+    pub force: bool,
+
+    /// Refuse backups that are not signed by this key (fingerprint or key id)
+    #[arg(long, value_name = "KEY")]
+    pub sign_key: Option<String>,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    pub passphrase: PassphraseOptions,
+}
+
+/// Who can read a backup.
+#[derive(Debug, Args)]
+pub struct ProtectionOptions {
+    /// Encrypt to this key (fingerprint, key id or e-mail address); may be given several times
+    #[arg(long, value_name = "KEY", action = ArgAction::Append, conflicts_with = "no_encryption")]
+    encrypt_key: Vec<String>,
+
+    /// Encrypt to this key without saying in the files whose it is
+    #[arg(long, value_name = "KEY", action = ArgAction::Append, conflicts_with = "no_encryption")]
+    hidden_encrypt_key: Vec<String>,
+
+    /// Sign with this key
+    #[arg(long, value_name = "KEY", conflicts_with = "no_encryption")]
+    sign_key: Option<String>,
+
+    /// Do not encrypt: whoever can read the destination can read the backup
+    #[arg(long)]
+    no_encryption: bool,
+}
+
+impl ProtectionOptions {
+    /// The protection that was asked for: without any word on it, a passphrase.
+    pub fn protection(&self) -> Protection {
+        let recipient = |hidden| move |key: &String| Recipient { key: key.clone(), hidden };
+        let keys: Vec<_> = self
+            .encrypt_key
+            .iter()
+            .map(recipient(false))
+            .chain(self.hidden_encrypt_key.iter().map(recipient(true)))
+            .collect();
+        let encryption = if self.no_encryption {
+            Encryption::None
+        } else if keys.is_empty() {
+            Encryption::Passphrase
+        } else {
+            Encryption::Keys(keys)
+        };
+        Protection { encryption, sign_key: self.sign_key.clone() }
+    }
+}
+
+impl BackupOptions {
+    /// The rules in the order in which they were typed.
+    pub fn rules(&self) -> Vec<Rule> {
+        self.ordered_rules.clone()
+    }
+}
+
+impl Arguments {
+    /// Reads the command line. clap collects each option by itself; the order between `--include` and
+    /// `--exclude`, which decides, is taken from the places of their values.
+    pub fn parse() -> Self {
+        let matches = <Self as clap::CommandFactory>::command().get_matches();
+        let mut arguments =
+            <Self as clap::FromArgMatches>::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let (Command::Backup(options), Some(matches)) =
+            (&mut arguments.command, matches.subcommand_matches("backup"))
+        {
+            let mut rules: Vec<(usize, Rule)> = Vec::new();
+            for (id, kind) in [("include", RuleKind::Include), ("exclude", RuleKind::Exclude)] {
+                let places = matches.indices_of(id).into_iter().flatten();
+                let patterns = matches.get_many::<String>(id).into_iter().flatten();
+                rules.extend(
+                    places.zip(patterns).map(|(at, pattern)| (at, Rule { kind, pattern: pattern.clone() })),
+                );
+            }
+            rules.sort_by_key(|(at, _)| *at);
+            options.ordered_rules = rules.into_iter().map(|(_, rule)| rule).collect();
+        }
+        arguments
+    }
+}
+
+fn folder_of(text: OsString) -> Result<PathBuf, String> {
+    let bytes = text.as_bytes();
+    if let Some(path) = bytes.strip_prefix(b"file://") {
+        return if path.starts_with(b"/") {
+            Ok(OsStr::from_bytes(path).into())
+        } else {
+            Err("file:// must be followed by an absolute path, such as file:///media/drive/backup".to_owned())
+        };
+    }
+    let scheme = bytes.windows(3).position(|window| window == b"://");
+    if let Some(end) = scheme {
+        let scheme = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        return Err(format!("{scheme}:// destinations are not supported by this version"));
+    }
+    Ok(OsString::from_vec(text.into_vec()).into())
+}
+
+fn epoch(text: &str) -> Result<SetTime, String> {
+    text.parse()
+        .ok()
+        .and_then(SetTime::from_epoch)
+        .ok_or_else(|| "not a number of seconds since 1970".to_owned())
+}
+
+fn time(text: &str) -> Result<SetTime, String> {
+    SetTime::parse(text).or_else(|| epoch(text).ok()).ok_or_else(|| {
+        "not a time: write it as 20260301T120000Z, 2026-03-01T12:00:00Z or in seconds since 1970".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn destinations_are_folders() {
+        assert_eq!(folder_of("file:///a b".into()), Ok("/a b".into()));
+        assert_eq!(folder_of("a/b".into()), Ok("a/b".into()));
+        assert!(folder_of("file://a".into()).is_err());
+        assert!(folder_of("sftp://host/a".into()).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line: a thin front of the engine.
+
+mod arguments;
+mod console;
+mod report;
+mod secrets;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use arguments::{Arguments, Command};
+use console::Console;
+use souvenir::engine::backup::{BackupRequest, backup};
+use souvenir::engine::crypto::Keyring;
+use souvenir::engine::job::{self, Job};
+use souvenir::engine::list::{ListRequest, list};
+use souvenir::engine::path::EntryPath;
+use souvenir::engine::restore::{Conflict, RestoreRequest, restore};
+use souvenir::engine::scan::Selection;
+use souvenir::engine::status::status;
+use souvenir::engine::storage::LocalFolder;
+use souvenir::engine::{Error, Result};
+
+/// Finished, and something was left out or is not as it was.
+const EXIT_WARNINGS: u8 = 1;
+/// The command line makes no sense; clap uses the same number.
+const EXIT_USAGE: u8 = 2;
+/// Failed.
+const EXIT_FAILED: u8 = 3;
+/// Stopped by a signal; what a shell shows for Ctrl-C.
+const EXIT_CANCELLED: u8 = 130;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let console = Console::new(arguments.json);
+    start_log(arguments.verbose);
+    match run(arguments, &console) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => EXIT_WARNINGS.into(),
+        Err(error) => {
+            let code = match error.downcast_ref::<Error>() {
+                Some(Error::Cancelled(_)) => EXIT_CANCELLED,
+                Some(Error::Pattern { .. }) => EXIT_USAGE,
+                Some(_) => EXIT_FAILED,
+                None => EXIT_USAGE,
+            };
+            console.error(&error);
+            code.into()
+        }
+    }
+}
+
+/// Runs the command and returns the number of warnings. An error that is none of the engine's is one
+/// of usage.
+fn run(arguments: Arguments, console: &Console) -> anyhow::Result<u64> {
+    let command = match arguments.command {
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "souvenir-cli", &mut std::io::stdout());
+            return Ok(0);
+        }
+        Command::ManPage => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(failed)?;
+            std::io::stdout().write_all(&page).map_err(failed)?;
+            return Ok(0);
+        }
+        command => command,
+    };
+    let keyring = arguments.gnupg_home.map_or_else(Keyring::default, Keyring::at);
+    match command {
+        Command::Backup(options) => {
+            let protection = options.protection.protection();
+            let passphrases = options.passphrase.read()?;
+            let rules = options.rules();
+            let storage = LocalFolder::new(options.destination.folder());
+            let volume_bytes = options.volume_size.saturating_mul(1 << 20);
+            let summary = in_job(console, move |job| {
+                let selection = Selection::from_rules(&options.source, &rules)?;
+                backup(
+                    &BackupRequest {
+                        root: &options.source,
+                        selection: &selection,
+                        storage: &storage,
+                        protection: &protection,
+                        keyring: &keyring,
+                        passphrases: &passphrases,
+                        volume_bytes,
+                        set_time: options.current_time,
+                    },
+                    job,
+                )
+            })?;
+            report::backup(console, &summary)?;
+            Ok(summary.warning_count)
+        }
+        Command::Restore(options) => {
+            let passphrases = options.passphrase.read()?;
+            let storage = LocalFolder::new(options.destination.folder());
+            let path = options
+                .path
+                .map(|path| EntryPath::from_user(&path).context("--path leads out of the backup"))
+                .transpose()?;
+            let summary = in_job(console, move |job| {
+                restore(
+                    &RestoreRequest {
+                        storage: &storage,
+                        keyring: &keyring,
+                        passphrases: &passphrases,
+                        sign_key: options.sign_key.as_deref(),
+                        time: options.time,
+                        strip: path.clone().unwrap_or_default(),
+                        paths: path.into_iter().collect(),
+                        target: options.target,
+                        conflict: if options.force { Conflict::Replace } else { Conflict::Refuse },
+                    },
+                    job,
+                )
+            })?;
+            report::restore(console, &summary)?;
+            Ok(summary.warning_count)
+        }
+        Command::List(options) => {
+            let passphrases = options.passphrase.read()?;
+            let storage = LocalFolder::new(options.destination.folder());
+            let listing = in_job(console, move |job| {
+                let request = ListRequest {
+                    storage: &storage,
+                    keyring: &keyring,
+                    passphrases: &passphrases,
+                    time: options.time,
+                };
+                list(&request, job)
+            })?;
+            report::list(console, &listing)?;
+            Ok(0)
+        }
+        Command::Status { destination } => {
+            let storage = LocalFolder::new(destination.folder());
+            let found = in_job(console, move |job| status(&storage, job))?;
+            report::status(console, &found)?;
+            Ok(0)
+        }
+        Command::Completions { .. } | Command::ManPage => Ok(0),
+    }
+}
+
+/// Runs a verb as a job that Ctrl-C cancels and that asks on the terminal.
+fn in_job<T: Send + 'static>(
+    console: &Console,
+    work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let handle = job::spawn("souvenir-work", work)?;
+    cancel_on_signal(&handle.control)?;
+    Ok(console.watch(&handle)?)
+}
+
+fn cancel_on_signal(control: &job::Control) -> anyhow::Result<()> {
+    use job::CancelReason;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
+    let control = control.clone();
+    let wait = move || {
+        for signal in signals.forever() {
+            control.cancel(if signal == SIGINT { CancelReason::User } else { CancelReason::Shutdown });
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(failed)?;
+    Ok(())
+}
+
+/// An error of the system that is no mistake of whoever typed the command.
+fn failed(source: std::io::Error) -> Error {
+    Error::Local { action: "running the command", source }
+}
+
+/// The log goes to standard error; `SOUVENIR_LOG` or `--verbose` turn it on.
+fn start_log(verbose: bool) {
+    use tracing_subscriber::EnvFilter;
+    let fallback = if verbose { "souvenir=debug" } else { "off" };
+    let filter = EnvFilter::try_from_env("SOUVENIR_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,216 @@
+//! Results in words and as JSON.
+
+use std::fmt::Write;
+
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Value, json};
+
+use crate::console::{Console, duration_text};
+use souvenir::engine::Result;
+use souvenir::engine::backup::BackupSummary;
+use souvenir::engine::format::entry::{Entry, EntryKind};
+use souvenir::engine::format::time::SetTime;
+use souvenir::engine::list::Listing;
+use souvenir::engine::restore::RestoreSummary;
+use souvenir::engine::status::Status;
+
+/// What a backup did.
+pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
+    if console.is_json() {
+        return print(
+            console,
+            json!({
+                "set_time": summary.set_time.to_string(),
+                "entries": summary.entry_count,
+                "source_bytes": summary.source_bytes,
+                "stored_bytes": summary.stored_bytes,
+                "volumes": summary.volume_count,
+                "warnings": summary.warning_count,
+                "elapsed_secs": summary.elapsed.as_secs_f64(),
+            }),
+        );
+    }
+    console.result(&format!(
+        "Backed up {} entries with {} as {} in {}: {} volumes, {}.\n",
+        HumanCount(summary.entry_count),
+        HumanBytes(summary.source_bytes),
+        summary.set_time,
+        duration_text(summary.elapsed),
+        summary.volume_count,
+        HumanBytes(summary.stored_bytes),
+    ))
+}
+
+/// What a restore did.
+pub fn restore(console: &Console, summary: &RestoreSummary) -> Result<()> {
+    if console.is_json() {
+        return print(
+            console,
+            json!({
+                "set_time": summary.set_time.to_string(),
+                "entries": summary.entry_count,
+                "skipped": summary.skipped_count,
+                "written_bytes": summary.written_bytes,
+                "volumes": summary.volume_count,
+                "warnings": summary.warning_count,
+                "elapsed_secs": summary.elapsed.as_secs_f64(),
+            }),
+        );
+    }
+    console.result(&format!(
+        "Restored {} entries with {} of {} in {}, from {} volumes.\n",
+        HumanCount(summary.entry_count),
+        HumanBytes(summary.written_bytes),
+        summary.set_time,
+        duration_text(summary.elapsed),
+        summary.volume_count,
+    ))
+}
+
+/// The entries of a backup, a line each.
+pub fn list(console: &Console, listing: &Listing) -> Result<()> {
+    if console.is_json() {
+        let entries: Vec<Value> = listing.entries.iter().map(entry_json).collect();
+        return print(console, json!({ "set_time": listing.set_time.to_string(), "entries": entries }));
+    }
+    let mut text = String::new();
+    for entry in &listing.entries {
+        let size = match (&entry.kind, entry.size_bytes) {
+            (EntryKind::File, Some(size)) => size.to_string(),
+            (EntryKind::File, None) => "?".to_owned(),
+            _ => "-".to_owned(),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{} {size:>12} {} {}", mode_text(entry), local_time(entry.mtime), entry.path);
+        if let EntryKind::Symlink(target) = &entry.kind {
+            let _ = write!(text, " -> {}", target.escape_ascii());
+        }
+        text.push('\n');
+    }
+    console.result(&text)
+}
+
+/// What is at a destination.
+pub fn status(console: &Console, status: &Status) -> Result<()> {
+    if console.is_json() {
+        let chains: Vec<Value> = status
+            .chains
+            .iter()
+            .map(|chain| {
+                let set = |set: &souvenir::engine::status::SetStatus| {
+                    json!({
+                        "time": set.time.to_string(),
+                        "full": set.full,
+                        "volumes": set.volume_count,
+                        "stored_bytes": set.stored_bytes,
+                        "encrypted": set.encrypted,
+                    })
+                };
+                json!({ "sets": chain.sets.iter().map(set).collect::<Vec<_>>() })
+            })
+            .collect();
+        return print(
+            console,
+            json!({
+                "location": status.location,
+                "chains": chains,
+                "incomplete": status.incomplete,
+                "foreign": status.foreign.map(|kind| kind.to_string()),
+                "free_bytes": status.free_bytes,
+            }),
+        );
+    }
+    let mut text = format!("{}\n", status.location);
+    if let Some(foreign) = status.foreign {
+        let _ = writeln!(text, "This is {foreign}, which Souvenir neither reads nor writes.");
+    }
+    if status.chains.is_empty() {
+        text.push_str("There is no backup here.\n");
+    }
+    for chain in &status.chains {
+        for set in &chain.sets {
+            let kind = if set.full { "full       " } else { "incremental" };
+            let protection = if set.encrypted { "encrypted" } else { "not encrypted" };
+            let _ = writeln!(
+                text,
+                "{} ({}) {kind} {:>10} in {} volumes, {protection}",
+                set.time,
+                local_time(set.time.epoch()),
+                HumanBytes(set.stored_bytes).to_string(),
+                set.volume_count,
+            );
+        }
+    }
+    for name in &status.incomplete {
+        let _ = writeln!(text, "not finished, and not used: {name}");
+    }
+    if let Some(free) = status.free_bytes {
+        let _ = writeln!(text, "{} free", HumanBytes(free));
+    }
+    console.result(&text)
+}
+
+fn print(console: &Console, value: Value) -> Result<()> {
+    console.result(&format!("{value}\n"))
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let kind = match &entry.kind {
+        EntryKind::File => "file",
+        EntryKind::Directory => "directory",
+        EntryKind::Symlink(_) => "symlink",
+        EntryKind::Fifo => "fifo",
+        EntryKind::CharDevice(..) => "character device",
+        EntryKind::BlockDevice(..) => "block device",
+    };
+    let mut value = json!({
+        "path": entry.path.to_string(),
+        "kind": kind,
+        "mode": format!("{:04o}", entry.mode),
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "user": entry.user,
+        "group": entry.group,
+        "mtime": entry.mtime,
+        "size_bytes": entry.size_bytes,
+    });
+    // A name that is not UTF-8 is given in full as hexadecimal digits.
+    if str::from_utf8(entry.path.as_bytes()).is_err() {
+        let digits: String = entry.path.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        value["path_hex"] = digits.into();
+    }
+    if let EntryKind::Symlink(target) = &entry.kind {
+        value["target"] = String::from_utf8_lossy(target).into_owned().into();
+    }
+    value
+}
+
+fn mode_text(entry: &Entry) -> String {
+    let kind = match entry.kind {
+        EntryKind::File => '-',
+        EntryKind::Directory => 'd',
+        EntryKind::Symlink(_) => 'l',
+        EntryKind::Fifo => 'p',
+        EntryKind::CharDevice(..) => 'c',
+        EntryKind::BlockDevice(..) => 'b',
+    };
+    let bit = |shift: u32, letter: char| if entry.mode >> shift & 1 == 1 { letter } else { '-' };
+    let mut text = String::from(kind);
+    for (shift, special, marked, unmarked) in [(6, 11, 's', 'S'), (3, 10, 's', 'S'), (0, 9, 't', 'T')] {
+        text.push(bit(shift + 2, 'r'));
+        text.push(bit(shift + 1, 'w'));
+        text.push(match (entry.mode >> special & 1 == 1, entry.mode >> shift & 1 == 1) {
+            (true, true) => marked,
+            (true, false) => unmarked,
+            (false, _) => bit(shift, 'x'),
+        });
+    }
+    text
+}
+
+fn local_time(epoch: i64) -> String {
+    SetTime::from_epoch(epoch).and_then(|time| jiff::Timestamp::from_second(time.epoch()).ok()).map_or_else(
+        || epoch.to_string(),
+        |stamp| stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+    )
+}

@@ -1,0 +1,84 @@
+//! Where passphrases come from: a file, an open descriptor, the environment as duplicity has it, or
+//! the terminal.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueHint};
+
+use souvenir::engine::crypto::{PassphraseRequest, Passphrases, Secret};
+
+/// Where passphrases come from. Without any of these, PASSPHRASE and SIGN_PASSPHRASE in the
+/// environment are read, and what is still missing is asked for on the terminal.
+#[derive(Debug, Args)]
+pub struct PassphraseOptions {
+    /// Read the passphrase from the first line of this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "passphrase_fd")]
+    passphrase_file: Option<PathBuf>,
+
+    /// Read the passphrase from the first line of this open file descriptor
+    #[arg(long, value_name = "N")]
+    passphrase_fd: Option<u32>,
+}
+
+impl PassphraseOptions {
+    /// The passphrases that need not be asked for.
+    pub fn read(&self) -> anyhow::Result<Passphrases> {
+        let passphrases = Passphrases::new();
+        if let Some(path) = &self.passphrase_file {
+            let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            let secret =
+                Secret::from_reader(file).with_context(|| format!("cannot read {}", path.display()))?;
+            passphrases.set_archive(secret);
+        } else if let Some(number) = self.passphrase_fd {
+            let file =
+                descriptor(number).with_context(|| format!("descriptor {number} is not open for reading"))?;
+            let secret =
+                Secret::from_reader(file).with_context(|| format!("cannot read descriptor {number}"))?;
+            passphrases.set_archive(secret);
+        } else if let Some(text) = std::env::var_os("PASSPHRASE") {
+            passphrases.set_archive(Secret::new(std::os::unix::ffi::OsStringExt::into_vec(text)));
+        }
+        if let Some(text) = std::env::var_os("SIGN_PASSPHRASE") {
+            passphrases.set_sign(Secret::new(std::os::unix::ffi::OsStringExt::into_vec(text)));
+        }
+        Ok(passphrases)
+    }
+}
+
+/// A descriptor that whoever started the program left open. Opening it through `/proc` gives one of
+/// our own without taking the number on trust.
+fn descriptor(number: u32) -> std::io::Result<File> {
+    File::open(format!("/proc/self/fd/{number}")).map(OwnedFd::from).map(File::from)
+}
+
+/// Asks on the terminal. `None` if there is none, or nothing was typed.
+pub fn ask(request: &PassphraseRequest) -> Option<Secret> {
+    if request.previous_was_wrong {
+        say("That passphrase is not right.");
+    }
+    loop {
+        let first = read_hidden(&format!("Passphrase for {}: ", request.what))?;
+        if !request.confirm {
+            return Some(first);
+        }
+        let second = read_hidden("The same again: ")?;
+        if first.expose() == second.expose() {
+            return Some(first);
+        }
+        say("The two are not the same.");
+    }
+}
+
+fn read_hidden(prompt: &str) -> Option<Secret> {
+    // Fails where there is no terminal, and then nobody is there to answer.
+    let text = rpassword::prompt_password(prompt).ok()?;
+    (!text.is_empty()).then(|| Secret::new(text))
+}
+
+#[allow(clippy::print_stderr, reason = "a word to whoever is typing")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,10 @@
+//! The names that this program goes by.
+
+/// The application's id on the bus, in the desktop file and in the settings.
+pub const APP_ID: &str = "io.github.souvenir_backup.Souvenir";
+
+/// The domain of the translations.
+pub const GETTEXT_DOMAIN: &str = "souvenir";
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,202 @@
+//! Volumes side by side: one thread plans, some make volumes, and the caller puts their signatures in
+//! a row and collects what the manifest will say.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::NewSet;
+use super::plan::{Planner, VolumePlan};
+use super::volume::{Signatures, VolumeMade, make_volume};
+use crate::engine::delta::join_signatures;
+use crate::engine::error::{Error, Result};
+use crate::engine::format::difftar::{Place, Record, header};
+use crate::engine::format::manifest::VolumeInfo;
+use crate::engine::format::name::Part;
+use crate::engine::format::tar;
+use crate::engine::job::{Phase, panicked};
+use crate::engine::scan::{SourceEntry, Walk};
+use crate::engine::stored::StoredWriter;
+
+/// What the volumes and signatures of a set came to.
+pub struct Made {
+    /// What the manifest says of the volumes, in order.
+    pub volumes: Vec<VolumeInfo>,
+    /// Entries stored.
+    pub entry_count: u64,
+    /// Bytes of file contents read.
+    pub source_bytes: u64,
+    /// Bytes of volumes and signatures.
+    pub stored_bytes: u64,
+}
+
+impl NewSet<'_> {
+    /// Stores volumes and signatures. `first` are the entries already taken off `walk`.
+    pub fn store(&self, first: Vec<SourceEntry>, walk: Walk<'_>) -> Result<Made> {
+        let worker_count = std::thread::available_parallelism().map_or(1, usize::from);
+        let window = Window::new(worker_count * 2);
+        let (plan_sender, plans) = async_channel::bounded(1);
+        let (made_sender, made) = async_channel::unbounded();
+        std::thread::scope(|scope| {
+            let window = &window;
+            scope.spawn(move || self.count());
+            let planned_sender = made_sender.clone();
+            scope.spawn(move || {
+                let entries = first.into_iter().map(Ok).chain(walk);
+                for plan in Planner::new(entries, self.request.volume_bytes) {
+                    match plan {
+                        // Only fails when the others have given up.
+                        Ok(plan) => {
+                            if plan_sender.send_blocking(plan).is_err() {
+                                return;
+                            }
+                        }
+                        Err(error) => {
+                            let _ = planned_sender.try_send(Err(error));
+                            return;
+                        }
+                    }
+                }
+            });
+            for _ in 0..worker_count {
+                let (plans, made_sender) = (plans.clone(), made_sender.clone());
+                scope.spawn(move || {
+                    while let Ok(plan) = plans.recv_blocking() {
+                        if !window.wait_for(plan.number) {
+                            return;
+                        }
+                        let result = self.make(plan);
+                        let failed = result.is_err();
+                        if made_sender.try_send(result).is_err() || failed {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(made_sender);
+            let result = self.collect(&made, window);
+            // After a failure nobody may wait for anybody any more.
+            window.close();
+            plans.close();
+            made.close();
+            result
+        })
+    }
+
+    fn make(&self, plan: VolumePlan) -> Result<VolumeMade> {
+        catch_unwind(AssertUnwindSafe(|| make_volume(self, plan)))
+            .unwrap_or_else(|panic| Err(panicked(&*panic)))
+    }
+
+    /// Counts what there is to do, for the progress; the walk that plans is never far ahead of the work.
+    fn count(&self) {
+        let walk = Walk::new(self.tree, self.request.selection, self.left_out, false, self.job);
+        for entry in walk.into_iter().flatten() {
+            match entry {
+                Ok(found) => self.job.add_total(1, found.entry.size_bytes.unwrap_or(0)),
+                Err(_) => return,
+            }
+        }
+        self.job.total_is_known();
+    }
+
+    /// Takes volumes as they are finished, in the order of their numbers.
+    fn collect(&self, made: &async_channel::Receiver<Result<VolumeMade>>, window: &Window) -> Result<Made> {
+        let mut total = Made { volumes: Vec::new(), entry_count: 0, source_bytes: 0, stored_bytes: 0 };
+        let mut signatures = SignatureTar::new(self.create(Part::Signatures)?);
+        let mut waiting = BTreeMap::new();
+        let mut next = 1;
+        while let Ok(volume) = made.recv_blocking() {
+            let volume = volume?;
+            waiting.insert(volume.info.number, volume);
+            while let Some(volume) = waiting.remove(&next) {
+                signatures.take(volume.signatures)?;
+                total.volumes.push(volume.info);
+                total.entry_count += volume.entry_count;
+                total.source_bytes += volume.source_bytes;
+                total.stored_bytes += volume.stored_bytes;
+                next += 1;
+                window.advance(next);
+            }
+        }
+        if !waiting.is_empty() {
+            return Err(Error::Internal(format!("volume {next} was never made")));
+        }
+        self.job.phase(Phase::Finishing);
+        total.stored_bytes += signatures.finish()?;
+        Ok(total)
+    }
+}
+
+/// The signature tar of the set, written as the volumes come.
+struct SignatureTar {
+    tar: tar::Writer<StoredWriter>,
+    /// Signatures of the pieces of a large file, until its last one is there.
+    pieces: Vec<Vec<u8>>,
+}
+
+impl SignatureTar {
+    fn new(writer: StoredWriter) -> Self {
+        Self { tar: tar::Writer::new(writer), pieces: Vec::new() }
+    }
+
+    fn take(&mut self, signatures: Signatures) -> Result<()> {
+        let result = match signatures {
+            Signatures::Entries(blocks) => self.tar.raw_blocks(&blocks),
+            Signatures::Piece { signature, file } => {
+                self.pieces.push(signature);
+                let Some(file) = file else { return Ok(()) };
+                let whole = join_signatures(&std::mem::take(&mut self.pieces));
+                let header = header(Place::Signatures, Record::Signature, &file, whole.len() as u64);
+                self.tar.entry(&header, &whole)
+            }
+        };
+        result.map_err(|error| self.tar.get_mut().fail(error))
+    }
+
+    fn finish(mut self) -> Result<u64> {
+        self.tar.get_mut().flush().map_err(|error| self.tar.get_mut().fail(error))?;
+        let location = "the signatures";
+        let writer = self
+            .tar
+            .finish()
+            .map_err(|error| Error::from_stream(error, |source| Error::Local { action: location, source }))?;
+        Ok(writer.finish()?.size_bytes)
+    }
+}
+
+/// Keeps those who make volumes from running far ahead of the one that is needed next, since what
+/// they made waits in memory until its turn.
+struct Window {
+    size: u32,
+    /// Number of the volume that is needed next; 0 when everybody is to stop.
+    next: Mutex<u32>,
+    moved: Condvar,
+}
+
+impl Window {
+    fn new(size: usize) -> Self {
+        Self { size: u32::try_from(size).unwrap_or(u32::MAX), next: Mutex::new(1), moved: Condvar::new() }
+    }
+
+    /// Waits until the volume `number` may be made; false if it is not wanted any more.
+    fn wait_for(&self, number: u32) -> bool {
+        let far_ahead = |next: &mut u32| *next != 0 && number >= next.saturating_add(self.size);
+        let next = self.moved.wait_while(self.lock(), far_ahead).unwrap_or_else(PoisonError::into_inner);
+        *next != 0
+    }
+
+    fn advance(&self, next: u32) {
+        *self.lock() = next;
+        self.moved.notify_all();
+    }
+
+    fn close(&self) {
+        self.advance(0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u32> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

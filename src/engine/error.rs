@@ -1,0 +1,214 @@
+//! What can go wrong: one variant for each failure that a person acts on differently.
+//!
+//! `Display` is plain English for logs and the command line. The window has its own, translated
+//! words in `ui/error_text.rs`, made from the same variants.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::crypto::CryptoError;
+use super::job::CancelReason;
+use super::path::EntryPath;
+use super::storage::StorageError;
+
+/// The result of everything in the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure that ends a verb. A single file that cannot be read is a
+/// [`Warning`](super::job::Warning) instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Stopped on request; not a failure.
+    #[error("cancelled")]
+    Cancelled(CancelReason),
+
+    /// The place of the backups could not be read or written.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+
+    /// gpg refused, or a key or passphrase is not right. `file` is the stored file concerned.
+    #[error("{}{source}", file.as_ref().map(|name| format!("{name}: ")).unwrap_or_default())]
+    Crypto {
+        /// Name of the stored file that was written or read, if any.
+        file: Option<String>,
+        /// What gpg said.
+        source: CryptoError,
+    },
+
+    /// The folder to back up is not there.
+    #[error("the folder to back up does not exist: {}", .0.display())]
+    SourceMissing(PathBuf),
+
+    /// The folder to back up cannot be read at all.
+    #[error("the folder to back up cannot be read: {}: {source}", path.display())]
+    SourceUnreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// Nothing is left to back up: the folder has no entry that the rules let in.
+    #[error("there is nothing to back up in {}", .0.display())]
+    SourceEmpty(PathBuf),
+
+    /// The backups would be kept in the very folder that is backed up.
+    #[error("the destination is the folder to back up itself: {}", .0.display())]
+    DestinationIsSource(PathBuf),
+
+    /// An include or exclude pattern makes no sense.
+    #[error("the pattern \"{pattern}\" cannot be used: {reason}")]
+    Pattern {
+        /// The pattern as given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The destination holds backups of another program.
+    #[error("{location} holds {kind}, which Souvenir does not write to")]
+    ForeignRepository {
+        /// The destination.
+        location: String,
+        /// Whose it is.
+        kind: ForeignRepository,
+    },
+
+    /// There is no complete backup at the destination.
+    #[error("there is no backup in {location}")]
+    NoBackup {
+        /// The destination.
+        location: String,
+    },
+
+    /// The path is not in the backup at that time.
+    #[error("{path} is not in the backup of that time")]
+    PathNotInBackup {
+        /// The path asked for.
+        path: EntryPath,
+    },
+
+    /// A stored file is not what its set says it is, or cannot be understood. Nothing was changed.
+    #[error("the stored file {file} is damaged: {damage}")]
+    Damaged {
+        /// Name of the stored file.
+        file: String,
+        /// How it is damaged.
+        damage: Damage,
+    },
+
+    /// The folder to restore into cannot be written.
+    #[error("cannot write to {}: {source}", path.display())]
+    Target {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The target of a restore exists and is not an empty folder.
+    #[error("the restore target is not empty: {}", .0.display())]
+    TargetNotEmpty(PathBuf),
+
+    /// The set that was asked for can be seen but not restored by this version.
+    #[error("the set {set} is an incremental one, which this version cannot restore yet")]
+    IncrementalSet {
+        /// The set's manifest name.
+        set: String,
+    },
+
+    /// A set with this time, or a later one, is already there: a time is never used twice.
+    #[error("the destination already has a set of {existing}; a new one must be later than that")]
+    TimeNotLater {
+        /// Time of the newest set, in the format's own writing.
+        existing: String,
+    },
+
+    /// Local scratch space or another local resource failed.
+    #[error("{action}: {source}")]
+    Local {
+        /// What was being done.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A defect of Souvenir itself, such as a panic in a worker.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A gpg failure about one stored file.
+    pub fn crypto(file: impl Into<String>, source: CryptoError) -> Self {
+        Self::Crypto { file: Some(file.into()), source }
+    }
+
+    /// A damaged stored file.
+    pub fn damaged(file: impl Into<String>, damage: Damage) -> Self {
+        Self::Damaged { file: file.into(), damage }
+    }
+
+    /// Wraps this error for a stream; [`Error::from_stream`] takes it out again.
+    pub(crate) fn into_stream(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    /// The error that a stream failed with: the one of ours inside it, or what `otherwise` makes of it.
+    pub(crate) fn from_stream(error: io::Error, otherwise: impl FnOnce(io::Error) -> Self) -> Self {
+        match error.downcast::<Self>() {
+            Ok(ours) => ours,
+            Err(error) => otherwise(error),
+        }
+    }
+
+    /// Whether this is a cancel, which is no failure.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+}
+
+/// How a stored file is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The manifest names it, but it is not there.
+    #[error("it is missing")]
+    Missing,
+    /// It has no bytes at all.
+    #[error("it is empty")]
+    Empty,
+    /// Its hash is not the one in the manifest.
+    #[error("its contents have changed since it was written (its {algorithm} is {found}, not {expected})")]
+    HashMismatch {
+        /// Name of the hash, as in the manifest.
+        algorithm: &'static str,
+        /// Lower-case hexadecimal hash in the manifest.
+        expected: String,
+        /// Lower-case hexadecimal hash of the stored file.
+        found: String,
+    },
+    /// It ends too early.
+    #[error("it is cut short")]
+    CutShort,
+    /// It breaks the rules of its format.
+    #[error("it cannot be understood: {0}")]
+    Malformed(String),
+}
+
+/// Backups of other programs that are recognised in order not to mix with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignRepository {
+    /// A restic repository (also what newer versions of Déjà Dup write).
+    Restic,
+    /// A Borg repository.
+    Borg,
+}
+
+impl std::fmt::Display for ForeignRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Restic => "a restic repository",
+            Self::Borg => "a Borg repository",
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! The duplicity format: names, times, manifests, tars. Pure readers and writers; docs/format.md
+//! has the rules they follow.
+
+pub mod difftar;
+pub mod entry;
+pub mod manifest;
+pub mod name;
+pub mod quote;
+pub mod tar;
+pub mod time;

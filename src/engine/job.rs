@@ -1,0 +1,569 @@
+//! What every verb takes beside its own arguments: where events go, whether to stop, what time it is.
+//!
+//! Rare events (phase, warning, question, the end) travel on an unbounded channel and are never
+//! lost. Progress travels on a channel of one place in which the newest wins, so that the engine
+//! never waits for whoever draws it. Down comes a [`Control`]: cancel with a reason, pause, resume.
+//! It is looked at for every buffer and during every wait.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use super::crypto::{PassphraseRequest, Secret};
+use super::error::{Error, Result};
+use super::path::EntryPath;
+
+/// Why a job was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelReason {
+    /// A person asked for it.
+    User,
+    /// The network became a metered one.
+    Metered,
+    /// The machine went on battery.
+    Battery,
+    /// The session or the machine ends.
+    Shutdown,
+}
+
+/// The way down to a running job. Clones steer the same job.
+#[derive(Debug, Clone, Default)]
+pub struct Control(Arc<ControlState>);
+
+#[derive(Debug, Default)]
+struct ControlState {
+    /// Set when there is anything to look at, so that the common check costs one load.
+    attention: AtomicBool,
+    wishes: Mutex<Wishes>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
+    cancel: Option<CancelReason>,
+    paused: bool,
+}
+
+impl Control {
+    /// A control that has asked for nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the job to stop. The first reason stays.
+    pub fn cancel(&self, reason: CancelReason) {
+        self.change(|wishes| {
+            wishes.cancel.get_or_insert(reason);
+        });
+    }
+
+    /// Asks the job to hold at the next buffer.
+    pub fn pause(&self) {
+        self.change(|wishes| wishes.paused = true);
+    }
+
+    /// Lets a paused job go on.
+    pub fn resume(&self) {
+        self.change(|wishes| wishes.paused = false);
+    }
+
+    /// Whether the job is asked to hold.
+    pub fn is_paused(&self) -> bool {
+        self.wishes().paused
+    }
+
+    /// Returns at once when the job may go on, waits while it is paused, and fails with
+    /// [`Error::Cancelled`] when it is to stop.
+    pub fn check(&self) -> Result<()> {
+        if !self.0.attention.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut wishes = self.wishes();
+        loop {
+            if let Some(reason) = wishes.cancel {
+                return Err(Error::Cancelled(reason));
+            }
+            if !wishes.paused {
+                return Ok(());
+            }
+            wishes = self.0.changed.wait(wishes).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Why the job is to stop, if it is. Never waits.
+    pub fn cancelled(&self) -> Option<CancelReason> {
+        if !self.0.attention.load(Ordering::Acquire) {
+            return None;
+        }
+        self.wishes().cancel
+    }
+
+    fn change(&self, set: impl FnOnce(&mut Wishes)) {
+        let mut wishes = self.wishes();
+        set(&mut wishes);
+        self.0.attention.store(wishes.paused || wishes.cancel.is_some(), Ordering::Release);
+        drop(wishes);
+        self.0.changed.notify_all();
+    }
+
+    fn wishes(&self) -> MutexGuard<'_, Wishes> {
+        self.0.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a job is doing, in the order in which a person sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Looking at the destination.
+    #[default]
+    Preparing,
+    /// Reading the source and storing volumes.
+    BackingUp,
+    /// Storing signatures and manifest.
+    Finishing,
+    /// Writing files to their place.
+    Restoring,
+    /// Reading what the destination holds.
+    Listing,
+}
+
+/// How far a job is. Totals are valid once `total_known` is set.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Entries (files, folders, links) done.
+    pub done_files: u64,
+    /// Entries to do.
+    pub total_files: u64,
+    /// Bytes of file contents done.
+    pub done_bytes: u64,
+    /// Bytes of file contents to do.
+    pub total_bytes: u64,
+    /// Whether the totals are final.
+    pub total_known: bool,
+    /// Bytes written to, or read from, the destination.
+    pub stored_bytes: u64,
+    /// The entry that was worked on last.
+    pub current_path: EntryPath,
+}
+
+/// Something that a person should know of, but that did not end the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// A file or folder could not be read and is left out.
+    Unreadable {
+        /// The entry.
+        path: EntryPath,
+        /// What the system said.
+        reason: String,
+    },
+    /// An entry went away between being found and being read; it is left out.
+    Vanished {
+        /// The entry.
+        path: EntryPath,
+    },
+    /// A file changed while it was read: what is stored may be a mixture of both states.
+    ChangedWhileRead {
+        /// The entry.
+        path: EntryPath,
+    },
+    /// Reading a file failed half-way: what is stored of it ends, or is zeros, from there on.
+    CutShort {
+        /// The entry.
+        path: EntryPath,
+        /// What the system said.
+        reason: String,
+    },
+    /// A folder that was to be backed up is not there.
+    FolderMissing {
+        /// The folder.
+        path: EntryPath,
+    },
+    /// Sockets cannot be backed up.
+    SocketLeftOut {
+        /// The entry.
+        path: EntryPath,
+    },
+    /// The destination lies in the folder that is backed up, and is left out of it.
+    DestinationLeftOut {
+        /// The destination's folder, relative to the root.
+        path: EntryPath,
+    },
+    /// A stored file is damaged; what else there is has been used.
+    Damaged {
+        /// Name of the stored file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The first and the last entry of what is lost with it, where known.
+        lost: Option<(EntryPath, EntryPath)>,
+    },
+    /// An entry could not be restored, or not wholly; nothing incomplete was left in its place.
+    NotRestored {
+        /// The entry.
+        path: EntryPath,
+        /// Why.
+        reason: String,
+    },
+    /// The entry is restored, but an attribute such as its owner could not be set.
+    AttributeNotSet {
+        /// The entry.
+        path: EntryPath,
+        /// Which, and why.
+        reason: String,
+    },
+    /// A set without a manifest, or with files that belong to no set, is at the destination.
+    Incomplete {
+        /// The set or file.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable { path, reason } => {
+                write!(f, "{path}: cannot be read and is left out: {reason}")
+            }
+            Self::Vanished { path } => write!(f, "{path}: went away before it was read"),
+            Self::ChangedWhileRead { path } => {
+                write!(f, "{path}: changed while it was read; the stored copy may mix both states")
+            }
+            Self::CutShort { path, reason } => {
+                write!(f, "{path}: could not be read to its end; the stored copy is not whole: {reason}")
+            }
+            Self::FolderMissing { path } => write!(f, "{path}: is not there and is left out"),
+            Self::SocketLeftOut { path } => write!(f, "{path}: is a socket, which cannot be backed up"),
+            Self::DestinationLeftOut { path } => {
+                write!(f, "{path}: holds the backups themselves and is left out")
+            }
+            Self::Damaged { reason, lost: Some((first, last)), .. } => {
+                write!(f, "{reason}; what it holds, from {first} to {last}, is not restored")
+            }
+            Self::Damaged { reason, lost: None, .. } => f.write_str(reason),
+            Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
+            Self::AttributeNotSet { path, reason } => write!(f, "{path}: {reason}"),
+            Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
+        }
+    }
+}
+
+/// Something that only a person can answer. Dropping the question is a "no".
+#[derive(Debug)]
+pub enum Question {
+    /// A passphrase is needed.
+    Passphrase {
+        /// What for, and whether the last answer was wrong.
+        request: PassphraseRequest,
+        /// Where the answer goes; `None` is a refusal.
+        reply: mpsc::SyncSender<Option<Secret>>,
+    },
+}
+
+/// What goes up from a job, apart from progress. `T` is the verb's summary.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// Another phase began.
+    Phase(Phase),
+    /// Something to know.
+    Warning(Warning),
+    /// Something to answer.
+    Question(Question),
+    /// The end; nothing comes after it.
+    Finished(Result<T>),
+}
+
+enum Rare {
+    Phase(Phase),
+    Warning(Warning),
+    Question(Question),
+}
+
+/// The context of one run of a verb. Clones belong to the same run.
+#[derive(Clone)]
+pub struct Job(Arc<Shared>);
+
+struct Shared {
+    control: Control,
+    emit: Box<dyn Fn(Rare) + Send + Sync>,
+    publish: async_channel::Sender<Progress>,
+    counters: Counters,
+    warnings: AtomicU64,
+}
+
+#[derive(Default)]
+struct Counters {
+    done_files: AtomicU64,
+    total_files: AtomicU64,
+    done_bytes: AtomicU64,
+    total_bytes: AtomicU64,
+    total_known: AtomicBool,
+    stored_bytes: AtomicU64,
+    slow: Mutex<SlowCounters>,
+}
+
+struct SlowCounters {
+    phase: Phase,
+    current_path: EntryPath,
+    published: Option<Instant>,
+}
+
+impl Default for SlowCounters {
+    fn default() -> Self {
+        Self { phase: Phase::default(), current_path: EntryPath::root(), published: None }
+    }
+}
+
+/// How often progress is published at most.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a wait for an answer lasts before the control is looked at again.
+const ANSWER_POLL: Duration = Duration::from_millis(100);
+
+impl Job {
+    fn new(
+        control: Control,
+        publish: async_channel::Sender<Progress>,
+        emit: impl Fn(Rare) + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            control,
+            emit: Box::new(emit),
+            publish,
+            counters: Counters::default(),
+            warnings: AtomicU64::new(0),
+        }))
+    }
+
+    /// A job that nobody watches: questions are refused, events are dropped.
+    pub fn unattended() -> Self {
+        let (publish, _) = async_channel::bounded(1);
+        Self::new(Control::new(), publish, |_| {})
+    }
+
+    /// The control that this job obeys.
+    pub fn control(&self) -> &Control {
+        &self.0.control
+    }
+
+    /// See [`Control::check`].
+    pub fn check(&self) -> Result<()> {
+        self.0.control.check()
+    }
+
+    /// Begins a phase.
+    pub fn phase(&self, phase: Phase) {
+        self.slow().phase = phase;
+        (self.0.emit)(Rare::Phase(phase));
+        self.publish();
+    }
+
+    /// Tells of something that does not end the job.
+    pub fn warn(&self, warning: Warning) {
+        tracing::warn!(%warning);
+        self.0.warnings.fetch_add(1, Ordering::Relaxed);
+        (self.0.emit)(Rare::Warning(warning));
+    }
+
+    /// How many warnings there were so far.
+    pub fn warning_count(&self) -> u64 {
+        self.0.warnings.load(Ordering::Relaxed)
+    }
+
+    /// Adds to the totals while they are being counted.
+    pub fn add_total(&self, files: u64, bytes: u64) {
+        self.0.counters.total_files.fetch_add(files, Ordering::Relaxed);
+        self.0.counters.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Says that the totals are final.
+    pub fn total_is_known(&self) {
+        self.0.counters.total_known.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes the entry that is being worked on.
+    pub fn entry_started(&self, path: &EntryPath) {
+        let mut slow = self.slow();
+        if slow.is_due() {
+            slow.current_path = path.clone();
+            drop(slow);
+            self.publish();
+        }
+    }
+
+    /// Counts an entry as done.
+    pub fn entry_done(&self) {
+        self.0.counters.done_files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts bytes of file contents as done.
+    pub fn bytes_done(&self, bytes: u64) {
+        self.0.counters.done_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if self.slow().is_due() {
+            self.publish();
+        }
+    }
+
+    /// Counts bytes that went to or came from the destination.
+    pub fn bytes_stored(&self, bytes: u64) {
+        self.0.counters.stored_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Where the job stands.
+    pub fn progress(&self) -> Progress {
+        let slow = self.slow();
+        let counters = &self.0.counters;
+        Progress {
+            phase: slow.phase,
+            done_files: counters.done_files.load(Ordering::Relaxed),
+            total_files: counters.total_files.load(Ordering::Relaxed),
+            done_bytes: counters.done_bytes.load(Ordering::Relaxed),
+            total_bytes: counters.total_bytes.load(Ordering::Relaxed),
+            total_known: counters.total_known.load(Ordering::Relaxed),
+            stored_bytes: counters.stored_bytes.load(Ordering::Relaxed),
+            current_path: slow.current_path.clone(),
+        }
+    }
+
+    /// Asks for a passphrase and waits for the answer. `None` means that nobody is there to answer
+    /// or that the person declined.
+    pub fn ask_passphrase(&self, request: PassphraseRequest) -> Result<Option<Secret>> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        (self.0.emit)(Rare::Question(Question::Passphrase { request, reply }));
+        loop {
+            if let Some(reason) = self.0.control.cancelled() {
+                return Err(Error::Cancelled(reason));
+            }
+            match answer.recv_timeout(ANSWER_POLL) {
+                Ok(secret) => return Ok(secret),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let progress = self.progress();
+        self.slow().published = Some(Instant::now());
+        // Only fails when nobody watches.
+        let _ = self.0.publish.force_send(progress);
+    }
+
+    fn slow(&self) -> MutexGuard<'_, SlowCounters> {
+        self.0.counters.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SlowCounters {
+    fn is_due(&self) -> bool {
+        self.published.is_none_or(|at| at.elapsed() >= PUBLISH_INTERVAL)
+    }
+}
+
+/// A running job, as its owner sees it.
+#[derive(Debug)]
+pub struct JobHandle<T> {
+    /// Phases, warnings, questions, and exactly one [`Event::Finished`] as the last.
+    pub events: async_channel::Receiver<Event<T>>,
+    /// The newest progress.
+    pub progress: async_channel::Receiver<Progress>,
+    /// The way down.
+    pub control: Control,
+}
+
+/// Runs `work` on a thread called `name`. Whatever happens in it, a panic too, exactly one
+/// [`Event::Finished`] comes out.
+pub fn spawn<T, F>(name: &str, work: F) -> Result<JobHandle<T>>
+where
+    T: Send + 'static,
+    F: FnOnce(&Job) -> Result<T> + Send + 'static,
+{
+    let (event_sender, events) = async_channel::unbounded();
+    let (publish, progress) = async_channel::bounded(1);
+    let control = Control::new();
+    let rare_sender = event_sender.clone();
+    let job = Job::new(control.clone(), publish, move |rare| {
+        let event = match rare {
+            Rare::Phase(phase) => Event::Phase(phase),
+            Rare::Warning(warning) => Event::Warning(warning),
+            Rare::Question(question) => Event::Question(question),
+        };
+        // Only fails when the owner is gone, and then nobody is left to tell.
+        let _ = rare_sender.try_send(event);
+    });
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let result =
+                catch_unwind(AssertUnwindSafe(|| work(&job))).unwrap_or_else(|panic| Err(panicked(&*panic)));
+            job.publish();
+            let _ = event_sender.try_send(Event::Finished(result));
+        })
+        .map_err(|source| Error::Local { action: "starting a thread", source })?;
+    Ok(JobHandle { events, progress, control })
+}
+
+/// The error for a panic that was caught in a worker.
+pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a worker panicked".to_owned());
+    Error::Internal(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_still_finishes_once() {
+        let handle = spawn::<(), _>("panics", |_| panic!("on purpose")).unwrap();
+        let mut ends = 0;
+        while let Ok(event) = handle.events.recv_blocking() {
+            if let Event::Finished(result) = event {
+                assert_eq!(result.unwrap_err().to_string(), "internal error: on purpose");
+                ends += 1;
+            }
+        }
+        assert_eq!(ends, 1);
+    }
+
+    #[test]
+    fn cancel_ends_a_pause_and_a_question() {
+        let handle = spawn("waits", |job| {
+            job.control().pause();
+            let first = job.check();
+            assert!(matches!(first, Err(Error::Cancelled(CancelReason::Battery))));
+            job.ask_passphrase(PassphraseRequest::archive())
+        })
+        .unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        handle.control.cancel(CancelReason::Battery);
+        handle.control.cancel(CancelReason::User);
+        let end = loop {
+            match handle.events.recv_blocking().unwrap() {
+                Event::Finished(result) => break result,
+                _ => continue,
+            }
+        };
+        assert!(matches!(end, Err(Error::Cancelled(CancelReason::Battery))));
+    }
+
+    #[test]
+    fn the_newest_progress_wins() {
+        let handle = spawn("counts", |job| {
+            for _ in 0..10 {
+                job.bytes_done(5);
+                job.publish();
+            }
+            Ok(())
+        })
+        .unwrap();
+        while !matches!(handle.events.recv_blocking().unwrap(), Event::Finished(_)) {}
+        assert_eq!(handle.progress.recv_blocking().unwrap().done_bytes, 50);
+    }
+}

@@ -1,0 +1,25 @@
+//! The backup engine: everything that reads and writes backups, and nothing that draws.
+//!
+//! No GTK, GLib or gettext in here; `cargo test --no-default-features` builds and tests this room on
+//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`]) are
+//! synchronous functions that take what they work on and a [`job::Job`]; the caller owns the thread.
+//!
+//! One foreign library, one folder: [`crypto`] is the only place that knows gpgme, [`delta`] the only
+//! one that knows librsync.
+
+pub mod backup;
+pub mod chain;
+pub mod crypto;
+pub mod delta;
+pub mod error;
+pub mod format;
+pub mod job;
+pub mod list;
+pub mod path;
+pub mod restore;
+pub mod scan;
+pub mod status;
+pub mod storage;
+pub mod stored;
+
+pub use error::{Error, Result};

@@ -1,0 +1,219 @@
+//! Bringing files back.
+//!
+//! Volumes are checked, fetched and opened several at a time ([`fetch`]); one thread reads their
+//! entries in order and writes them to their place ([`place`]). What is damaged is named, and
+//! everything else is restored.
+
+mod fetch;
+mod place;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::chain::{Collection, Set};
+use super::crypto::{Keyring, Opener, Passphrases};
+use super::error::{Damage, Error, Result};
+use super::format::difftar;
+use super::format::manifest::{Manifest, VolumeInfo};
+use super::format::name::{Codec, FileName, Part};
+use super::format::tar;
+use super::format::time::SetTime;
+use super::job::{Job, Phase, Warning};
+use super::path::EntryPath;
+use super::storage::Storage;
+use super::stored::{read_small, unreadable};
+use fetch::{Fetcher, Volume};
+use writer::Writer;
+
+/// Largest manifest that is believed, in bytes: room for millions of volumes.
+const MANIFEST_LIMIT: u64 = 1 << 30;
+
+/// What to do where something is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// Do not begin if the target is anything but an empty folder.
+    Refuse,
+    /// Leave what is there, and count it.
+    Skip,
+    /// Put the restored file in its place. A folder with something in it is never replaced by a file.
+    Replace,
+}
+
+/// What to bring back, and where to.
+#[derive(Debug)]
+pub struct RestoreRequest<'a> {
+    /// Where from.
+    pub storage: &'a dyn Storage,
+    /// Where gpg's keys are.
+    pub keyring: &'a Keyring,
+    /// Passphrases that are known already; others are asked for.
+    pub passphrases: &'a Passphrases,
+    /// The key that must have signed; none: signatures are not demanded, bad ones still refused.
+    pub sign_key: Option<&'a str>,
+    /// The state of that time, or the newest.
+    pub time: Option<SetTime>,
+    /// What to restore, each with everything below it; empty for everything.
+    pub paths: Vec<EntryPath>,
+    /// Where `strip` goes. Made if missing.
+    pub target: PathBuf,
+    /// This ancestor is cut off the restored paths: with `strip = a`, `a/b` goes to `target/b`, and
+    /// `a` itself, be it a folder or a file, becomes `target`.
+    pub strip: EntryPath,
+    /// What to do where something is already.
+    pub conflict: Conflict,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone)]
+pub struct RestoreSummary {
+    /// The time of the set that was restored.
+    pub set_time: SetTime,
+    /// Entries written.
+    pub entry_count: u64,
+    /// Entries left alone because something was there.
+    pub skipped_count: u64,
+    /// Bytes of file contents written.
+    pub written_bytes: u64,
+    /// Volumes read.
+    pub volume_count: u32,
+    /// Warnings given; each one is something that is not as it was.
+    pub warning_count: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Restores. Fails if nothing at all can be done; what is damaged or cannot be written is a warning.
+pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary> {
+    let started = Instant::now();
+    job.phase(Phase::Preparing);
+    let collection = Collection::new(request.storage.list()?);
+    let no_backup = || Error::NoBackup { location: request.storage.location() };
+    let sets = collection.sets_for(request.time).ok_or_else(no_backup)?;
+    let set = match sets {
+        [only] => only,
+        [.., last] => return Err(Error::IncrementalSet { set: last.name() }),
+        [] => return Err(no_backup()),
+    };
+    let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
+    let manifest = read_manifest(request.storage, set, &opener, job)?;
+    let volumes = wanted_volumes(set, &manifest, &request.paths);
+    if volumes.is_empty() {
+        return Err(nothing_to_restore(request, set));
+    }
+    if request.conflict == Conflict::Refuse {
+        refuse_if_used(&request.target)?;
+    }
+
+    job.phase(Phase::Restoring);
+    job.add_total(0, volumes.iter().map(|volume| volume.stored_bytes).sum());
+    job.total_is_known();
+    let mut writer = Writer::new(request, job)?;
+    let volume_count = u32::try_from(volumes.len()).unwrap_or(u32::MAX);
+    std::thread::scope(|scope| -> Result<()> {
+        let mut fetcher = Fetcher::new(scope, request.storage, &opener, job, volumes);
+        while let Some(volume) = fetcher.next_volume()? {
+            let (file, range) = (volume.name.clone(), volume.range.clone());
+            match restore_volume(volume, &mut writer) {
+                Ok(()) => {}
+                Err(error @ (Error::Damaged { .. } | Error::Crypto { .. })) => {
+                    if is_everywhere(&error) {
+                        return Err(error);
+                    }
+                    writer.broken_off();
+                    job.warn(Warning::Damaged { file, reason: error.to_string(), lost: Some(range) });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    })?;
+    let done = writer.finish()?;
+    if done.found_count == 0 {
+        return Err(nothing_to_restore(request, set));
+    }
+    Ok(RestoreSummary {
+        set_time: set.kind.time(),
+        entry_count: done.entry_count,
+        skipped_count: done.skipped_count,
+        written_bytes: done.written_bytes,
+        volume_count,
+        warning_count: job.warning_count(),
+        elapsed: started.elapsed(),
+    })
+}
+
+/// Whether the next volume would fail for the same reason.
+fn is_everywhere(error: &Error) -> bool {
+    use super::crypto::CryptoError as C;
+    matches!(error, Error::Crypto { source, .. } if !matches!(source, C::Damaged(_) | C::BadSignature { .. }))
+}
+
+fn nothing_to_restore(request: &RestoreRequest<'_>, set: &Set) -> Error {
+    match request.paths.first() {
+        Some(path) => Error::PathNotInBackup { path: path.clone() },
+        None => Error::damaged(set.name(), Damage::Malformed("it names no volume".to_owned())),
+    }
+}
+
+fn read_manifest(storage: &dyn Storage, set: &Set, opener: &Opener, job: &Job) -> Result<Manifest> {
+    let missing = || Error::damaged(set.name(), Damage::Missing);
+    let file = set.manifest.as_ref().ok_or_else(missing)?;
+    if file.size_bytes == 0 {
+        return Err(Error::damaged(&file.name, Damage::Empty));
+    }
+    let text = read_small(storage, &file.name, opener, MANIFEST_LIMIT, job)?;
+    Manifest::parse(&text).map_err(|error| Error::damaged(&file.name, Damage::Malformed(error.to_string())))
+}
+
+/// The volumes that hold something of `paths`. One that is not there is found missing when it is read.
+fn wanted_volumes(set: &Set, manifest: &Manifest, paths: &[EntryPath]) -> Vec<Volume> {
+    let is_wanted =
+        |volume: &&VolumeInfo| paths.is_empty() || paths.iter().any(|path| may_hold(volume, path));
+    let codec = if set.is_encrypted() { Codec::OpenPgp } else { Codec::Gzip };
+    let volume = |info: &VolumeInfo| {
+        let file = set.volumes.get(&info.number);
+        let expected = FileName { set: set.kind, part: Part::Volume(info.number), codec };
+        Volume {
+            name: file.map_or_else(|| expected.to_string(), |file| file.name.clone()),
+            stored_bytes: file.map_or(0, |file| file.size_bytes),
+            hash: info.hash.clone(),
+            range: (info.start.path.clone(), info.end.path.clone()),
+        }
+    };
+    manifest.volumes.iter().filter(is_wanted).map(volume).collect()
+}
+
+/// Whether a volume's range of paths reaches into `path` or what lies below it.
+fn may_hold(volume: &VolumeInfo, path: &EntryPath) -> bool {
+    let starts_before_the_end = volume.start.path <= *path || volume.start.path.starts_with(path);
+    starts_before_the_end && *path <= volume.end.path
+}
+
+fn refuse_if_used(target: &Path) -> Result<()> {
+    let failed = |source| Error::Target { path: target.to_owned(), source };
+    match std::fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::TargetNotEmpty(target.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            Err(Error::TargetNotEmpty(target.to_owned()))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn restore_volume(volume: fetch::OpenVolume, writer: &mut Writer<'_>) -> Result<()> {
+    let name = volume.name.clone();
+    let mut tar = tar::Reader::new(volume);
+    while let Some(header) = tar.next_entry().map_err(|error| unreadable(&name, error))? {
+        let size = header.size;
+        let (record, entry) = difftar::entry(header)
+            .map_err(|error| Error::damaged(&name, Damage::Malformed(error.to_string())))?;
+        writer.take(record, entry, size, &mut tar).map_err(|error| match error {
+            writer::Failure::Source(error) => unreadable(&name, error),
+            writer::Failure::Target(error) => error,
+        })?;
+    }
+    tar.into_inner().finish()
+}

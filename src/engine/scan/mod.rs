@@ -1,0 +1,12 @@
+//! Walking the source in the format's order: what is there, and what of it the rules let in.
+
+mod owners;
+mod selection;
+mod tree;
+mod walk;
+
+pub use owners::{OwnerNames, OwnerNumbers};
+pub use selection::{Rule, RuleKind, Selection, Verdict};
+pub use tree::Tree;
+pub use walk::{SourceEntry, Stamp, Walk};
+pub(crate) use walk::{left_out_because, reason};

@@ -1,0 +1,81 @@
+//! Failures of a storage, by what a person or a retry can do about them.
+
+use std::io;
+
+use nix::errno::Errno;
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorageErrorKind {
+    /// The place, or the file in it, is not there.
+    NotFound,
+    /// A file of that name is there already.
+    AlreadyExists,
+    /// Not allowed.
+    Permission,
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// No space or quota left.
+    Full,
+    /// The place is not a folder.
+    NotAFolder,
+    /// The place does not answer, or the device is gone.
+    Unreachable,
+    /// The place took too long.
+    Timeout,
+    /// Anything else.
+    Other,
+}
+
+/// A storage operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {location}: {source}")]
+pub struct StorageError {
+    /// What kind of failure it is.
+    pub kind: StorageErrorKind,
+    /// What was being done, such as "writing".
+    pub action: &'static str,
+    /// The place or the file in it.
+    pub location: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl StorageError {
+    /// An error whose kind is read off the system's own.
+    pub fn from_io(action: &'static str, location: impl Into<String>, source: io::Error) -> Self {
+        Self { kind: StorageErrorKind::of(&source), action, location: location.into(), source }
+    }
+
+    /// Whether the same operation may succeed a little later without anybody's help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, StorageErrorKind::Unreachable | StorageErrorKind::Timeout)
+    }
+}
+
+impl StorageErrorKind {
+    /// The kind of a system error.
+    pub fn of(error: &io::Error) -> Self {
+        use io::ErrorKind as K;
+        match error.kind() {
+            K::NotFound => Self::NotFound,
+            K::AlreadyExists => Self::AlreadyExists,
+            K::PermissionDenied => Self::Permission,
+            K::ReadOnlyFilesystem => Self::ReadOnly,
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => Self::Full,
+            K::NotADirectory => Self::NotAFolder,
+            K::TimedOut => Self::Timeout,
+            K::NetworkDown | K::NetworkUnreachable | K::HostUnreachable | K::StaleNetworkFileHandle => {
+                Self::Unreachable
+            }
+            _ => match error.raw_os_error() {
+                Some(number) if GONE.contains(&Errno::from_raw(number)) => Self::Unreachable,
+                _ => Self::Other,
+            },
+        }
+    }
+}
+
+/// What a drive that was pulled out answers.
+const GONE: [Errno; 3] = [Errno::EIO, Errno::ENODEV, Errno::ENXIO];

@@ -1,0 +1,176 @@
+//! A folder on this machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use super::{Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, Upload};
+
+/// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
+/// names begin as its own do.
+const UPLOAD_PREFIX: &str = ".upload-";
+
+/// Backups in a folder.
+#[derive(Debug, Clone)]
+pub struct LocalFolder {
+    folder: PathBuf,
+}
+
+impl LocalFolder {
+    /// The folder need not exist yet; the first upload makes it.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn fail(&self, action: &'static str, source: io::Error) -> StorageError {
+        StorageError::from_io(action, self.location(), source)
+    }
+
+    fn fail_file(&self, action: &'static str, name: &str, source: io::Error) -> StorageError {
+        StorageError::from_io(action, self.folder.join(name).display().to_string(), source)
+    }
+
+    fn entries(&self) -> StorageResult<Vec<(String, fs::DirEntry)>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(|source| self.fail("reading", source))? {
+            let entry = entry.map_err(|source| self.fail("reading", source))?;
+            if let Ok(name) = entry.file_name().into_string() {
+                entries.push((name, entry));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl Storage for LocalFolder {
+    fn location(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn list(&self) -> StorageResult<Vec<StoredFile>> {
+        let mut files = Vec::new();
+        for (name, entry) in self.entries()? {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_file() => {
+                    files.push(StoredFile { name, size_bytes: metadata.len() })
+                }
+                Ok(_) => {}
+                // Deleted by somebody between being listed and being looked at.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(self.fail_file("reading", &name, error)),
+            }
+        }
+        Ok(files)
+    }
+
+    fn list_folders(&self) -> StorageResult<Vec<String>> {
+        let entries = self.entries()?;
+        Ok(entries
+            .into_iter()
+            .filter(|(_, entry)| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|(name, _)| name)
+            .collect())
+    }
+
+    fn open(&self, name: &str) -> StorageResult<Box<dyn Read + Send>> {
+        let file =
+            File::open(self.folder.join(name)).map_err(|source| self.fail_file("reading", name, source))?;
+        Ok(Box::new(file))
+    }
+
+    fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
+        fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))?;
+        let final_path = self.folder.join(name);
+        if final_path.symlink_metadata().is_ok() {
+            return Err(self.fail_file("writing", name, io::ErrorKind::AlreadyExists.into()));
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix(UPLOAD_PREFIX)
+            .make_in(&self.folder, |path| {
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+            })
+            .map_err(|source| self.fail_file("writing", name, source))?;
+        Ok(Box::new(LocalUpload { temporary, final_path }))
+    }
+
+    fn delete(&self, name: &str) -> StorageResult<()> {
+        fs::remove_file(self.folder.join(name)).map_err(|source| self.fail_file("deleting", name, source))
+    }
+
+    fn free_bytes(&self) -> StorageResult<Option<u64>> {
+        // Before the first backup the folder may be missing; its file system is its parent's.
+        let existing = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.folder);
+        let numbers = nix::sys::statvfs::statvfs(existing)
+            .map_err(|errno| self.fail("asking for free space", errno.into()))?;
+        let free = u128::from(numbers.blocks_available()) * u128::from(numbers.fragment_size());
+        Ok(Some(u64::try_from(free).unwrap_or(u64::MAX)))
+    }
+
+    fn local_folder(&self) -> Option<&Path> {
+        Some(&self.folder)
+    }
+}
+
+struct LocalUpload {
+    /// Removes its file when it is dropped.
+    temporary: tempfile::NamedTempFile,
+    final_path: PathBuf,
+}
+
+impl LocalUpload {
+    fn publish(self) -> io::Result<()> {
+        self.temporary.as_file().sync_all()?;
+        let from = self.temporary.path();
+        match renameat2(AT_FDCWD, from, AT_FDCWD, &self.final_path, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => {}
+            // Some network and FAT file systems cannot refuse to replace.
+            Err(Errno::EINVAL | Errno::ENOSYS) => rename_without_kernel_help(from, &self.final_path)?,
+            Err(errno) => return Err(errno.into()),
+        }
+        let folder = self.final_path.parent().unwrap_or(Path::new("."));
+        sync_folder(folder)
+    }
+}
+
+/// A hard link refuses to replace. Where there are no hard links either, a look before the rename has
+/// to do; nobody but this program gives files such names.
+fn rename_without_kernel_help(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) if to.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(from, to),
+    }
+}
+
+/// Makes the new name durable. File systems that cannot sync a folder say so with `EINVAL`.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+        result => result,
+    }
+}
+
+impl Write for LocalUpload {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.temporary.as_file_mut().write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.as_file_mut().flush()
+    }
+}
+
+impl Upload for LocalUpload {
+    fn finish(self: Box<Self>) -> StorageResult<()> {
+        let location = self.final_path.display().to_string();
+        self.publish().map_err(|source| {
+            let kind = StorageErrorKind::of(&source);
+            StorageError { kind, action: "writing", location, source }
+        })
+    }
+}

@@ -1,0 +1,354 @@
+//! A stored file as a stream: compressed or sealed, hashed, counted on its way to the storage, and
+//! checked and opened on its way back.
+
+use std::io::{self, BufReader, Read, Write};
+
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use sha1::{Digest, Sha1};
+
+use super::crypto::{OpenReader, Opener, SealWriter, Sealer};
+use super::error::{Damage, Error, Result};
+use super::format::manifest::HashAlgorithm;
+use super::format::name::{Codec, FileName};
+use super::job::Job;
+use super::storage::{Storage, StorageError, StorageErrorKind, Upload};
+
+/// Level of gzip: level 3 of zlib-rs makes text within two percent as small as level 6, in two thirds
+/// of the time.
+const GZIP_LEVEL: u32 = 3;
+
+/// Bytes that are read at once.
+pub const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What became of a file that was stored.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its name at the storage.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its SHA-1 in lower-case hexadecimal.
+    pub sha1: String,
+}
+
+/// Writes one stored file. Dropped before [`StoredWriter::finish`], it leaves nothing behind.
+pub struct StoredWriter {
+    name: String,
+    location: String,
+    layer: Layer,
+}
+
+enum Layer {
+    Plain(Sink),
+    /// A new gzip member begins whenever the compression changes; readers take members as one.
+    Gzip(Option<GzEncoder<Sink>>, Compression),
+    OpenPgp(Box<SealWriter<Sink>>),
+}
+
+/// The end of the way: counts and hashes what is stored.
+struct Sink {
+    upload: Box<dyn Upload>,
+    hash: Sha1,
+    size_bytes: u64,
+    job: Job,
+}
+
+impl Write for Sink {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.job.check().map_err(Error::into_stream)?;
+        let count = self.upload.write(buffer)?;
+        self.hash.update(&buffer[..count]);
+        self.size_bytes += count as u64;
+        self.job.bytes_stored(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.upload.flush()
+    }
+}
+
+impl StoredWriter {
+    /// Begins the file `name`, wrapped as its codec says.
+    pub fn create(storage: &dyn Storage, name: FileName, sealer: &Sealer, job: &Job) -> Result<Self> {
+        let text = name.to_string();
+        let upload = storage.create(&text)?;
+        let sink = Sink { upload, hash: Sha1::new(), size_bytes: 0, job: job.clone() };
+        let layer = match name.codec {
+            Codec::Plain => Layer::Plain(sink),
+            Codec::Gzip => {
+                let level = Compression::new(GZIP_LEVEL);
+                Layer::Gzip(Some(GzEncoder::new(sink, level)), level)
+            }
+            Codec::OpenPgp => Layer::OpenPgp(Box::new(sealer.seal(sink)?)),
+            Codec::Smime => return Err(Error::Internal("S/MIME is never written".to_owned())),
+        };
+        Ok(Self { location: format!("{}/{text}", storage.location()), name: text, layer })
+    }
+
+    /// Says whether what comes next is worth compressing.
+    pub fn expect_compressible(&mut self, compressible: bool) -> Result<()> {
+        let Layer::Gzip(encoder, level) = &mut self.layer else { return Ok(()) };
+        let wanted = if compressible { Compression::new(GZIP_LEVEL) } else { Compression::none() };
+        if wanted != *level
+            && let Some(current) = encoder.take()
+        {
+            let sink = current.finish().map_err(|error| failed(error, &self.location))?;
+            *encoder = Some(GzEncoder::new(sink, wanted));
+            *level = wanted;
+        }
+        Ok(())
+    }
+
+    /// The error of a write, with the file it was about.
+    pub fn fail(&self, error: io::Error) -> Error {
+        failed(error, &self.location)
+    }
+
+    /// Makes the file durable and visible.
+    pub fn finish(self) -> Result<Stored> {
+        let Self { name, location, layer } = self;
+        let sink = match layer {
+            Layer::Plain(sink) => Ok(sink),
+            Layer::Gzip(Some(encoder), _) => encoder.finish(),
+            Layer::Gzip(None, _) => Err(io::ErrorKind::BrokenPipe.into()),
+            Layer::OpenPgp(sealed) => Ok(sealed.finish()?),
+        };
+        let sink = sink.map_err(|error| failed(error, &location))?;
+        sink.upload.finish()?;
+        Ok(Stored { name, size_bytes: sink.size_bytes, sha1: hexadecimal(&sink.hash.finalize()) })
+    }
+}
+
+impl Write for StoredWriter {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match &mut self.layer {
+            Layer::Plain(sink) => sink.write(buffer),
+            Layer::Gzip(Some(encoder), _) => encoder.write(buffer),
+            Layer::Gzip(None, _) => Err(io::ErrorKind::BrokenPipe.into()),
+            Layer::OpenPgp(sealed) => sealed.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn failed(error: io::Error, location: &str) -> Error {
+    Error::from_stream(error, |source| StorageError::from_io("writing", location, source).into())
+}
+
+/// Reads one stored file, unwrapped.
+pub struct StoredReader {
+    name: String,
+    layer: ReadLayer,
+}
+
+enum ReadLayer {
+    Plain(Box<dyn Read + Send>),
+    Gzip { decoder: Box<MultiGzDecoder<BufReader<Box<dyn Read + Send>>>>, has_begun: bool },
+    OpenPgp(Box<OpenReader>),
+}
+
+impl StoredReader {
+    /// Opens the file `name`, unwrapping it as the end of its name says.
+    pub fn open(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
+        let codec = FileName::parse(name).map_or(Codec::Plain, |name| name.codec);
+        let source: Box<dyn Read + Send> = Box::new(Source { inner: storage.open(name)?, job: job.clone() });
+        let layer = match codec {
+            Codec::Plain => ReadLayer::Plain(source),
+            Codec::Gzip => {
+                let decoder = Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, source)));
+                ReadLayer::Gzip { decoder, has_begun: false }
+            }
+            Codec::OpenPgp => ReadLayer::OpenPgp(Box::new(opener.open(source)?)),
+            Codec::Smime => {
+                return Err(Error::damaged(
+                    name,
+                    Damage::Malformed("S/MIME files cannot be read".to_owned()),
+                ));
+            }
+        };
+        Ok(Self { name: name.to_owned(), layer })
+    }
+
+    /// Reads what is left and checks what can only be checked at the end: that nothing is cut off, and
+    /// the signature.
+    pub fn finish(mut self) -> Result<()> {
+        io::copy(&mut self, &mut io::sink()).map_err(|error| unreadable(&self.name, error))?;
+        if let ReadLayer::OpenPgp(opened) = self.layer {
+            opened.finish().map_err(|error| about(&self.name, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Read for StoredReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.layer {
+            ReadLayer::Plain(source) => source.read(buffer),
+            ReadLayer::Gzip { decoder, has_begun } => match decoder.read(buffer) {
+                Ok(count) => {
+                    *has_begun |= count > 0;
+                    Ok(count)
+                }
+                // duplicity takes zeros after the last member for padding.
+                Err(error) if *has_begun && error.kind() == io::ErrorKind::InvalidInput => Ok(0),
+                Err(error) => Err(error),
+            },
+            ReadLayer::OpenPgp(opened) => opened.read(buffer),
+        }
+    }
+}
+
+/// The beginning of the way back: counts, and stops when the job is to stop.
+struct Source {
+    inner: Box<dyn Read + Send>,
+    job: Job,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.job.check().map_err(Error::into_stream)?;
+        let count = self.inner.read(buffer)?;
+        self.job.bytes_stored(count as u64);
+        self.job.bytes_done(count as u64);
+        Ok(count)
+    }
+}
+
+/// Reads a small stored file, such as a manifest, wholly. `limit` bounds what is believed.
+pub fn read_small(
+    storage: &dyn Storage,
+    name: &str,
+    opener: &Opener,
+    limit: u64,
+    job: &Job,
+) -> Result<Vec<u8>> {
+    let mut reader = StoredReader::open(storage, name, opener, job)?;
+    let mut bytes = Vec::new();
+    reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, error))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::damaged(
+            name,
+            Damage::Malformed("it is too large to be what it should be".to_owned()),
+        ));
+    }
+    reader.finish()?;
+    Ok(bytes)
+}
+
+/// Compares a stored file with the hash in its manifest, before anything in it is believed.
+pub fn check_hash(
+    storage: &dyn Storage,
+    name: &str,
+    (algorithm, expected): (HashAlgorithm, &str),
+    job: &Job,
+) -> Result<()> {
+    let mut source = storage.open(name)?;
+    let mut sha1 = Sha1::new();
+    let mut md5 = md5::Md5::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut size_bytes = 0;
+    loop {
+        job.check()?;
+        let count = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(StorageError::from_io("reading", name, error).into()),
+        };
+        size_bytes += count;
+        match algorithm {
+            HashAlgorithm::Sha1 => sha1.update(&buffer[..count]),
+            HashAlgorithm::Md5 => md5.update(&buffer[..count]),
+        }
+    }
+    let found = match algorithm {
+        HashAlgorithm::Sha1 => hexadecimal(&sha1.finalize()),
+        HashAlgorithm::Md5 => hexadecimal(&md5.finalize()),
+    };
+    if found == expected {
+        Ok(())
+    } else if size_bytes == 0 {
+        Err(Error::damaged(name, Damage::Empty))
+    } else {
+        let expected = expected.to_owned();
+        Err(Error::damaged(name, Damage::HashMismatch { algorithm: algorithm.name(), expected, found }))
+    }
+}
+
+/// The error for a stored file whose stream failed.
+pub fn unreadable(name: &str, error: io::Error) -> Error {
+    let ours = Error::from_stream(error, |error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::damaged(name, Damage::CutShort),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            Error::damaged(name, Damage::Malformed(error.to_string()))
+        }
+        _ => StorageError::from_io("reading", name, error).into(),
+    });
+    about(name, ours)
+}
+
+/// Adds the file's name to an error of gpg, and says "missing" of a file that is not there.
+pub fn about(name: &str, error: Error) -> Error {
+    match error {
+        Error::Crypto { file: None, source } => Error::crypto(name, source),
+        Error::Storage(StorageError { kind: StorageErrorKind::NotFound, .. }) => {
+            Error::damaged(name, Damage::Missing)
+        }
+        other => other,
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether a piece of a file is worth compressing, told from a sample of 4 KiB in its middle.
+///
+/// The sum of the squared counts of each byte value is about `n²/256 + n` for random bytes, which is
+/// what compressed and encrypted data look like, and several times that for everything else.
+pub fn looks_compressible(data: &[u8]) -> bool {
+    const SAMPLE: usize = 4096;
+    if data.len() < SAMPLE {
+        return true;
+    }
+    let middle = (data.len() - SAMPLE) / 2;
+    let mut counts = [0_u64; 256];
+    for byte in &data[middle..middle + SAMPLE] {
+        counts[usize::from(*byte)] += 1;
+    }
+    let squares: u64 = counts.iter().map(|count| count * count).sum();
+    const RANDOM: u64 = (SAMPLE * SAMPLE / 256 + SAMPLE) as u64;
+    squares > RANDOM * 6 / 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_worth_compressing_and_noise_is_not() {
+        let text = "the quick brown fox jumps over the lazy dog. ".repeat(200);
+        assert!(looks_compressible(text.as_bytes()));
+        assert!(looks_compressible(&[0; 65536]));
+        let mut state = 1_u64;
+        let noise: Vec<u8> = (0..65536)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
+            .collect();
+        assert!(!looks_compressible(&noise));
+        assert!(looks_compressible(&noise[..100]), "too little to tell");
+    }
+}

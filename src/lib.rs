@@ -1,0 +1,36 @@
+//! Souvenir: backups in the duplicity format, with a window and a command line.
+//!
+//! # The rooms, and who may import whom
+//!
+//! ```text
+//! main.rs            the window's program: locale, then ui::run
+//! bin/souvenir-cli   the command line
+//!
+//! ui  ──────►  platform  ──────►  engine
+//!  │              │                  ▲
+//!  └──► plan ◄────┘                  │
+//!        └───────────────────────────┘
+//! ```
+//!
+//! - [`engine`] reads and writes backups. It knows no GTK, GLib or gettext, and imports nothing else
+//!   of this crate.
+//! - [`plan`] is one backup plan: folders, destination, protection; and the file the plans are kept in.
+//! - `platform` is GIO, portals and the Secret Service without widgets; `ui` is the window. Both exist
+//!   only with the feature `gui`.
+//! - [`i18n`] is the translation of what people read; [`config`] the names that this program goes by.
+//!
+//! # A backup as data flowing
+//!
+//! `engine::scan` walks the source in the format's order and cuts it into volumes; workers make the
+//! volumes side by side (`engine::format` writes the tar, `engine::delta` the signatures,
+//! `engine::stored` compresses, seals and hashes, `engine::storage` keeps); the signatures follow in
+//! order, and the manifest is stored last. Restoring is the same way back.
+
+pub mod config;
+pub mod engine;
+pub mod i18n;
+pub mod plan;
+#[cfg(feature = "gui")]
+pub mod platform;
+#[cfg(feature = "gui")]
+pub mod ui;
