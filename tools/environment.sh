@@ -75,18 +75,18 @@ have_all() {
 
 packages() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$here/tools/packages.txt"; }
 
-# The name of a root: what is in it, and the recipe it was made by.
+# The name of a root says what is in it.
 root_key() {
-  { echo "$debian_release"; packages; cat "$here/tools/make-root.sh"; } | sha256sum | cut -c1-16
+  { echo "$debian_release"; packages; cat "$here/tools/finish-root.sh"; } | sha256sum | cut -c1-16
 }
 
 make_root_once() {
   mkdir -p "$cache_folder"
-  # One at a time; the second finds it made.
+  # One at a time; the second may find it made.
   (
-    flock -n 9 || { say "Waiting for another ./dev that makes the same environment"; flock 9; }
+    flock -n 9 || { say "Waiting for another ./dev that makes an environment"; flock 9; }
     [ -e "$root" ] || packages | bash "$here/tools/make-root.sh" "$debian_release" "$root"
-  ) 9>"$root.lock" || exit 1
+  ) 9>"$cache_folder/lock" || exit 1
 }
 
 # Where the tools stand that no package brings, each in a folder named after its version.
@@ -112,16 +112,16 @@ make_tools() {
 # Enters the root. Only the checkout, the caches, /tmp and, where there is one, the user's session
 # are the host's; of the root nothing can be written, so that no checkout can spoil it for another.
 run_in_root() {
-  local mounts=() name
-  for name in usr etc opt var/lib/dpkg var/cache/fontconfig var/lib/xkb; do
+  local mounts=(--dir /var --dir /var/lib --dir /var/cache) name
+  for name in usr etc var/lib/dpkg var/cache/fontconfig; do
     mounts+=(--ro-bind "$root/$name" "/$name")
   done
   for name in bin sbin lib lib64; do mounts+=(--symlink "usr/$name" "/$name"); done
   mounts+=(
     --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys
-    --tmpfs /run --dir /run/sshd --dir /run/lock --tmpfs /var/tmp --symlink /run /var/run
+    --tmpfs /run --dir /run/sshd --dir /run/lock --symlink /run /var/run
+    --dir /var/lib/xkb --perms 1777 --tmpfs /var/tmp
     --bind /tmp /tmp
-    --dir "$HOME"
     --ro-bind-try /etc/resolv.conf /etc/resolv.conf
     --ro-bind-try /etc/hosts /etc/hosts
     --bind "$cache_folder" "$cache_folder"
@@ -131,7 +131,7 @@ run_in_root() {
   )
   [ ! -e /etc/ssl/certs/ca-certificates.crt ] || mounts+=(--ro-bind /etc/ssl/certs /etc/ssl/certs)
   local settings
-  for settings in "$HOME/.config/pip" "$HOME/.pip" /etc/pip.conf "$HOME/.gitconfig"; do
+  for settings in "$HOME/.config/pip" "$HOME/.pip" "$HOME/.gitconfig" /etc/pip.conf; do
     [ ! -e "$settings" ] || mounts+=(--ro-bind "$settings" "$settings")
   done
   # Programs on the user's path that make the tests quicker, but are not needed.

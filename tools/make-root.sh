@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the Debian root that ./dev enters: make-root.sh RELEASE FOLDER, the package list on standard
 # input. It is built beside its place and renamed when it is complete, so an interrupted run leaves
-# nothing that could be taken for a root; what it leaves behind, the next run removes.
+# nothing that could be taken for a root. The caller sees to it that only one runs at a time.
 set -euo pipefail
 
 release=$1
@@ -75,40 +75,51 @@ if grep -qs '^ID=debian$' /etc/os-release; then
   [ -z "$uri" ] || mirror=("$uri")
 fi
 
-# What mmdebstrap builds in must be open to the subordinate users, which a home folder is not.
-scratch=/var/tmp/souvenir-dev-$(id -u)
+# What mmdebstrap builds in must be open to the subordinate users, which a home folder is not. Where
+# it is, is written down: so what a killed run leaves behind, the next one finds and removes.
 remove_leftovers() {
-  if [ "$mode" = unshare ] && [ -e "$scratch" ]; then
-    mmdebstrap --unshare-helper find "$scratch" -mindepth 1 -delete 2>/dev/null || true
-  fi
-  rm -rf "$scratch" "$partial"
+  local note
+  for note in "${root%/*}"/root-*.scratch; do
+    [ -e "$note" ] || continue
+    if [ "$mode" = unshare ]; then
+      mmdebstrap --unshare-helper find "$(cat "$note")" -mindepth 1 -delete 2>/dev/null || true
+    fi
+    rm -rf --one-file-system "$(cat "$note")" "${note%.scratch}.partial" "$note"
+  done
 }
 remove_leftovers
 trap remove_leftovers EXIT
 trap 'exit 130' INT TERM HUP
-mkdir -p "$partial"
-mkdir -m 1777 "$scratch"
+scratch=$(mktemp -d /var/tmp/souvenir-dev.XXXXXXXX)
+echo "$scratch" >"$root.scratch"
 chmod 1777 "$scratch"
+mkdir -p "$partial"
 
-say "Making a Debian 13 root with GTK, once for all checkouts (1.6 GB, a minute or two): $root"
+say "Making a Debian 13 system with GTK, once for all checkouts (1.6 GB, a minute or two): $root"
 started=$SECONDS
 # As a tar stream, unpacked by us: so an ordinary user owns every file of it and can delete it again.
-TMPDIR=$scratch mmdebstrap --quiet --mode="$mode" --variant=minbase --format=tar \
+log=$root.log
+# As root in a mount namespace of its own: what it mounts goes away with it, however it ends.
+alone=()
+if [ "$mode" = root ]; then alone=(unshare --mount); fi
+TMPDIR=$scratch "${alone[@]}" mmdebstrap --mode="$mode" --variant=minbase --format=tar \
   --aptopt='APT::Install-Recommends "0"' --aptopt='Acquire::Retries "3"' \
   --dpkgopt=force-unsafe-io --dpkgopt=path-exclude='/usr/share/doc/*' \
   --dpkgopt=path-exclude='/usr/share/man/*' \
   --include="$packages" \
-  --customize-hook='for l in de_DE en_US; do chroot "$1" localedef -i $l -f UTF-8 $l.UTF-8; done' \
-  --customize-hook='chroot "$1" dbus-uuidgen >"$1/etc/machine-id"' \
-  --customize-hook='chroot "$1" fc-cache -s' \
-  --customize-hook='mkdir -p "$1/var/lib/xkb" "$1/opt"; : >"$1/etc/pip.conf"; rm -f "$1/etc/hosts" "$1/etc/resolv.conf"; touch "$1/etc/hosts" "$1/etc/resolv.conf"' \
-  "$release" - "${mirror[@]}" |
-  tar -x -p --no-same-owner --exclude='./dev/*' -C "$partial"
+  --customize-hook="$(dirname "${BASH_SOURCE[0]}")/finish-root.sh" \
+  "$release" - "${mirror[@]}" 2>"$log" |
+  tar -x -p --no-same-owner --exclude='./dev/*' -C "$partial" 2>>"$log" || {
+  say "It did not work; the whole output is in $log:"
+  grep '^E: ' "$log" | cut -c1-300 >&2
+  exit 1
+}
 mv "$partial" "$root"
 say "Made in $((SECONDS - started)) s"
 
 # Roots that nobody has entered for a month are those of package lists long gone.
 find "${root%/*}" -maxdepth 1 -name 'root-*.used' -mtime +30 | while read -r stamp; do
-  say "Removing ${stamp%.used}, unused for a month"
-  rm -rf "${stamp%.used}" "$stamp"
+  old=${stamp%.used}
+  say "Removing $old, unused for a month"
+  rm -rf --one-file-system "$old" "$old.used" "$old.log" "${old%/root-*}/tools-${old##*/root-}"
 done
