@@ -1,0 +1,453 @@
+"""A desktop session of its own, and a hand on the mouse and keyboard in it.
+
+    with Session("target/tour") as session:
+        app = session.launch("target/debug/souvenir")
+        app.click("button", "Set Up a Backup…")
+        app.type_into("Name", "Ada")
+        session.screenshot("assistant")
+
+Everything is private: the display (Xvfb with a window manager), the session bus, the accessibility bus, the
+keyring, the home folder and GnuPG's. Nothing of the caller's session is seen or touched, and whatever was
+started ends with the session, also when the test fails: this process adopts all orphans of its
+children and ends them by their ids.
+"""
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+KEYRING_PASSWORD = b"a keyring of the tests"
+# How long something may take to appear. Generous, because the machines of CI are slow; nothing waits longer
+# than it has to.
+PATIENCE_SECS = 20.0
+
+
+class NotFound(AssertionError):
+    """Something did not appear in time; the text holds what was there instead."""
+
+
+class Session:
+    """Starts on `with`, ends at its end. Pictures go to `pictures`."""
+
+    def __init__(self, pictures, screen=(1280, 900), compositor=False):
+        self.pictures = pathlib.Path(pictures).resolve()
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        self.screen = screen
+        self.compositor = compositor
+        self.environment = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is not None:
+            # The last picture says more than the trace.
+            with contextlib.suppress(Exception):
+                self.screenshot("failure")
+        self._end()
+
+    # --- starting and ending ----------------------------------------------------------------------
+
+    def _start(self):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        # Short: the path of gpg-agent's socket may have 107 bytes.
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir="/tmp"))
+        self.home = self._private("home")
+        gnupg = self._private("home/.gnupg")
+        (gnupg / "gpg-agent.conf").write_text("allow-loopback-pinentry\n")
+        keep = ("PATH", "LANG", "CARGO_HOME", "RUSTUP_HOME", "USER", "LOGNAME", "SOUVENIR_DEV_ROOT")
+        self.environment = {name: os.environ[name] for name in keep if name in os.environ}
+        self.environment |= {
+            "HOME": str(self.home),
+            "GNUPGHOME": str(gnupg),
+            "XDG_RUNTIME_DIR": str(self._private("run")),
+            "XDG_CONFIG_HOME": str(self._private("home/.config")),
+            "XDG_DATA_HOME": str(self._private("home/.local/share")),
+            "XDG_STATE_HOME": str(self._private("home/.local/state")),
+            "XDG_CACHE_HOME": str(self._private("home/.cache")),
+            "XDG_CURRENT_DESKTOP": "GNOME",
+            "GDK_BACKEND": "x11",
+            "GSK_RENDERER": "cairo",
+            "GTK_A11Y": "atspi",
+            "GTK_USE_PORTAL": "0",
+            "GSETTINGS_BACKEND": "keyfile",
+            "NO_AT_BRIDGE": "0",
+            "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
+        }
+        self._start_display()
+        self._start_bus()
+        # What is imported from now on speaks to the session, not to the caller's desktop.
+        os.environ.update(
+            {name: self.environment[name] for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")}
+        )
+        os.environ.pop("AT_SPI_BUS_ADDRESS", None)
+        self.spawn(["/usr/libexec/at-spi-bus-launcher", "--launch-immediately"])
+        self.run(["gsettings", "set", "org.gnome.desktop.interface", "toolkit-accessibility", "true"])
+        self.run(["gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false"])
+        self._start_window_manager()
+        keyring = self.spawn(
+            ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
+            stdin=subprocess.PIPE,
+        )
+        keyring.stdin.write(KEYRING_PASSWORD)
+        keyring.stdin.close()
+        self._wait(
+            lambda: b"org.freedesktop.secrets" in self.run(
+                ["gdbus", "call", "--session", "--dest", "org.freedesktop.DBus", "--object-path", "/",
+                 "--method", "org.freedesktop.DBus.ListNames"]),
+            "the Secret Service",
+        )  # fmt: skip
+
+    def _private(self, name):
+        folder = self.folder / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def _start_display(self):
+        reader, writer = os.pipe()
+        width, height = self.screen
+        self.spawn(
+            ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"],
+            pass_fds=[writer],
+        )
+        os.close(writer)
+        with os.fdopen(reader) as number:
+            self.environment["DISPLAY"] = ":" + number.readline().strip()
+
+    def _start_bus(self):
+        bus = self.spawn(["dbus-daemon", "--session", "--nofork", "--print-address=1"], stdout=subprocess.PIPE)
+        self.environment["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().decode().strip()
+
+    def _start_window_manager(self):
+        rules = self._private("home/.config/openbox") / "rc.xml"
+        rules.write_text(OPENBOX_RULES)
+        self.spawn(["openbox", "--config-file", str(rules)])
+        if self.compositor:
+            self.spawn(["picom", "--backend=xrender", "--config=/dev/null"])
+        self._wait(lambda: b"_NET_SUPPORTING_WM_CHECK(WINDOW)" in self.run(["xprop", "-root"]), "openbox")
+        self.set_background("#dddddd")
+
+    def _end(self):
+        # First what the tests started, then whatever was left behind by it: gpg-agent, dconf-service…
+        children = _descendants()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + 3
+            while children and time.monotonic() < deadline:
+                for child in children:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, number)
+                time.sleep(0.05)
+                _reap()
+                children = _descendants()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- programs ---------------------------------------------------------------------------------
+
+    def spawn(self, command, extra=None, **options):
+        """Starts a program in the session. Its output goes to the session's log."""
+        log = open(self.pictures / "session.log", "ab")
+        self._stack.callback(log.close)
+        options = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL} | options
+        return subprocess.Popen(command, env=self.environment | (extra or {}), cwd=self.home, **options)
+
+    def run(self, command, check=True, **options):
+        """Runs a program in the session and gives its output."""
+        done = subprocess.run(
+            command, env=self.environment, cwd=self.home, capture_output=True, check=False, timeout=120, **options
+        )
+        if check and done.returncode:
+            raise RuntimeError(f"{command}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
+
+    def launch(self, program, *arguments, dark=False, language=None, extra=None):
+        """Starts the application and waits for its window."""
+        settings = {"ADW_DEBUG_COLOR_SCHEME": "prefer-dark" if dark else "prefer-light"}
+        if language:
+            settings |= {"LANGUAGE": language, "LC_ALL": "de_DE.UTF-8" if language == "de" else "en_US.UTF-8"}
+        program = str(pathlib.Path(program).resolve()) if "/" in str(program) else program
+        return Application(self, self.spawn([program, *arguments], extra=settings | (extra or {})))
+
+    # --- the screen -------------------------------------------------------------------------------
+
+    def set_background(self, colour):
+        self.run(["display", "-window", "root", "-size", "64x64", f"xc:{colour}"], check=False)
+
+    def screenshot(self, name):
+        """Takes a picture of the screen; gives its path."""
+        path = self.pictures / f"{name}.png"
+        self.run(["import", "-silent", "-window", "root", str(path)])
+        return path
+
+    def press(self, *keys):
+        """Presses keys, each by its name: "Return", "Escape", "alt+Left"."""
+        self.run(["xdotool", "key", "--delay", "20", *keys])
+
+    def type(self, text):
+        """Types on the keyboard, into whatever has the focus."""
+        self.run(["xdotool", "type", "--delay", "8", text])
+
+    def _wait(self, condition, what, patience=PATIENCE_SECS):
+        return wait(condition, what, patience)
+
+
+OPENBOX_RULES = """<?xml version="1.0" encoding="UTF-8"?>
+<openbox_config xmlns="http://openbox.org/3.4/rc">
+  <focus><focusNew>yes</focusNew><followMouse>no</followMouse></focus>
+  <placement><policy>Smart</policy><center>yes</center></placement>
+  <keyboard><keybind key="A-F4"><action name="Close"/></keybind></keyboard>
+  <desktops><number>1</number><popupTime>0</popupTime></desktops>
+</openbox_config>
+"""
+
+
+class Application:
+    """A running application, seen the way assistive technology sees it."""
+
+    def __init__(self, session, process):
+        self.session = session
+        self.process = process
+        import gi
+
+        gi.require_version("Atspi", "2.0")
+        from gi.repository import Atspi
+
+        self.atspi = Atspi
+        self.root = wait(self._on_the_desktop, "the application on the accessibility bus", 60)
+        self.find("frame")
+
+    def _on_the_desktop(self):
+        if self.process.poll() is not None:
+            raise NotFound(f"the application ended with {self.process.returncode} before it had a window")
+        desktop = self.atspi.get_desktop(0)
+        for index in range(desktop.get_child_count()):
+            child = desktop.get_child_at_index(index)
+            if child is not None and child.get_process_id() == self.process.pid and child.get_child_count():
+                return child
+        return None
+
+    # --- finding ----------------------------------------------------------------------------------
+
+    def find(self, role=None, name=None, patience=PATIENCE_SECS, within=None):
+        """The first widget that is showing and has this role and name. A name is a text, or a
+        compiled pattern. Roles are those of AT-SPI: "button", "text", "list item", "frame"…"""
+        what = f"{role or 'something'} “{getattr(name, 'pattern', name)}”"
+        try:
+            return wait(lambda: next(self._matching(role, name, within), None), what, patience)
+        except NotFound as error:
+            raise NotFound(f"{error}; there is:\n{self.describe()}") from None
+
+    def find_all(self, role=None, name=None, within=None):
+        return list(self._matching(role, name, within))
+
+    def has(self, role=None, name=None, within=None):
+        return next(self._matching(role, name, within), None) is not None
+
+    def wait_gone(self, role, name, patience=PATIENCE_SECS):
+        wait(lambda: not self.has(role, name), f"the end of {role} “{name}”", patience)
+
+    def _matching(self, role, name, within=None):
+        for widget, _depth in self._walk(within or self.root):
+            if role is not None and widget.role not in ROLES.get(role, (role,)):
+                continue
+            if name is None or (name.search(widget.name) if isinstance(name, re.Pattern) else widget.name == name):
+                yield widget
+
+    def _walk(self, start):
+        """Everything that is showing, depth first, as it is now."""
+        start = start.accessible if isinstance(start, Widget) else start
+        todo = [(start, 0)]
+        while todo:
+            accessible, depth = todo.pop()
+            try:
+                states = accessible.get_state_set()
+                if depth and not states.contains(self.atspi.StateType.SHOWING):
+                    continue
+                yield Widget(self, accessible), depth
+                count = accessible.get_child_count()
+                children = [accessible.get_child_at_index(index) for index in range(count)]
+            except self._bus_error:  # gone while we looked
+                continue
+            todo.extend((child, depth + 1) for child in reversed(children) if child is not None)
+
+    @property
+    def _bus_error(self):
+        from gi.repository import GLib
+
+        return GLib.Error
+
+    def describe(self):
+        """What is on the screen, as text: for messages, and for writing a test."""
+        lines = []
+        for widget, depth in self._walk(self.root):
+            if widget.name or widget.text or widget.role not in FILLING:
+                text = f" = {widget.text!r}" if widget.text else ""
+                lines.append("  " * depth + f"{widget.role} “{widget.name}”{text}")
+        return "\n".join(lines)
+
+    # --- doing ------------------------------------------------------------------------------------
+
+    def click(self, role, name=None, patience=PATIENCE_SECS, within=None):
+        """Clicks a widget once it is there and can be used."""
+        widget = self.find(role, name, patience, within)
+        widget.click(patience)
+        return widget
+
+    def type_into(self, name, text, role="text", patience=PATIENCE_SECS):
+        """Replaces the text of an entry."""
+        widget = self.find(role, name, patience)
+        widget.set_text(text)
+        return widget
+
+    def resize(self, width, height):
+        """Gives the window this size, without its frame."""
+        window = self.window_id()
+        self.session.run(["xdotool", "windowsize", "--sync", window, str(width), str(height)], check=False)
+        time.sleep(0.3)
+
+    def window_id(self):
+        command = ["xdotool", "search", "--onlyvisible", "--pid", str(self.process.pid)]
+        found = self.session._wait(lambda: self.session.run(command, check=False).split(), "the window")
+        return found[-1].decode()
+
+    def close(self, patience=PATIENCE_SECS):
+        """Closes the window as a person does, and gives the exit status."""
+        self.session.press("alt+F4")
+        return self.process.wait(patience)
+
+
+# Widgets without a meaning of their own.
+FILLING = {"filler", "panel", "generic", "group", "grouping", "section", "unknown", "redundant object"}
+# A role that has had several names.
+ROLES = {
+    "button": ("button", "push button"),
+    "text": ("text", "entry", "password text"),
+    "window": ("frame", "window", "dialog"),
+}
+
+
+class Widget:
+    """One accessible object."""
+
+    def __init__(self, application, accessible):
+        self.application = application
+        self.accessible = accessible
+
+    def __repr__(self):
+        return f"{self.role} “{self.name}”"
+
+    @property
+    def role(self):
+        return self.accessible.get_role_name()
+
+    @property
+    def name(self):
+        return self.accessible.get_name() or ""
+
+    @property
+    def text(self):
+        """The text of an entry or a label."""
+        text = self.accessible.get_text_iface()
+        if text is None:
+            return ""
+        return self.application.atspi.Text.get_text(text, 0, -1)
+
+    @property
+    def value(self):
+        """The number that a progress bar or a spin button shows."""
+        value = self.accessible.get_value_iface()
+        return None if value is None else value.get_current_value()
+
+    def has_state(self, name):
+        state = getattr(self.application.atspi.StateType, name.upper())
+        return self.accessible.get_state_set().contains(state)
+
+    @property
+    def is_sensitive(self):
+        return self.has_state("sensitive")
+
+    def click(self, patience=PATIENCE_SECS):
+        wait(lambda: self.is_sensitive, f"{self} to be usable", patience)
+        action = self.accessible.get_action_iface()
+        if action is not None and action.get_n_actions():
+            action.do_action(0)
+        else:
+            self.mouse_click()
+
+    def mouse_click(self, button=1):
+        """Clicks the middle of the widget with the mouse."""
+        x, y = self.centre()
+        self.application.session.run(["xdotool", "mousemove", str(x), str(y), "click", str(button)])
+
+    def centre(self):
+        """The middle of the widget on the screen."""
+        session, window = self.application.session, self.application.window_id()
+        place = session.run(["xdotool", "getwindowgeometry", "--shell", window]).decode()
+        place = dict(line.split("=") for line in place.split())
+        box = self.accessible.get_component_iface().get_extents(self.application.atspi.CoordType.WINDOW)
+        return int(place["X"]) + box.x + box.width // 2, int(place["Y"]) + box.y + box.height // 2
+
+    def focus(self):
+        self.accessible.get_component_iface().grab_focus()
+
+    def set_text(self, text):
+        editable = self.accessible.get_editable_text_iface()
+        if editable is None:
+            raise NotFound(f"{self} cannot be written into")
+        editable.set_text_contents(text)
+
+
+def wait(condition, what, patience=PATIENCE_SECS):
+    """Waits until the condition gives something true, and gives that."""
+    deadline = time.monotonic() + patience
+    pause = 0.02
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise NotFound(f"waited {patience:g} s in vain for {what}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+def _descendants():
+    """The processes below this one, those adopted included."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if fields[0] != "Z":
+                    parents[int(entry.name)] = int(fields[1])
+    found, todo = [], [os.getpid()]
+    while todo:
+        parent = todo.pop()
+        children = [child for child, its_parent in parents.items() if its_parent == parent]
+        found += children
+        todo += children
+    return found
+
+
+def _reap():
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(__doc__)
