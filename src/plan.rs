@@ -1,0 +1,232 @@
+//! One backup plan: what is backed up, where to and how it is protected.
+//!
+//! A plan's backups have the root `/` and its folders as includes below it, so that any choice of
+//! folders works and the original places are known. [`store`] keeps the plans, [`history`] what
+//! became of their runs.
+
+pub mod history;
+pub mod store;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::crypto::Protection;
+use crate::engine::error::Result;
+use crate::engine::scan::Selection;
+use crate::engine::storage::{LocalFolder, Storage};
+
+pub use store::{Plans, PlansProblem};
+
+/// The folder that the paths in a plan's backups are relative to.
+pub const ROOT: &str = "/";
+
+/// The size that volumes aim at unless a plan says otherwise.
+pub const DEFAULT_VOLUME_MIB: u32 = 200;
+
+/// What is backed up, where to, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Names the plan's history and its secrets; never changes.
+    pub id: String,
+    /// What the person calls it.
+    pub name: String,
+    /// The folders that are backed up, each with everything below it.
+    #[serde(with = "path_list")]
+    pub folders: Vec<PathBuf>,
+    /// Folders below these that are left out.
+    #[serde(with = "path_list", default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<PathBuf>,
+    /// Where the backups are kept.
+    pub destination: Destination,
+    /// Who can read them.
+    pub protection: Protection,
+    /// The size that a volume aims at, in mebibytes.
+    #[serde(default = "default_volume_mib")]
+    pub volume_mib: u32,
+}
+
+/// A place that keeps backups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Destination {
+    /// A folder that this computer can reach by its path.
+    Folder {
+        /// The folder.
+        #[serde(with = "path_text")]
+        path: PathBuf,
+    },
+}
+
+impl Plan {
+    /// A new plan with the default volume size.
+    pub fn new(
+        name: impl Into<String>,
+        folders: Vec<PathBuf>,
+        destination: Destination,
+        protection: Protection,
+    ) -> Self {
+        Self {
+            id: new_id(),
+            name: name.into(),
+            folders,
+            ignored: Vec::new(),
+            destination,
+            protection,
+            volume_mib: DEFAULT_VOLUME_MIB,
+        }
+    }
+
+    /// The rules that the folders amount to.
+    pub fn selection(&self) -> Result<Selection> {
+        Selection::from_folders(&self.folders, &self.ignored)
+    }
+
+    /// The size that a volume aims at, in bytes.
+    pub fn volume_bytes(&self) -> u64 {
+        u64::from(self.volume_mib.max(1)) * 1024 * 1024
+    }
+}
+
+impl Destination {
+    /// Where the backups of this destination are read and written.
+    pub fn storage(&self) -> Box<dyn Storage> {
+        match self {
+            Self::Folder { path } => Box::new(LocalFolder::new(path)),
+        }
+    }
+
+    /// The folder on this computer, if that is what the destination is.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder { path } => Some(path),
+        }
+    }
+}
+
+fn default_volume_mib() -> u32 {
+    DEFAULT_VOLUME_MIB
+}
+
+/// The clock in hexadecimal: [`Plans::add`] sees to it that it is not used twice.
+fn new_id() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}", since.as_nanos())
+}
+
+/// How a path stands in a file that must be UTF-8: as it is where that is possible, else with every
+/// byte outside ASCII percent-encoded, in a form that no plain path can be taken for.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum PathText {
+    Plain(String),
+    Encoded {
+        #[serde(rename = "percent-encoded")]
+        percent_encoded: String,
+    },
+}
+
+impl From<&Path> for PathText {
+    fn from(path: &Path) -> Self {
+        match path.to_str() {
+            Some(text) => Self::Plain(text.to_owned()),
+            None => Self::Encoded { percent_encoded: percent_encode(path.as_os_str().as_bytes()) },
+        }
+    }
+}
+
+impl TryFrom<PathText> for PathBuf {
+    type Error = String;
+
+    fn try_from(text: PathText) -> Result<Self, Self::Error> {
+        match text {
+            PathText::Plain(text) => Ok(text.into()),
+            PathText::Encoded { percent_encoded } => percent_decode(&percent_encoded)
+                .map(|bytes| OsString::from_vec(bytes).into())
+                .ok_or_else(|| format!("\"{percent_encoded}\" is not percent-encoded")),
+        }
+    }
+}
+
+fn percent_encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        if byte.is_ascii_graphic() && *byte != b'%' {
+            text.push(char::from(*byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+fn percent_decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    Some(bytes)
+}
+
+mod path_text {
+    use super::{Path, PathBuf, PathText};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        PathText::from(path).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        PathText::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
+    }
+}
+
+mod path_list {
+    use super::{PathBuf, PathText};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| PathText::from(path.as_path())))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        Vec::<PathText>::deserialize(deserializer)?
+            .into_iter()
+            .map(|text| text.try_into().map_err(D::Error::custom))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_survives_percent_encoding() {
+        let all: Vec<u8> = (1..=255).collect();
+        assert_eq!(percent_decode(&percent_encode(&all)), Some(all));
+        for bad in ["%", "%1", "%zz", "a%F"] {
+            assert_eq!(percent_decode(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_plain_path_is_never_taken_for_an_encoded_one() {
+        let path = Path::new("/home/100%FF");
+        assert_eq!(PathBuf::try_from(PathText::from(path)).unwrap(), path);
+        assert!(matches!(PathText::from(path), PathText::Plain(_)));
+    }
+}

@@ -1,0 +1,257 @@
+//! What became of a plan's runs: one line of JSON each, in the XDG data folder.
+//!
+//! The history is a convenience and never a truth about the backups: a line that cannot be read is
+//! passed over, a missing file means that nothing is known.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::store::write_whole;
+use crate::engine::job::Warning;
+use crate::engine::path::EntryPath;
+
+/// How many runs of a plan are remembered.
+const KEPT_RUNS: usize = 200;
+
+/// How many warnings of a run are remembered; the rest is only counted.
+pub const KEPT_WARNINGS: usize = 1000;
+
+/// One run of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// When it began, in seconds since 1970.
+    pub started_secs: i64,
+    /// When it ended, in seconds since 1970.
+    pub ended_secs: i64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many warnings there were.
+    #[serde(default)]
+    pub warning_count: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<RunWarning>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A set was made.
+    Finished {
+        /// Entries in the set.
+        entry_count: u64,
+        /// Bytes of file contents read.
+        source_bytes: u64,
+        /// Bytes stored.
+        stored_bytes: u64,
+    },
+    /// It was stopped on request.
+    Stopped,
+    /// It failed, and this is what the person was told.
+    Failed(Problem),
+}
+
+/// A failure in words for people: what happened, to what, and what to do now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What happened.
+    pub what: String,
+    /// The folder, file or key that it happened to; may be empty.
+    #[serde(default)]
+    pub subject: String,
+    /// What to do now; may be empty.
+    #[serde(default)]
+    pub advice: String,
+    /// The technical text, for whoever helps.
+    #[serde(default)]
+    pub details: String,
+}
+
+/// A warning as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunWarning {
+    /// What kind of warning it is.
+    pub kind: WarningKind,
+    /// The entry or stored file concerned, as people read it.
+    pub subject: String,
+    /// What the system said; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What kind of warning it is: see [`Warning`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningKind {
+    /// Could not be read and is left out.
+    Unreadable,
+    /// Went away before it was read.
+    Vanished,
+    /// Changed while it was read.
+    ChangedWhileRead,
+    /// Could not be read to its end.
+    CutShort,
+    /// A folder that was to be backed up is not there.
+    FolderMissing,
+    /// Is a socket.
+    SocketLeftOut,
+    /// Holds the backups themselves.
+    DestinationLeftOut,
+    /// A stored file is damaged.
+    Damaged,
+    /// Could not be restored.
+    NotRestored,
+    /// Is restored, but not with all its attributes.
+    AttributeNotSet,
+    /// Belongs to an unfinished backup.
+    Incomplete,
+    /// Anything that a newer version warns of.
+    #[serde(other)]
+    Other,
+}
+
+impl From<&Warning> for RunWarning {
+    fn from(warning: &Warning) -> Self {
+        use WarningKind as K;
+        let (kind, subject, reason) = match warning {
+            Warning::Unreadable { path, reason } => (K::Unreadable, full_path(path), reason.clone()),
+            Warning::Vanished { path } => (K::Vanished, full_path(path), String::new()),
+            Warning::ChangedWhileRead { path } => (K::ChangedWhileRead, full_path(path), String::new()),
+            Warning::CutShort { path, reason } => (K::CutShort, full_path(path), reason.clone()),
+            Warning::FolderMissing { path } => (K::FolderMissing, full_path(path), String::new()),
+            Warning::SocketLeftOut { path } => (K::SocketLeftOut, full_path(path), String::new()),
+            Warning::DestinationLeftOut { path } => (K::DestinationLeftOut, full_path(path), String::new()),
+            Warning::Damaged { file, reason, .. } => (K::Damaged, file.clone(), reason.clone()),
+            Warning::NotRestored { path, reason } => (K::NotRestored, full_path(path), reason.clone()),
+            Warning::AttributeNotSet { path, reason } => {
+                (K::AttributeNotSet, full_path(path), reason.clone())
+            }
+            Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
+        };
+        Self { kind, subject, reason }
+    }
+}
+
+/// How a person knows the entry: the root of a plan's backups is `/`.
+pub fn full_path(path: &EntryPath) -> String {
+    if path.is_root() { "/".to_owned() } else { format!("/{path}") }
+}
+
+impl WarningKind {
+    /// Whether a warning of this kind means that something is missing from the backup or the restore.
+    pub fn is_loss(self) -> bool {
+        !matches!(
+            self,
+            Self::SocketLeftOut | Self::DestinationLeftOut | Self::AttributeNotSet | Self::Incomplete
+        )
+    }
+}
+
+/// The histories of all plans.
+#[derive(Debug, Clone)]
+pub struct History {
+    folder: PathBuf,
+}
+
+impl History {
+    /// The folder for the histories under the XDG data folder.
+    pub fn default_folder() -> Option<PathBuf> {
+        directories::ProjectDirs::from("", "", "souvenir").map(|dirs| dirs.data_dir().join("history"))
+    }
+
+    /// The histories kept in `folder`, which need not exist yet.
+    pub fn open(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The runs of a plan, oldest first.
+    pub fn runs(&self, plan_id: &str) -> io::Result<Vec<Run>> {
+        let text = match std::fs::read(self.file(plan_id)) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// Remembers a run, and forgets the oldest where there are too many.
+    pub fn append(&self, plan_id: &str, run: &Run) -> io::Result<()> {
+        let mut runs = self.runs(plan_id)?;
+        let surplus = (runs.len() + 1).saturating_sub(KEPT_RUNS);
+        runs.drain(..surplus);
+        let mut text = String::new();
+        for run in runs.iter().chain([run]) {
+            text.push_str(&serde_json::to_string(run)?);
+            text.push('\n');
+        }
+        write_whole(&self.file(plan_id), text.as_bytes())
+    }
+
+    /// Forgets a plan's runs.
+    pub fn remove(&self, plan_id: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.file(plan_id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&self, plan_id: &str) -> PathBuf {
+        self.folder.join(format!("{plan_id}.jsonl"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(started_secs: i64) -> Run {
+        Run {
+            started_secs,
+            ended_secs: started_secs + 5,
+            outcome: Outcome::Finished { entry_count: 3, source_bytes: 20, stored_bytes: 10 },
+            warning_count: 1,
+            warnings: vec![RunWarning::from(&Warning::Unreadable {
+                path: EntryPath::from_bytes(b"home/\xff").unwrap(),
+                reason: "no".into(),
+            })],
+        }
+    }
+
+    #[test]
+    fn runs_come_back_in_order_and_the_oldest_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(&folder.path().join("history"));
+        assert_eq!(history.runs("a").unwrap(), []);
+        for number in 0..=KEPT_RUNS as i64 {
+            history.append("a", &run(number)).unwrap();
+        }
+        let runs = history.runs("a").unwrap();
+        assert_eq!(runs.len(), KEPT_RUNS);
+        assert_eq!(runs[0], run(1));
+        assert_eq!(history.runs("b").unwrap(), []);
+        history.remove("a").unwrap();
+        history.remove("a").unwrap();
+        assert_eq!(history.runs("a").unwrap(), []);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(folder.path());
+        let mut failed = run(7);
+        failed.outcome = Outcome::Failed(Problem { what: "The disk is full".into(), ..Problem::default() });
+        history.append("a", &failed).unwrap();
+        let path = folder.path().join("a.jsonl");
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        text.push_str("{\"started_secs\": 1\n\n");
+        text.push_str(&text.clone().lines().next().unwrap().replace("unreadable", "of-tomorrow"));
+        std::fs::write(&path, text).unwrap();
+        let runs = history.runs("a").unwrap();
+        assert_eq!(runs.len(), 2);
+        assert_eq!(runs[0], failed);
+        assert_eq!(runs[1].warnings[0].kind, WarningKind::Other);
+    }
+}

@@ -1,0 +1,126 @@
+//! What can be known of a folder without writing to it. Blocking: not for the main loop.
+
+use std::path::{Path, PathBuf};
+
+use gio::prelude::*;
+
+/// What a folder is like as a place for backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderFacts {
+    /// Whether it exists.
+    pub state: FolderState,
+    /// Whether this person may write into it, or make it.
+    pub writable: bool,
+    /// Whether its file system is mounted read-only.
+    pub read_only: bool,
+    /// Bytes that can still be written, where known.
+    pub free_bytes: Option<u64>,
+    /// Which file system it is on, to compare with others.
+    pub file_system: Option<String>,
+}
+
+/// Whether a folder is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderState {
+    /// It is.
+    Present,
+    /// It is not, but the folder that would hold it is.
+    Creatable,
+    /// Neither is there: a drive that is away, or a mistyped path.
+    Missing,
+    /// Something else has that name.
+    NotAFolder,
+}
+
+/// Looks at a folder.
+pub fn inspect(folder: &Path) -> FolderFacts {
+    let state = if folder.is_dir() {
+        FolderState::Present
+    } else if folder.symlink_metadata().is_ok() {
+        FolderState::NotAFolder
+    } else if folder.parent().is_some_and(Path::is_dir) {
+        FolderState::Creatable
+    } else {
+        FolderState::Missing
+    };
+    let nearest = match state {
+        FolderState::Creatable => folder.parent().unwrap_or(folder).to_owned(),
+        _ => folder.to_owned(),
+    };
+    let file = gio::File::for_path(&nearest);
+    let writable = matches!(state, FolderState::Present | FolderState::Creatable)
+        && file
+            .query_info("access::can-write", gio::FileQueryInfoFlags::NONE, gio::Cancellable::NONE)
+            .is_ok_and(|info| info.boolean("access::can-write"));
+    let system = file.query_filesystem_info("filesystem::*", gio::Cancellable::NONE).ok();
+    FolderFacts {
+        state,
+        writable,
+        read_only: system.as_ref().is_some_and(|info| info.boolean("filesystem::readonly")),
+        free_bytes: system
+            .as_ref()
+            .filter(|info| info.has_attribute("filesystem::free"))
+            .map(|info| info.attribute_uint64("filesystem::free")),
+        file_system: file_system_of(&nearest),
+    }
+}
+
+/// Which file system a path is on.
+pub fn file_system_of(path: &Path) -> Option<String> {
+    gio::File::for_path(path)
+        .query_info("id::filesystem", gio::FileQueryInfoFlags::NONE, gio::Cancellable::NONE)
+        .ok()?
+        .attribute_string("id::filesystem")
+        .map(Into::into)
+}
+
+/// A path as a person types it: a leading `~` is their home, and it must lead from the root.
+pub fn from_typed(text: &str) -> Option<PathBuf> {
+    let text = text.trim();
+    let path = match text.strip_prefix('~') {
+        Some("") => glib::home_dir(),
+        Some(rest) => glib::home_dir().join(rest.strip_prefix('/')?),
+        None => PathBuf::from(text),
+    };
+    path.is_absolute().then(|| path.components().collect())
+}
+
+/// A path as a person reads it, with their home as `~`. Bytes that are no text are replaced, so this
+/// does not lead back to the path.
+pub fn to_shown(path: &Path) -> String {
+    match path.strip_prefix(glib::home_dir()) {
+        Ok(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Ok(rest) => format!("~/{}", glib::filename_display_name(rest)),
+        Err(_) => glib::filename_display_name(path).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typed_paths() {
+        assert_eq!(from_typed("~"), Some(glib::home_dir()));
+        assert_eq!(from_typed(" ~/a/ "), Some(glib::home_dir().join("a")));
+        assert_eq!(from_typed("/a//b/./c/"), Some("/a/b/c".into()));
+        for none in ["", "a", "~other/x", "file:///a"] {
+            assert_eq!(from_typed(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_could_be_made_is_told_from_one_that_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let facts = inspect(folder.path());
+        assert_eq!((facts.state, facts.writable), (FolderState::Present, true));
+        assert!(facts.free_bytes.is_some());
+        let facts = inspect(&folder.path().join("new"));
+        assert_eq!((facts.state, facts.writable), (FolderState::Creatable, true));
+        let facts = inspect(&folder.path().join("away/new"));
+        assert_eq!((facts.state, facts.writable), (FolderState::Missing, false));
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let facts = inspect(&folder.path().join("file"));
+        assert_eq!((facts.state, facts.writable), (FolderState::NotAFolder, false));
+    }
+}

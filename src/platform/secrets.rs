@@ -1,0 +1,95 @@
+//! Passphrases in the Secret Service, or in the sandbox's own keyring. Only what a person wants to be
+//! remembered goes there.
+
+use crate::config::APP_ID;
+use crate::engine::crypto::{PassphraseFor, Secret};
+
+/// Why a passphrase could not be looked up or remembered.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// There is no Secret Service, or it does not answer.
+    #[error("no password storage is available: {0}")]
+    Unavailable(String),
+    /// It refused, for example because its question was dismissed.
+    #[error("the password storage refused: {0}")]
+    Refused(String),
+}
+
+/// Whose passphrase it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The backups of the plan with this id.
+    Plan(String),
+    /// The key with this long id.
+    Key(String),
+}
+
+impl Owner {
+    /// Under what the passphrase for `what` is remembered; nothing for backups that belong to no plan.
+    pub fn of(what: &PassphraseFor, plan_id: Option<&str>) -> Option<Self> {
+        match what {
+            PassphraseFor::Archive => plan_id.map(|id| Self::Plan(id.to_owned())),
+            PassphraseFor::Key { id, .. } => Some(Self::Key(long_id(id))),
+        }
+    }
+
+    fn attributes(&self) -> [(&'static str, &str); 3] {
+        let (kind, id) = match self {
+            Self::Plan(id) => ("plan", id),
+            Self::Key(id) => ("key", id),
+        };
+        [("application", APP_ID), ("kind", kind), ("id", id)]
+    }
+}
+
+/// The passphrase, if it is remembered.
+pub async fn look_up(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
+    let keyring = keyring().await?;
+    let items = keyring.search_items(&owner.attributes()[..].to_vec()).await.map_err(refused)?;
+    let Some(item) = items.first() else { return Ok(None) };
+    if item.is_locked().await.map_err(refused)? {
+        item.unlock().await.map_err(refused)?;
+    }
+    let secret = item.secret().await.map_err(refused)?;
+    Ok(Some(Secret::new(secret.as_bytes())))
+}
+
+/// Remembers a passphrase, in the place of an older one. The label is what a password manager shows.
+pub async fn remember(owner: &Owner, label: &str, secret: &Secret) -> Result<(), SecretsError> {
+    let keyring = keyring().await?;
+    keyring.unlock().await.map_err(refused)?;
+    keyring.create_item(label, &owner.attributes()[..].to_vec(), secret.expose(), true).await.map_err(refused)
+}
+
+/// Forgets a passphrase; one that is not remembered is no error.
+pub async fn forget(owner: &Owner) -> Result<(), SecretsError> {
+    keyring().await?.delete(&owner.attributes()[..].to_vec()).await.map_err(refused)
+}
+
+async fn keyring() -> Result<oo7::Keyring, SecretsError> {
+    oo7::Keyring::new().await.map_err(|error| SecretsError::Unavailable(error.to_string()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+fn refused(error: oo7::Error) -> SecretsError {
+    SecretsError::Refused(error.to_string())
+}
+
+/// The last 16 digits, which a fingerprint and a long key id have in common (RFC 4880, 12.2).
+fn long_id(id: &str) -> String {
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
+    digits[digits.len().saturating_sub(16)..].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_the_same_by_fingerprint_and_by_id() {
+        let key = |id: &str| Owner::of(&PassphraseFor::Key { id: id.into(), user_id: None }, None);
+        assert_eq!(key("0123456789abcdef0123456789abcdef01234567"), key("89ABCDEF01234567"));
+        assert_eq!(Owner::of(&PassphraseFor::Archive, None), None);
+        assert_eq!(Owner::of(&PassphraseFor::Archive, Some("a")), Some(Owner::Plan("a".into())));
+    }
+}

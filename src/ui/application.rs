@@ -1,0 +1,389 @@
+//! The application: one instance, its actions and shortcuts, and the care for running jobs. A job goes on
+//! without a window, keeps the computer awake, and ends with a notification if nobody looks.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::dialogs::{PassphraseDialog, Storage};
+use super::model::{JobKind, JobModel, JobState, PlanStore, Repository};
+use super::window::Window;
+use crate::config;
+use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
+use crate::engine::job::CancelReason;
+use crate::i18n::{gettext, gettext_f};
+use crate::platform::secrets::{self, Owner, SecretsError};
+
+/// A group of keyboard shortcuts.
+pub struct Section {
+    /// Its title.
+    pub title: String,
+    /// What the shortcuts do, and their keys.
+    pub shortcuts: Vec<(String, &'static [&'static str])>,
+}
+
+const QUIT: &[&str] = &["<Control>q"];
+const CLOSE: &[&str] = &["<Control>w"];
+const SET_UP: &[&str] = &["<Control>n"];
+const RESTORE_FROM: &[&str] = &["<Control>o"];
+const BACK_UP: &[&str] = &["<Control>b"];
+const SHORTCUTS: &[&str] = &["<Control>question"];
+const MENU: &[&str] = &["F10"];
+const SEARCH: &[&str] = &["<Control>f"];
+const UP: &[&str] = &["<Alt>Up"];
+const BACK: &[&str] = &["Escape", "<Alt>Left"];
+
+/// The keyboard shortcuts, as they are shown.
+pub fn accelerators() -> Vec<Section> {
+    vec![
+        Section {
+            title: gettext("General"),
+            shortcuts: vec![
+                (gettext("Set Up a Backup"), SET_UP),
+                (gettext("Restore From a Backup"), RESTORE_FROM),
+                (gettext("Back Up Now"), BACK_UP),
+                (gettext("Main Menu"), MENU),
+                (gettext("Keyboard Shortcuts"), SHORTCUTS),
+                (gettext("Close Window"), CLOSE),
+                (gettext("Quit"), QUIT),
+            ],
+        },
+        Section {
+            title: gettext("Browsing a Backup"),
+            shortcuts: vec![
+                (gettext("Find by Name"), SEARCH),
+                (gettext("Enclosing Folder"), UP),
+                (gettext("Go Back"), BACK),
+            ],
+        },
+    ]
+}
+
+mod imp {
+    use super::*;
+
+    #[derive(Default)]
+    pub struct Application {
+        pub store: OnceCell<PlanStore>,
+        pub loading: Cell<bool>,
+        pub jobs: RefCell<Vec<JobModel>>,
+        /// Set when the person wants to leave although a job runs.
+        pub quitting: Cell<bool>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Application {
+        const NAME: &'static str = "SouvenirApplication";
+        type Type = super::Application;
+        type ParentType = adw::Application;
+    }
+
+    impl ObjectImpl for Application {}
+
+    impl ApplicationImpl for Application {
+        fn startup(&self) {
+            self.parent_startup();
+            gtk::Window::set_default_icon_name(config::APP_ID);
+            self.obj().set_up_actions();
+        }
+
+        fn activate(&self) {
+            self.parent_activate();
+            self.obj().show_window();
+        }
+    }
+
+    impl GtkApplicationImpl for Application {}
+    impl AdwApplicationImpl for Application {}
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct Application(ObjectSubclass<imp::Application>)
+        @extends adw::Application, gtk::Application, gio::Application,
+        @implements gio::ActionGroup, gio::ActionMap;
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        glib::Object::builder()
+            .property("application-id", config::APP_ID)
+            .property("resource-base-path", "/io/github/souvenir_backup/Souvenir")
+            .build()
+    }
+}
+
+impl Application {
+    /// Whether a job runs that must not be lost with the window.
+    pub fn is_busy(&self) -> bool {
+        !self.imp().quitting.get() && self.imp().jobs.borrow().iter().any(|job| job.kind() != JobKind::Look)
+    }
+
+    /// Cares for a job until it ends.
+    pub fn watch(&self, job: &JobModel, repository: &Repository) {
+        self.imp().jobs.borrow_mut().push(job.clone());
+        let lasting = job.kind() != JobKind::Look;
+        let hold = lasting.then(|| self.hold());
+        let cookie = lasting.then(|| {
+            let flags = gtk::ApplicationInhibitFlags::LOGOUT | gtk::ApplicationInhibitFlags::SUSPEND;
+            self.inhibit(self.window().as_ref(), flags, Some(&gettext("A backup or a restore is running")))
+        });
+        let answers = Rc::new(RefCell::new(Vec::new()));
+        let (application, place, given) = (self.downgrade(), repository.clone(), answers.clone());
+        job.connect_question(move |job| {
+            let Some(application) = application.upgrade() else { return };
+            let (job, place, given) = (job.clone(), place.clone(), given.clone());
+            glib::spawn_future_local(async move { application.answer(&job, &place, &given).await });
+        });
+        let (application, place) = (self.downgrade(), repository.clone());
+        let held = RefCell::new(Some((hold, cookie)));
+        job.connect_ended(move |job| {
+            let Some(application) = application.upgrade() else { return };
+            let held = held.take();
+            if let Some((_, Some(cookie))) = held {
+                application.uninhibit(cookie);
+            }
+            application.imp().jobs.borrow_mut().retain(|other| other != job);
+            application.keep_answers(job, &place, answers.take());
+            application.tell_of_end(job, &place);
+            application.close_hidden_window();
+        });
+    }
+
+    /// Answers a job's question: with what is remembered, else by asking.
+    async fn answer(&self, job: &JobModel, place: &Repository, given: &RefCell<Vec<Given>>) {
+        let Some(request) = job.request() else { return };
+        let owner = Owner::of(&request.what, place.plan_id());
+        let mut storage = if owner.is_some() { Storage::Present } else { Storage::NotWanted };
+        if request.previous_was_wrong {
+            place.unlearn(&request.what);
+            given.borrow_mut().retain(|given| given.what != request.what);
+        }
+        if let Some(owner) = &owner {
+            match secrets::look_up(owner).await {
+                Ok(Some(secret)) if !request.previous_was_wrong => {
+                    job.answer(Some(secret));
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::info!(%error, "no passphrase could be looked up");
+                    if matches!(error, SecretsError::Unavailable(_)) {
+                        storage = Storage::Missing;
+                    }
+                }
+            }
+        }
+        let answer = self.ask(job, &request, place, storage).await;
+        let secret = answer.map(|(secret, remember)| {
+            let owner = owner.filter(|_| remember);
+            given.borrow_mut().push(Given { what: request.what, secret: secret.clone(), owner });
+            secret
+        });
+        job.answer(secret);
+    }
+
+    async fn ask(
+        &self,
+        job: &JobModel,
+        request: &PassphraseRequest,
+        place: &Repository,
+        storage: Storage,
+    ) -> Option<(Secret, bool)> {
+        let window = self.window()?;
+        if !window.is_visible() {
+            let notification =
+                gio::Notification::new(&gettext_f("“{name}” needs a passphrase", &[("name", place.title())]));
+            notification.set_body(Some(&gettext("The backup waits until you type it.")));
+            notification.set_priority(gio::NotificationPriority::High);
+            self.send_notification(Some(&notification_id(place)), &notification);
+        }
+        let dialog = PassphraseDialog::new(request, place.title(), storage);
+        let weak = dialog.downgrade();
+        // A job that is stopped no longer waits for its answer.
+        let handler = job.connect_ended(move |_| {
+            if let Some(dialog) = weak.upgrade() {
+                dialog.force_close();
+            }
+        });
+        let answer = dialog.ask(&window, request).await;
+        job.disconnect(handler);
+        self.withdraw_notification(&notification_id(place));
+        answer.map(|answer| (answer.secret, answer.remember))
+    }
+
+    /// What a job was told and found right is kept: until the program ends, or longer if the person
+    /// wants.
+    fn keep_answers(&self, job: &JobModel, place: &Repository, answers: Vec<Given>) {
+        if job.state() != JobState::Finished {
+            return;
+        }
+        for Given { what, secret, owner } in answers {
+            place.learn(what, secret.clone());
+            let Some(owner) = owner else { continue };
+            let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
+            let application = self.clone();
+            glib::spawn_future_local(async move {
+                if let Err(error) = secrets::remember(&owner, &label, &secret).await {
+                    tracing::warn!(%error, "the passphrase could not be remembered");
+                    if let Some(window) = application.window() {
+                        window.toast(&gettext("The passphrase could not be remembered"));
+                    }
+                }
+            });
+        }
+    }
+
+    fn tell_of_end(&self, job: &JobModel, place: &Repository) {
+        let seen = self.window().is_some_and(|window| window.is_visible() && window.is_active());
+        if seen || job.kind() == JobKind::Look || job.state() == JobState::Stopped {
+            return;
+        }
+        let name = &[("name", place.title())];
+        let (title, body) = match (job.kind(), job.state()) {
+            (JobKind::Backup, JobState::Failed) => (
+                gettext_f("“{name}” could not be backed up", name),
+                job.problem().map(|problem| problem.what).unwrap_or_default(),
+            ),
+            (_, JobState::Failed) => (
+                gettext_f("“{name}” could not be restored", name),
+                job.problem().map(|problem| problem.what).unwrap_or_default(),
+            ),
+            (JobKind::Backup, _) if job.warnings().iter().any(|warning| warning.kind.is_loss()) => (
+                gettext_f("“{name}” is backed up, but not completely", name),
+                gettext("Some files were left out. Open Souvenir to see which."),
+            ),
+            (JobKind::Backup, _) => (gettext_f("“{name}” is backed up", name), String::new()),
+            _ => (gettext_f("Files from “{name}” are restored", name), String::new()),
+        };
+        let notification = gio::Notification::new(&title);
+        notification.set_body(Some(&body).filter(|body| !body.is_empty()).map(String::as_str));
+        self.send_notification(Some(&notification_id(place)), &notification);
+    }
+
+    /// A window that was closed while a job ran has been waiting for its end.
+    fn close_hidden_window(&self) {
+        if !self.is_busy()
+            && let Some(window) = self.window().filter(|window| !window.is_visible())
+        {
+            window.destroy();
+        }
+    }
+
+    fn window(&self) -> Option<Window> {
+        self.windows().into_iter().find_map(|window| window.downcast().ok())
+    }
+
+    fn show_window(&self) {
+        if let Some(window) = self.window() {
+            window.present();
+            return;
+        }
+        let window = Window::new(self);
+        if let Some(store) = self.imp().store.get() {
+            window.set_store(store);
+        } else if !self.imp().loading.replace(true) {
+            let (application, window) = (self.clone(), window.clone());
+            glib::spawn_future_local(async move {
+                let (store, problem) = PlanStore::load().await;
+                let store = application.imp().store.get_or_init(|| store);
+                window.set_store(store);
+                if let Some(problem) = problem {
+                    window.show_problem(&problem);
+                }
+            });
+        }
+        window.present();
+    }
+
+    fn set_up_actions(&self) {
+        let about =
+            gio::ActionEntry::builder("about").activate(|application: &Self, _, _| application.show_about());
+        let quit = gio::ActionEntry::builder("quit").activate(|application: &Self, _, _| {
+            let application = application.clone();
+            glib::spawn_future_local(async move { application.leave().await });
+        });
+        self.add_action_entries([about.build(), quit.build()]);
+        for (action, keys) in [
+            ("app.quit", QUIT),
+            ("window.close", CLOSE),
+            ("win.set-up", SET_UP),
+            ("win.restore-from", RESTORE_FROM),
+            ("win.back-up", BACK_UP),
+            ("win.shortcuts", SHORTCUTS),
+            ("browser.search", SEARCH),
+            ("browser.up", UP),
+        ] {
+            self.set_accels_for_action(action, keys);
+        }
+    }
+
+    /// Quits; a running job is stopped first, if the person means it.
+    async fn leave(&self) {
+        let imp = self.imp();
+        if self.is_busy() {
+            let Some(window) = self.window() else { return };
+            window.present();
+            let stop = super::dialogs::confirm_destructive(
+                &window,
+                &gettext("Stop and Quit?"),
+                &gettext(
+                    "A backup or a restore is still running. You can close the window instead: \
+                     then it goes on, and tells you when it is done.",
+                ),
+                &gettext("_Stop and Quit"),
+            )
+            .await;
+            if !stop {
+                return;
+            }
+            imp.quitting.set(true);
+            let jobs = imp.jobs.borrow().clone();
+            for job in &jobs {
+                job.stop(CancelReason::User);
+            }
+            while imp.jobs.borrow().iter().any(|job| job.is_running()) {
+                glib::timeout_future(std::time::Duration::from_millis(20)).await;
+            }
+        }
+        for window in self.windows() {
+            window.close();
+        }
+        self.quit();
+    }
+
+    fn show_about(&self) {
+        let about = adw::AboutDialog::builder()
+            .application_name("Souvenir")
+            .application_icon(config::APP_ID)
+            .version(config::VERSION)
+            .developer_name(gettext("The Souvenir contributors"))
+            .comments(gettext(
+                "Backups that only you can read, and that you can open with free tools for ever.",
+            ))
+            .license_type(gtk::License::Gpl30)
+            // Translators: your names, one to a line; shown in the about dialog.
+            .translator_credits(translators())
+            .build();
+        about.present(self.window().as_ref());
+    }
+}
+
+/// A passphrase that was typed, not yet known to be right.
+struct Given {
+    what: PassphraseFor,
+    secret: Secret,
+    owner: Option<Owner>,
+}
+
+fn notification_id(place: &Repository) -> String {
+    format!("plan-{}", place.plan_id().unwrap_or("none"))
+}
+
+fn translators() -> String {
+    // The text itself stands for "nobody".
+    let credits = gettext("translator-credits");
+    if credits == "translator-credits" { String::new() } else { credits }
+}

@@ -1,0 +1,110 @@
+//! The columns of the browser: a check button, name, size, time.
+
+use gtk::prelude::*;
+
+use crate::i18n::gettext_f;
+use crate::ui::model::FileNode;
+
+/// Fills a column with check buttons that follow the selection and change it.
+pub fn set_up_checks(column: &gtk::ColumnViewColumn, selection: &gtk::MultiSelection) {
+    let factory = gtk::SignalListItemFactory::new();
+    let selection = selection.downgrade();
+    factory.connect_setup(move |_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let check = gtk::CheckButton::builder().valign(gtk::Align::Center).build();
+        cell.set_child(Some(&check));
+        let weak = check.downgrade();
+        cell.connect_selected_notify(move |cell| {
+            if let Some(check) = weak.upgrade() {
+                check.set_active(cell.is_selected());
+            }
+        });
+        let (cell, selection) = (cell.downgrade(), selection.clone());
+        check.connect_toggled(move |check| {
+            let (Some(cell), Some(selection)) = (cell.upgrade(), selection.upgrade()) else { return };
+            if cell.is_selected() == check.is_active() || cell.position() == gtk::INVALID_LIST_POSITION {
+                return;
+            }
+            if check.is_active() {
+                selection.select_item(cell.position(), false);
+            } else {
+                selection.unselect_item(cell.position());
+            }
+        });
+    });
+    factory.connect_bind(|_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let (Some(node), Some(check)) = (node(cell), cell.child().and_downcast::<gtk::CheckButton>()) else {
+            return;
+        };
+        check.set_active(cell.is_selected());
+        let label = gettext_f("Select {name}", &[("name", &node.name())]);
+        check.update_property(&[gtk::accessible::Property::Label(&label)]);
+    });
+    column.set_factory(Some(&factory));
+}
+
+/// Fills the column with icons and names.
+pub fn set_up_names(column: &gtk::ColumnViewColumn) {
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_setup(|_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let line = gtk::Box::builder().spacing(12).build();
+        line.append(&gtk::Image::builder().accessible_role(gtk::AccessibleRole::Presentation).build());
+        line.append(&gtk::Label::builder().xalign(0.0).ellipsize(gtk::pango::EllipsizeMode::Middle).build());
+        cell.set_child(Some(&line));
+    });
+    factory.connect_bind(|_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let (Some(node), Some(line)) = (node(cell), cell.child()) else { return };
+        if let Some(image) = line.first_child().and_downcast::<gtk::Image>() {
+            image.set_icon_name(Some(&node.icon_name()));
+        }
+        if let Some(label) = line.last_child().and_downcast::<gtk::Label>() {
+            label.set_label(&node.name());
+        }
+    });
+    column.set_factory(Some(&factory));
+}
+
+/// Fills a column with a text of the node, to the right if it is a figure.
+pub fn set_up_text(
+    column: &gtk::ColumnViewColumn,
+    xalign: f32,
+    text: impl Fn(&FileNode) -> String + 'static,
+) {
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_setup(move |_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let label = gtk::Label::builder().xalign(xalign).css_classes(["numeric", "dimmed"]).build();
+        cell.set_child(Some(&label));
+    });
+    factory.connect_bind(move |_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        if let (Some(node), Some(label)) = (node(cell), cell.child().and_downcast::<gtk::Label>()) {
+            label.set_label(&text(&node));
+        }
+    });
+    column.set_factory(Some(&factory));
+}
+
+/// Names the rows for those who do not see them.
+pub fn row_factory() -> gtk::SignalListItemFactory {
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_bind(|_, object| {
+        let Some(row) = object.downcast_ref::<gtk::ColumnViewRow>() else { return };
+        let Some(node) = row.item().and_downcast::<FileNode>() else { return };
+        row.set_accessible_label(&node.name());
+        row.set_accessible_description(&format!("{} {} {}", node.kind(), node.size(), node.modified()));
+    });
+    factory
+}
+
+/// Lets a click on a column's title sort by it. The sorting itself is the model's.
+pub fn make_sortable(column: &gtk::ColumnViewColumn) {
+    column.set_sorter(Some(&gtk::CustomSorter::new(|_, _| gtk::Ordering::Equal)));
+}
+
+fn node(cell: &gtk::ColumnViewCell) -> Option<FileNode> {
+    cell.item().and_downcast()
+}

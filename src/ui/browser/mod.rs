@@ -1,0 +1,8 @@
+//! The browser of a place with backups, and restoring from it.
+
+mod breadcrumb;
+mod browser_page;
+mod columns;
+mod restore_dialog;
+
+pub use browser_page::BrowserPage;

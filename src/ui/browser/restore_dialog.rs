@@ -1,0 +1,368 @@
+//! Restoring: where to, how far it is, and what came of it.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use crate::engine::crypto::Keyring;
+use crate::engine::error::Result;
+use crate::engine::format::time::SetTime;
+use crate::engine::job::{CancelReason, Job};
+use crate::engine::path::EntryPath;
+use crate::engine::restore::{Conflict, RestoreRequest, RestoreSummary, restore};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::ROOT;
+use crate::platform::folder;
+use crate::ui::dialogs;
+use crate::ui::model::{JobKind, JobModel, Repository};
+use crate::ui::overview::WarningsPage;
+use crate::ui::widgets::{JobProgress, PathRow, ProblemView, show_hint};
+use crate::ui::window::Window;
+use crate::ui::words;
+
+/// What is to be restored.
+#[derive(Debug, Clone)]
+pub struct RestoreWish {
+    /// Where from.
+    pub repository: Repository,
+    /// The snapshot.
+    pub time: SetTime,
+    /// What, each with everything below it.
+    pub paths: Vec<EntryPath>,
+    /// What is cut off the paths below a folder of the person's choice.
+    pub strip: EntryPath,
+    /// How many entries that is.
+    pub entry_count: u64,
+    /// How many bytes that is.
+    pub size_bytes: u64,
+    /// Whether the paths in the backup are those of this computer.
+    pub original_known: bool,
+}
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "restore_dialog.ui")]
+    pub struct RestoreDialog {
+        #[template_child]
+        pub stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub folder_check: TemplateChild<gtk::CheckButton>,
+        #[template_child]
+        pub original_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub original_check: TemplateChild<gtk::CheckButton>,
+        #[template_child]
+        pub folder_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub folder_row: TemplateChild<PathRow>,
+        #[template_child]
+        pub hint_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub replace_check: TemplateChild<gtk::CheckButton>,
+        #[template_child]
+        pub amount_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub progress: TemplateChild<JobProgress>,
+        #[template_child]
+        pub result_page: TemplateChild<adw::StatusPage>,
+        #[template_child]
+        pub problem_view: TemplateChild<ProblemView>,
+        #[template_child]
+        pub warnings_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub warnings_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub show_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub again_button: TemplateChild<gtk::Button>,
+        pub wish: RefCell<Option<RestoreWish>>,
+        pub window: glib::WeakRef<Window>,
+        pub job: RefCell<Option<JobModel>>,
+        pub target: RefCell<PathBuf>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for RestoreDialog {
+        const NAME: &'static str = "SouvenirRestoreDialog";
+        type Type = super::RestoreDialog;
+        type ParentType = adw::Dialog;
+
+        fn class_init(class: &mut Self::Class) {
+            PathRow::ensure_type();
+            JobProgress::ensure_type();
+            ProblemView::ensure_type();
+            class.bind_template();
+            class.bind_template_callbacks();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for RestoreDialog {}
+    impl WidgetImpl for RestoreDialog {}
+
+    impl AdwDialogImpl for RestoreDialog {
+        fn close_attempt(&self) {
+            let dialog = self.obj().clone();
+            glib::spawn_future_local(async move { dialog.ask_to_stop().await });
+        }
+    }
+
+    #[gtk::template_callbacks]
+    impl RestoreDialog {
+        #[template_callback]
+        fn on_target_changed(&self) {
+            self.folder_group.set_visible(self.folder_check.is_active());
+        }
+
+        #[template_callback]
+        fn on_folder_changed(&self) {
+            show_hint(&self.hint_label, "");
+        }
+
+        #[template_callback]
+        async fn on_restore(&self) {
+            self.obj().begin().await;
+        }
+
+        #[template_callback]
+        fn on_warnings(&self) {
+            let (Some(window), Some(job)) = (self.window.upgrade(), self.job.borrow().clone()) else {
+                return;
+            };
+            window.push(&WarningsPage::new(job.warnings(), job.warning_count()));
+            self.obj().close();
+        }
+
+        #[template_callback]
+        fn on_show(&self) {
+            if let Some(window) = self.window.upgrade() {
+                window.open_folder(&self.target.borrow());
+            }
+        }
+
+        #[template_callback]
+        fn on_again(&self) {
+            self.stack.set_visible_child_name("choose");
+        }
+
+        #[template_callback]
+        fn on_close(&self) {
+            self.obj().close();
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct RestoreDialog(ObjectSubclass<imp::RestoreDialog>)
+        @extends adw::Dialog, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::ShortcutManager;
+}
+
+impl RestoreDialog {
+    /// A dialog that restores what is wished.
+    pub fn new(wish: RestoreWish) -> Self {
+        let dialog: Self = glib::Object::new();
+        let imp = dialog.imp();
+        imp.original_row.set_visible(wish.original_known);
+        imp.amount_label.set_label(&ngettext_f(
+            "{count} item, {size}, from {date}",
+            "{count} items, {size}, from {date}",
+            wish.entry_count,
+            &[
+                ("count", &words::count(wish.entry_count)),
+                ("size", &words::size(wish.size_bytes)),
+                ("date", &words::set_date(wish.time)),
+            ],
+        ));
+        imp.folder_row.set_path(&suggested_folder());
+        imp.wish.replace(Some(wish));
+        dialog
+    }
+
+    /// The window that cares for the job.
+    pub fn set_window(&self, window: &Window) {
+        self.imp().window.set(Some(window));
+    }
+
+    async fn begin(&self) {
+        let imp = self.imp();
+        let Some(wish) = imp.wish.borrow().clone() else { return };
+        let in_place = imp.original_check.is_active() && wish.original_known;
+        let (target, strip) = if in_place {
+            (PathBuf::from(ROOT), EntryPath::root())
+        } else {
+            if let Some(problem) = imp.folder_row.problem() {
+                show_hint(&imp.hint_label, &problem);
+                imp.folder_row.add_css_class("error");
+                imp.folder_row.grab_focus();
+                return;
+            }
+            let Some(path) = imp.folder_row.path() else { return };
+            (path, wish.strip.clone())
+        };
+        let conflict = if imp.replace_check.is_active() { Conflict::Replace } else { Conflict::Skip };
+        if conflict == Conflict::Replace {
+            let heading = gettext("Replace Files?");
+            let body = if in_place {
+                gettext(
+                    "Files in their original place are replaced by those of the backup. What they contain now is lost.",
+                )
+            } else {
+                gettext_f(
+                    "Files of the same names in “{folder}” are replaced. What they contain now is lost.",
+                    &[("folder", &folder::to_shown(&target))],
+                )
+            };
+            if !dialogs::confirm_destructive(self, &heading, &body, &gettext("_Replace")).await {
+                return;
+            }
+        }
+        let shown = if in_place { original_folder(&wish) } else { target.clone() };
+        imp.target.replace(shown);
+        self.run(wish, target, strip, conflict);
+    }
+
+    fn run(&self, wish: RestoreWish, target: PathBuf, strip: EntryPath, conflict: Conflict) {
+        let imp = self.imp();
+        let repository = wish.repository.clone();
+        let passphrases = repository.passphrases();
+        let destination = repository.destination().clone();
+        let sign_key = repository.sign_key().map(str::to_owned);
+        let work = move |job: &Job| {
+            let storage = destination.storage();
+            let request = RestoreRequest {
+                storage: &*storage,
+                keyring: &Keyring::default(),
+                passphrases: &passphrases,
+                sign_key: sign_key.as_deref(),
+                time: Some(wish.time),
+                paths: wish.paths,
+                target,
+                strip,
+                conflict,
+            };
+            restore(&request, job)
+        };
+        let dialog = self.downgrade();
+        let job = JobModel::run(JobKind::Restore, "restore", work, move |job, result| {
+            if let Some(dialog) = dialog.upgrade() {
+                dialog.show_result(job, result);
+            }
+        });
+        if let Some(window) = imp.window.upgrade() {
+            window.watch(&job, &repository);
+        }
+        imp.progress.set_job(Some(&job));
+        imp.job.replace(Some(job));
+        imp.stack.set_visible_child_name("running");
+        self.set_can_close(false);
+    }
+
+    fn show_result(&self, job: &JobModel, result: Result<RestoreSummary>) {
+        let imp = self.imp();
+        self.set_can_close(true);
+        let losses = job.warnings().iter().filter(|warning| warning.kind.is_loss()).count() as u64;
+        let page = &imp.result_page;
+        page.set_icon_name(None);
+        imp.problem_view.set_problem(job.problem().as_ref());
+        imp.again_button.set_visible(result.is_err());
+        imp.show_button.set_visible(result.is_ok());
+        match &result {
+            Ok(summary) => {
+                page.set_title(&if losses == 0 {
+                    gettext("Restored")
+                } else {
+                    gettext("Restored, but Not Everything")
+                });
+                page.set_icon_name(Some(if losses == 0 {
+                    "emblem-ok-symbolic"
+                } else {
+                    "dialog-warning-symbolic"
+                }));
+                page.set_description(Some(&summary_text(summary)));
+            }
+            Err(error) if error.is_cancelled() => {
+                page.set_icon_name(Some("media-playback-stop-symbolic"));
+                page.set_title(&gettext("Stopped"));
+                page.set_description(Some(&gettext(
+                    "What was restored until then is complete and stays where it is.",
+                )));
+            }
+            Err(_) => {
+                page.set_title(&gettext("Not Restored"));
+                page.set_description(None);
+            }
+        }
+        let count = job.warning_count();
+        imp.warnings_group.set_visible(count > 0);
+        let shown = words::count(count);
+        imp.warnings_row.set_title(&if losses > 0 {
+            gettext("What was not restored as it was")
+        } else {
+            gettext("Remarks")
+        });
+        imp.warnings_row.set_subtitle(&ngettext_f(
+            "{count} item",
+            "{count} items",
+            count,
+            &[("count", &shown)],
+        ));
+        imp.stack.set_visible_child_name("result");
+    }
+
+    async fn ask_to_stop(&self) {
+        let Some(job) = self.imp().job.borrow().clone() else { return };
+        let stop = dialogs::confirm_destructive(
+            self,
+            &gettext("Stop Restoring?"),
+            &gettext("What was restored until now stays where it is."),
+            &gettext("_Stop"),
+        )
+        .await;
+        if stop {
+            job.stop(CancelReason::User);
+        }
+    }
+}
+
+/// A new folder among the documents.
+fn suggested_folder() -> PathBuf {
+    let documents = glib::user_special_dir(glib::UserDirectory::Documents).unwrap_or_else(glib::home_dir);
+    documents.join(gettext("Restored"))
+}
+
+/// The folder that a single restored entry is in, or that all of them are in.
+fn original_folder(wish: &RestoreWish) -> PathBuf {
+    PathBuf::from(ROOT).join(wish.strip.as_path())
+}
+
+fn summary_text(summary: &RestoreSummary) -> String {
+    let mut text = ngettext_f(
+        "{count} item, {size}, in {time}.",
+        "{count} items, {size}, in {time}.",
+        summary.entry_count,
+        &[
+            ("count", &words::count(summary.entry_count)),
+            ("size", &words::size(summary.written_bytes)),
+            ("time", &words::duration(summary.elapsed.as_secs())),
+        ],
+    );
+    if summary.skipped_count > 0 {
+        text.push('\n');
+        text.push_str(&ngettext_f(
+            "{count} item was already there and was kept.",
+            "{count} items were already there and were kept.",
+            summary.skipped_count,
+            &[("count", &words::count(summary.skipped_count))],
+        ));
+    }
+    text
+}

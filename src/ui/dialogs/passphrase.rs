@@ -1,0 +1,147 @@
+//! The question for a passphrase.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
+use crate::i18n::{gettext, gettext_f};
+use crate::ui::widgets::NewPassphrase;
+
+/// A passphrase that was typed.
+#[derive(Debug)]
+pub struct Answer {
+    /// The passphrase.
+    pub secret: Secret,
+    /// Whether the Secret Service is to keep it.
+    pub remember: bool,
+}
+
+/// Whether a passphrase could be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// It could.
+    Present,
+    /// There is nothing that would keep it.
+    Missing,
+    /// There is no name to keep it under.
+    NotWanted,
+}
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "passphrase.ui")]
+    pub struct PassphraseDialog {
+        #[template_child]
+        pub wrong_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub known_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub known_row: TemplateChild<adw::PasswordEntryRow>,
+        #[template_child]
+        pub new_group: TemplateChild<NewPassphrase>,
+        #[template_child]
+        pub remember_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub remember_row: TemplateChild<adw::SwitchRow>,
+        #[template_child]
+        pub no_storage_label: TemplateChild<gtk::Label>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for PassphraseDialog {
+        const NAME: &'static str = "SouvenirPassphraseDialog";
+        type Type = super::PassphraseDialog;
+        type ParentType = adw::AlertDialog;
+
+        fn class_init(class: &mut Self::Class) {
+            NewPassphrase::ensure_type();
+            class.bind_template();
+            class.bind_template_callbacks();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for PassphraseDialog {}
+    impl WidgetImpl for PassphraseDialog {}
+    impl AdwDialogImpl for PassphraseDialog {}
+    impl AdwAlertDialogImpl for PassphraseDialog {}
+
+    #[gtk::template_callbacks]
+    impl PassphraseDialog {
+        #[template_callback]
+        fn on_changed(&self) {
+            self.obj().set_response_enabled("unlock", !self.known_row.text().is_empty());
+        }
+
+        #[template_callback]
+        fn on_entered(&self) {
+            if self.obj().is_response_enabled("unlock") {
+                self.obj().activate_default();
+            }
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct PassphraseDialog(ObjectSubclass<imp::PassphraseDialog>)
+        @extends adw::AlertDialog, adw::Dialog, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::ShortcutManager;
+}
+
+impl PassphraseDialog {
+    /// A dialog that asks what a job wants to know.
+    pub fn new(request: &PassphraseRequest, title: &str, storage: Storage) -> Self {
+        let dialog: Self = glib::Object::new();
+        let imp = dialog.imp();
+        dialog.set_body(&match &request.what {
+            PassphraseFor::Archive if request.confirm => {
+                gettext_f("Choose the passphrase for the backup “{name}”. Without it nobody can open the backup, you neither.", &[(
+                    "name", title,
+                )])
+            }
+            PassphraseFor::Archive => gettext_f("Type the passphrase of the backup “{name}”.", &[("name", title)]),
+            PassphraseFor::Key { id, user_id } => {
+                let owner = user_id.as_deref().unwrap_or(id);
+                gettext_f("Type the passphrase of the key of {owner}.", &[("owner", owner)])
+            }
+        });
+        if request.confirm {
+            dialog.set_heading(Some(&gettext("New Passphrase")));
+            dialog.set_response_label("unlock", &gettext("_Use Passphrase"));
+        }
+        imp.wrong_label.set_visible(request.previous_was_wrong);
+        imp.known_group.set_visible(!request.confirm);
+        imp.new_group.set_visible(request.confirm);
+        imp.remember_group.set_visible(storage == Storage::Present);
+        imp.no_storage_label.set_visible(storage == Storage::Missing);
+        dialog.set_response_enabled("unlock", request.confirm);
+        if !request.confirm {
+            dialog.set_focus(Some(&*imp.known_row));
+        }
+        dialog
+    }
+
+    /// Asks. None if the person does not want to answer.
+    pub async fn ask(&self, parent: &impl IsA<gtk::Widget>, request: &PassphraseRequest) -> Option<Answer> {
+        let imp = self.imp();
+        loop {
+            if self.clone().choose_future(Some(parent)).await != "unlock" {
+                return None;
+            }
+            let remember = imp.remember_row.is_active() && imp.remember_group.is_visible();
+            if !request.confirm {
+                return Some(Answer { secret: Secret::from(imp.known_row.text().as_str()), remember });
+            }
+            // The dialog closes with every answer; one that is not good brings it back with a word about it.
+            if let Some(secret) = imp.new_group.secret() {
+                return Some(Answer { secret, remember });
+            }
+        }
+    }
+}

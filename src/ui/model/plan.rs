@@ -1,0 +1,304 @@
+//! A plan as widgets see it: its state in a sentence, its running job, its snapshots.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use glib::prelude::*;
+use glib::subclass::Signal;
+use glib::subclass::prelude::*;
+
+use super::{JobKind, JobModel, JobState, Repository};
+use crate::engine::backup::{BackupRequest, BackupSummary, backup};
+use crate::engine::crypto::Keyring;
+use crate::engine::error::Result;
+use crate::engine::job::Job;
+use crate::engine::status::{SetStatus, Status, status};
+use crate::i18n::{gettext, gettext_f};
+use crate::plan::history::{History, Outcome, Problem, Run};
+use crate::plan::{Plan, ROOT};
+use crate::ui::{error_text, words};
+
+/// How a plan fares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "SouvenirPlanState")]
+pub enum PlanState {
+    /// No backup yet.
+    #[default]
+    Never,
+    /// The last run made a backup.
+    Good,
+    /// The last run made a backup, but left something out.
+    Incomplete,
+    /// The last run was stopped.
+    Stopped,
+    /// The last run failed.
+    Failed,
+    /// A job runs.
+    Running,
+}
+
+mod imp {
+    use super::*;
+    use std::sync::OnceLock;
+
+    #[derive(Default, glib::Properties)]
+    #[properties(wrapper_type = super::PlanObject)]
+    pub struct PlanObject {
+        #[property(get)]
+        pub name: RefCell<String>,
+        #[property(get, builder(PlanState::default()))]
+        pub state: Cell<PlanState>,
+        /// How it fares, in a sentence.
+        #[property(get)]
+        pub sentence: RefCell<String>,
+        /// The running job, if there is one.
+        #[property(get, nullable)]
+        pub job: RefCell<Option<JobModel>>,
+
+        pub plan: RefCell<Option<Plan>>,
+        pub repository: RefCell<Option<Repository>>,
+        pub history: OnceCell<History>,
+        pub runs: RefCell<Vec<Run>>,
+        pub status: RefCell<Option<Rc<Status>>>,
+        pub status_problem: RefCell<Option<Problem>>,
+        pub looking: Cell<bool>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for PlanObject {
+        const NAME: &'static str = "SouvenirPlan";
+        type Type = super::PlanObject;
+    }
+
+    #[glib::derived_properties]
+    impl ObjectImpl for PlanObject {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| vec![Signal::builder("changed").build()])
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct PlanObject(ObjectSubclass<imp::PlanObject>);
+}
+
+impl PlanObject {
+    /// A plan and what is remembered of its runs.
+    pub fn new(plan: Plan, runs: Vec<Run>, history: History) -> Self {
+        let object: Self = glib::Object::new();
+        let imp = object.imp();
+        imp.runs.replace(runs);
+        // Fails only when it is set already, which a new object is not.
+        let _ = imp.history.set(history);
+        object.set_plan(plan);
+        object
+    }
+
+    /// The plan itself.
+    pub fn plan(&self) -> Plan {
+        self.imp().plan.borrow().clone().expect("new() sets the plan")
+    }
+
+    /// Its id.
+    pub fn id(&self) -> String {
+        self.plan().id
+    }
+
+    /// The place of its backups.
+    pub fn repository(&self) -> Repository {
+        self.imp().repository.borrow().clone().expect("new() sets the repository")
+    }
+
+    /// Takes a changed plan.
+    pub fn set_plan(&self, plan: Plan) {
+        let imp = self.imp();
+        imp.name.replace(plan.name.clone());
+        let repository = match &*imp.repository.borrow() {
+            Some(known) => known.renamed(&plan),
+            None => Repository::of_plan(&plan),
+        };
+        imp.repository.replace(Some(repository));
+        imp.plan.replace(Some(plan));
+        self.notify_name();
+        self.refresh();
+    }
+
+    /// The last run, if one is remembered.
+    pub fn last_run(&self) -> Option<Run> {
+        self.imp().runs.borrow().last().cloned()
+    }
+
+    /// What is at the destination, once it was looked at.
+    pub fn status(&self) -> Option<Rc<Status>> {
+        self.imp().status.borrow().clone()
+    }
+
+    /// Why the destination could not be looked at.
+    pub fn status_problem(&self) -> Option<Problem> {
+        self.imp().status_problem.borrow().clone()
+    }
+
+    /// The complete sets at the destination, oldest first.
+    pub fn sets(&self) -> Vec<SetStatus> {
+        let status = self.status();
+        status.iter().flat_map(|status| &status.chains).flat_map(|chain| chain.sets.clone()).collect()
+    }
+
+    /// Calls `handler` when the last run, the snapshots or the plan changed.
+    pub fn connect_changed(&self, handler: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
+        self.connect_local("changed", false, move |values| {
+            if let Some(Ok(plan)) = values.first().map(glib::Value::get::<Self>) {
+                handler(&plan);
+            }
+            None
+        })
+    }
+
+    /// Looks at the destination, on a thread.
+    pub fn look(&self) {
+        if self.imp().looking.replace(true) {
+            return;
+        }
+        let destination = self.plan().destination;
+        let plan = self.downgrade();
+        JobModel::run(
+            JobKind::Look,
+            "status",
+            move |job| status(&*destination.storage(), job),
+            move |_, result| {
+                let Some(plan) = plan.upgrade() else { return };
+                let imp = plan.imp();
+                imp.looking.set(false);
+                match result {
+                    Ok(status) => {
+                        imp.status.replace(Some(Rc::new(status)));
+                        imp.status_problem.replace(None);
+                    }
+                    Err(error) => {
+                        imp.status.replace(None);
+                        imp.status_problem.replace(Some(error_text::problem(&error)));
+                    }
+                }
+                plan.refresh();
+            },
+        );
+    }
+
+    /// Starts a backup. None if a job is running already.
+    pub fn back_up(&self) -> Option<JobModel> {
+        if self.job().is_some() {
+            return None;
+        }
+        let plan = self.plan();
+        let passphrases = self.repository().passphrases();
+        let work = move |job: &Job| {
+            let selection = plan.selection()?;
+            let storage = plan.destination.storage();
+            let keyring = Keyring::default();
+            let request = BackupRequest {
+                root: ROOT.as_ref(),
+                selection: &selection,
+                storage: &*storage,
+                protection: &plan.protection,
+                keyring: &keyring,
+                passphrases: &passphrases,
+                volume_bytes: plan.volume_bytes(),
+                set_time: None,
+            };
+            backup(&request, job)
+        };
+        let object = self.clone();
+        let job = JobModel::run(JobKind::Backup, "backup", work, move |job, result| {
+            object.take_result(job, &result)
+        });
+        self.imp().job.replace(Some(job.clone()));
+        self.notify_job();
+        self.refresh();
+        Some(job)
+    }
+
+    fn take_result(&self, job: &JobModel, result: &Result<BackupSummary>) {
+        let imp = self.imp();
+        let outcome = match result {
+            Ok(summary) => Outcome::Finished {
+                entry_count: summary.entry_count,
+                source_bytes: summary.source_bytes,
+                stored_bytes: summary.stored_bytes,
+            },
+            Err(_) if job.state() == JobState::Stopped => Outcome::Stopped,
+            Err(error) => Outcome::Failed(error_text::problem(error)),
+        };
+        let run = Run {
+            started_secs: job.started_secs(),
+            ended_secs: glib::real_time() / 1_000_000,
+            outcome,
+            warning_count: job.warning_count(),
+            warnings: job.warnings(),
+        };
+        imp.runs.borrow_mut().push(run.clone());
+        imp.job.replace(None);
+        if let Some(history) = imp.history.get().cloned() {
+            let id = self.id();
+            gio::spawn_blocking(move || {
+                if let Err(error) = history.append(&id, &run) {
+                    tracing::warn!(%error, "the run could not be remembered");
+                }
+            });
+        }
+        self.notify_job();
+        self.refresh();
+        self.look();
+    }
+
+    /// Brings the state and its sentence up to date; called now and then, for time passes.
+    pub fn refresh(&self) {
+        let imp = self.imp();
+        let (state, sentence) = self.describe();
+        if imp.state.replace(state) != state {
+            self.notify_state();
+        }
+        if *imp.sentence.borrow() != sentence {
+            imp.sentence.replace(sentence);
+            self.notify_sentence();
+        }
+        self.emit_by_name::<()>("changed", &[]);
+    }
+
+    /// The time of the newest backup that is known of.
+    pub fn newest_secs(&self) -> Option<i64> {
+        let newest_set = self.sets().last().map(|set| set.time.epoch());
+        let finished = |run: &Run| matches!(run.outcome, Outcome::Finished { .. });
+        let newest_run =
+            self.imp().runs.borrow().iter().rev().find(|run| finished(run)).map(|run| run.ended_secs);
+        // What is at the destination decides, once it is known; the run ended a little after the time
+        // that its set bears.
+        match (newest_set, newest_run) {
+            (Some(set), Some(run)) => Some(set.max(run)),
+            (None, Some(run)) if self.status().is_none() => Some(run),
+            (set, _) => set,
+        }
+    }
+
+    fn describe(&self) -> (PlanState, String) {
+        if self.imp().job.borrow().is_some() {
+            return (PlanState::Running, gettext("Backing up"));
+        }
+        let backed_up =
+            self.newest_secs().map(|secs| gettext_f("Backed up {when}", &[("when", &words::ago(secs))]));
+        match (self.last_run(), backed_up) {
+            (Some(Run { outcome: Outcome::Failed(_), ended_secs, .. }), _) => {
+                (PlanState::Failed, gettext_f("Failed {when}", &[("when", &words::ago(ended_secs))]))
+            }
+            (Some(Run { outcome: Outcome::Stopped, ended_secs, .. }), _) => {
+                (PlanState::Stopped, gettext_f("Stopped {when}", &[("when", &words::ago(ended_secs))]))
+            }
+            (Some(run), Some(sentence)) if run.warnings.iter().any(|warning| warning.kind.is_loss()) => {
+                (PlanState::Incomplete, sentence)
+            }
+            (_, Some(sentence)) => (PlanState::Good, sentence),
+            (_, None) => (PlanState::Never, gettext("Not backed up yet")),
+        }
+    }
+}

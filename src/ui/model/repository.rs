@@ -1,0 +1,109 @@
+//! A place with backups, and what the person has told about it since the window was opened.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::engine::crypto::{PassphraseFor, Passphrases, Secret};
+use crate::engine::path::EntryPath;
+use crate::plan::{Destination, Plan};
+
+/// A place with backups. Clones are the same place.
+#[derive(Debug, Clone)]
+pub struct Repository(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    title: String,
+    destination: Destination,
+    plan_id: Option<String>,
+    folders: Vec<EntryPath>,
+    sign_key: Option<String>,
+    /// Passphrases that were given and found right, until the program ends.
+    known: RefCell<HashMap<PassphraseFor, Secret>>,
+}
+
+impl Repository {
+    /// The place of a plan's backups.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self(Rc::new(Inner {
+            title: plan.name.clone(),
+            destination: plan.destination.clone(),
+            plan_id: Some(plan.id.clone()),
+            folders: plan.folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect(),
+            sign_key: plan.protection.sign_key.clone(),
+            known: RefCell::default(),
+        }))
+    }
+
+    /// A place that no plan knows.
+    pub fn elsewhere(title: String, destination: Destination) -> Self {
+        Self(Rc::new(Inner {
+            title,
+            destination,
+            plan_id: None,
+            folders: Vec::new(),
+            sign_key: None,
+            known: RefCell::default(),
+        }))
+    }
+
+    /// The same place under a plan's new name, with all that is known.
+    pub fn renamed(&self, plan: &Plan) -> Self {
+        let Self(new) = Self::of_plan(plan);
+        new.known.replace(self.0.known.borrow().clone());
+        Self(new)
+    }
+
+    /// The key that must have signed what is restored.
+    pub fn sign_key(&self) -> Option<&str> {
+        self.0.sign_key.as_deref()
+    }
+
+    /// What the person calls it.
+    pub fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// The place itself.
+    pub fn destination(&self) -> &Destination {
+        &self.0.destination
+    }
+
+    /// The plan whose backups are here.
+    pub fn plan_id(&self) -> Option<&str> {
+        self.0.plan_id.as_deref()
+    }
+
+    /// The folders that the plan backs up.
+    pub fn folders(&self) -> &[EntryPath] {
+        &self.0.folders
+    }
+
+    /// Everything known, for one operation: a wrong answer in it must not spoil the next.
+    pub fn passphrases(&self) -> Passphrases {
+        let passphrases = Passphrases::new();
+        for (what, secret) in &*self.0.known.borrow() {
+            match what {
+                PassphraseFor::Archive => passphrases.set_archive(secret.clone()),
+                PassphraseFor::Key { id, .. } => passphrases.set_key(id, secret.clone()),
+            }
+        }
+        passphrases
+    }
+
+    /// Keeps a passphrase until the program ends.
+    pub fn learn(&self, what: PassphraseFor, secret: Secret) {
+        self.0.known.borrow_mut().insert(what, secret);
+    }
+
+    /// Forgets all passphrases.
+    pub fn unlearn_all(&self) {
+        self.0.known.borrow_mut().clear();
+    }
+
+    /// Forgets a passphrase that was wrong.
+    pub fn unlearn(&self, what: &PassphraseFor) {
+        self.0.known.borrow_mut().remove(what);
+    }
+}

@@ -1,0 +1,114 @@
+//! What can be done with a plan from its overview.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::overview_page::OverviewPage;
+use super::warnings_page::WarningsPage;
+use crate::engine::crypto::{Encryption, PassphraseFor};
+use crate::i18n::{gettext, gettext_f};
+use crate::platform::secrets::{self, Owner};
+use crate::ui::dialogs;
+use crate::ui::model::PlanObject;
+use crate::ui::window::Window;
+
+impl OverviewPage {
+    /// Puts the actions named `overview.…` in place.
+    pub(super) fn set_up_actions(&self) {
+        self.add("back-up", |_, plan, window| {
+            window.back_up(plan);
+        });
+        self.add("browse", |_, plan, window| window.browse(plan.repository(), None));
+        self.add("warnings", |_, plan, window| {
+            if let Some(run) = plan.last_run() {
+                window.push(&WarningsPage::new(run.warnings, run.warning_count));
+            }
+        });
+        self.add("open-destination", |_, plan, window| {
+            if let Some(folder) = plan.plan().destination.folder() {
+                window.open_folder(folder);
+            }
+        });
+        self.add("rename", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { rename(&plan, &window).await });
+        });
+        self.add("forget-passphrase", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { forget_passphrase(&plan, &window).await });
+        });
+        self.add("remove", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { remove(&plan, &window).await });
+        });
+        let browse_at = gio::SimpleAction::new("browse-at", Some(glib::VariantTy::INT64));
+        let page = self.downgrade();
+        browse_at.connect_activate(move |_, time| {
+            let Some((page, plan, window)) = page.upgrade().and_then(|page| page.context()) else { return };
+            drop(page);
+            window.browse(plan.repository(), time.and_then(|time| time.get()));
+        });
+        self.imp().actions.add_action(&browse_at);
+        self.insert_action_group("overview", Some(&self.imp().actions));
+    }
+
+    fn add(&self, name: &str, act: impl Fn(&Self, &PlanObject, &Window) + 'static) {
+        let action = gio::SimpleAction::new(name, None);
+        let page = self.downgrade();
+        action.connect_activate(move |_, _| {
+            if let Some((page, plan, window)) = page.upgrade().and_then(|page| page.context()) {
+                act(&page, &plan, &window);
+            }
+        });
+        self.imp().actions.add_action(&action);
+    }
+
+    fn context(&self) -> Option<(Self, PlanObject, Window)> {
+        Some((self.clone(), self.plan()?, self.root().and_downcast()?))
+    }
+}
+
+async fn rename(plan: &PlanObject, window: &Window) {
+    let Some(name) = dialogs::ask_name(window, &plan.name()).await else { return };
+    let Some(store) = window.store() else { return };
+    let mut renamed = plan.plan();
+    renamed.name = name;
+    if let Err(problem) = store.replace(renamed).await {
+        dialogs::show_problem(window, &problem);
+    }
+}
+
+async fn forget_passphrase(plan: &PlanObject, window: &Window) {
+    let facts = plan.plan();
+    plan.repository().unlearn_all();
+    let mut owners = vec![Owner::Plan(facts.id)];
+    if let Encryption::Keys(recipients) = facts.protection.encryption {
+        let key = |id: &str| Owner::of(&PassphraseFor::Key { id: id.to_owned(), user_id: None }, None);
+        owners.extend(recipients.iter().filter_map(|recipient| key(&recipient.key)));
+    }
+    for owner in owners {
+        if let Err(error) = secrets::forget(&owner).await {
+            tracing::info!(%error, "there was nothing to forget");
+        }
+    }
+    window.toast(&gettext("The passphrase will be asked for next time"));
+}
+
+async fn remove(plan: &PlanObject, window: &Window) {
+    let heading = gettext_f("Remove “{name}”?", &[("name", &plan.name())]);
+    let body = gettext(
+        "Souvenir forgets what this plan backs up and where. Its backups stay at their destination, \
+         and you can still restore from them.",
+    );
+    if !dialogs::confirm_destructive(window, &heading, &body, &gettext("_Remove Plan")).await {
+        return;
+    }
+    let Some(store) = window.store() else { return };
+    match store.remove(plan).await {
+        Ok(()) => window.toast(&gettext_f(
+            "“{name}” was removed; its backups are still there",
+            &[("name", &plan.name())],
+        )),
+        Err(problem) => dialogs::show_problem(window, &problem),
+    }
+}

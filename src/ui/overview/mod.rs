@@ -1,0 +1,9 @@
+//! The overview of a plan.
+
+mod actions;
+mod overview_page;
+mod snapshot_chart;
+mod warnings_page;
+
+pub use overview_page::{OverviewPage, state_icon};
+pub use warnings_page::WarningsPage;

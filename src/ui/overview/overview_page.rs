@@ -1,0 +1,341 @@
+//! A plan at a glance: its state, its running job, its snapshots, what it backs up and where.
+
+use std::cell::RefCell;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::snapshot_chart::{self, SnapshotChart};
+use crate::engine::crypto::{Encryption, Keyring};
+use crate::engine::status::SetStatus;
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::history::{Outcome, Run};
+use crate::ui::model::{PlanObject, PlanState};
+use crate::ui::widgets::{JobProgress, ProblemView};
+use crate::ui::{describe, words};
+
+/// How many of the newest snapshots have a row.
+const LISTED_SETS: usize = 5;
+
+/// The icon of a state and the class that colours it.
+pub fn state_icon(state: PlanState) -> (&'static str, Option<&'static str>) {
+    match state {
+        PlanState::Never => ("document-save-symbolic", None),
+        PlanState::Good => ("emblem-ok-symbolic", Some("success")),
+        PlanState::Incomplete => ("dialog-warning-symbolic", Some("warning")),
+        PlanState::Stopped => ("media-playback-stop-symbolic", None),
+        PlanState::Failed => ("dialog-error-symbolic", Some("error")),
+        PlanState::Running => ("emblem-synchronizing-symbolic", Some("accent")),
+    }
+}
+
+mod imp {
+    use super::*;
+    use std::cell::{Cell, OnceCell};
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "overview_page.ui")]
+    pub struct OverviewPage {
+        #[template_child]
+        pub plan_menu: TemplateChild<gio::Menu>,
+        #[template_child]
+        pub single_menu: TemplateChild<gio::Menu>,
+        #[template_child]
+        pub menu_button: TemplateChild<gtk::MenuButton>,
+        #[template_child]
+        pub state_stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub state_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub sentence_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub figures_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub progress: TemplateChild<JobProgress>,
+        #[template_child]
+        pub problem_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub problem_view: TemplateChild<ProblemView>,
+        #[template_child]
+        pub warnings_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub warnings_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub warnings_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub snapshots_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub chart_box: TemplateChild<gtk::Box>,
+        #[template_child]
+        pub chart: TemplateChild<SnapshotChart>,
+        #[template_child]
+        pub snapshots_list: TemplateChild<gtk::ListBox>,
+        #[template_child]
+        pub folders_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub destination_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub protection_row: TemplateChild<adw::ActionRow>,
+        pub plan: RefCell<Option<PlanObject>>,
+        pub signals: OnceCell<glib::SignalGroup>,
+        pub actions: gio::SimpleActionGroup,
+        /// The sets that the rows were made from.
+        pub listed: RefCell<Vec<i64>>,
+        pub key_owner: RefCell<Option<String>>,
+        pub coloured: Cell<Option<&'static str>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for OverviewPage {
+        const NAME: &'static str = "SouvenirOverviewPage";
+        type Type = super::OverviewPage;
+        type ParentType = adw::NavigationPage;
+
+        fn class_init(class: &mut Self::Class) {
+            JobProgress::ensure_type();
+            ProblemView::ensure_type();
+            SnapshotChart::ensure_type();
+            class.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for OverviewPage {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().set_up_actions();
+            let signals = glib::SignalGroup::new::<PlanObject>();
+            let page = self.obj().downgrade();
+            signals.connect_local("changed", false, move |_| {
+                if let Some(page) = page.upgrade() {
+                    page.refresh();
+                }
+                None
+            });
+            // Fails only when it is set already, which a new object is not.
+            let _ = self.signals.set(signals);
+        }
+    }
+
+    impl WidgetImpl for OverviewPage {}
+    impl NavigationPageImpl for OverviewPage {}
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct OverviewPage(ObjectSubclass<imp::OverviewPage>)
+        @extends adw::NavigationPage, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
+}
+
+impl OverviewPage {
+    /// The plan that is shown.
+    pub fn plan(&self) -> Option<PlanObject> {
+        self.imp().plan.borrow().clone()
+    }
+
+    /// Shows a plan, and looks at its destination.
+    pub fn set_plan(&self, plan: Option<&PlanObject>) {
+        let imp = self.imp();
+        if imp.plan.borrow().as_ref() == plan {
+            return;
+        }
+        imp.plan.replace(plan.cloned());
+        imp.key_owner.replace(None);
+        imp.listed.replace(vec![i64::MIN]);
+        if let Some(signals) = imp.signals.get() {
+            signals.set_target(plan);
+        }
+        self.refresh();
+        if let Some(plan) = plan {
+            plan.look();
+            let page = self.clone();
+            let plan = plan.clone();
+            glib::spawn_future_local(async move { page.look_up_key_owner(&plan).await });
+        }
+    }
+
+    /// Where there is a sidebar, its menu has what concerns the whole program.
+    pub fn set_menu_for(&self, sidebar: bool) {
+        let imp = self.imp();
+        let (menu, icon, text) = if sidebar {
+            (&imp.plan_menu, "view-more-symbolic", gettext("Plan Menu"))
+        } else {
+            (&imp.single_menu, "open-menu-symbolic", gettext("Main Menu"))
+        };
+        imp.menu_button.set_menu_model(Some(&**menu));
+        imp.menu_button.set_icon_name(icon);
+        imp.menu_button.set_tooltip_text(Some(&text));
+        imp.menu_button.set_primary(!sidebar);
+    }
+
+    fn refresh(&self) {
+        let Some(plan) = self.plan() else { return };
+        self.set_title(&plan.name());
+        self.refresh_state(&plan);
+        self.refresh_outcome(&plan);
+        self.refresh_snapshots(&plan);
+        self.refresh_facts(&plan);
+        let running = plan.job().is_some();
+        self.set_enabled("back-up", !running);
+        self.set_enabled("remove", !running);
+        self.set_enabled("browse", !plan.sets().is_empty());
+        self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
+    }
+
+    fn refresh_state(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let job = plan.job();
+        imp.state_stack.set_visible_child_name(if job.is_some() { "running" } else { "resting" });
+        imp.progress.set_job(job.as_ref());
+        let (icon, class) = state_icon(plan.state());
+        imp.state_icon.set_icon_name(Some(icon));
+        if let Some(old) = imp.coloured.replace(class) {
+            imp.state_icon.remove_css_class(old);
+        }
+        if let Some(class) = class {
+            imp.state_icon.add_css_class(class);
+        }
+        imp.sentence_label.set_label(&plan.sentence());
+        let figures = figures(plan);
+        imp.figures_label.set_label(&figures);
+        imp.figures_label.set_visible(!figures.is_empty());
+    }
+
+    fn refresh_outcome(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let run = plan.last_run().filter(|_| plan.job().is_none());
+        let failure = match &run {
+            Some(Run { outcome: Outcome::Failed(problem), .. }) => Some(problem.clone()),
+            _ => plan.status_problem().filter(|_| plan.job().is_none() && run.is_some()),
+        };
+        imp.problem_view.set_problem(failure.as_ref());
+        imp.problem_group.set_visible(failure.is_some());
+        let warned = run.filter(|run| run.warning_count > 0);
+        imp.warnings_group.set_visible(warned.is_some());
+        if let Some(run) = warned {
+            let loss = run.warnings.iter().any(|warning| warning.kind.is_loss());
+            let count = &[("count", words::count(run.warning_count))];
+            let count = [(count[0].0, count[0].1.as_str())];
+            let title = if loss {
+                ngettext_f(
+                    "{count} file needs attention",
+                    "{count} files need attention",
+                    run.warning_count,
+                    &count,
+                )
+            } else {
+                ngettext_f("{count} remark", "{count} remarks", run.warning_count, &count)
+            };
+            imp.warnings_row.set_title(&title);
+            imp.warnings_row.set_subtitle(&if loss {
+                gettext("Something was left out of the last backup, or changed while it was read.")
+            } else {
+                gettext("Nothing is missing from the last backup.")
+            });
+            imp.warnings_icon.set_icon_name(Some(if loss {
+                "dialog-warning-symbolic"
+            } else {
+                "dialog-information-symbolic"
+            }));
+            if loss {
+                imp.warnings_icon.add_css_class("warning");
+            } else {
+                imp.warnings_icon.remove_css_class("warning");
+            }
+        }
+    }
+
+    fn refresh_snapshots(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let sets = plan.sets();
+        let times: Vec<i64> = sets.iter().map(|set| set.time.epoch()).collect();
+        if *imp.listed.borrow() == times {
+            return;
+        }
+        imp.listed.replace(times);
+        imp.snapshots_group.set_visible(!sets.is_empty());
+        imp.chart_box.set_visible(sets.len() > 1);
+        imp.chart.set_sets(&sets);
+        imp.snapshots_list.remove_all();
+        for set in sets.iter().rev().take(LISTED_SETS) {
+            imp.snapshots_list.append(&snapshot_row(set));
+        }
+    }
+
+    fn refresh_facts(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let facts = plan.plan();
+        imp.folders_row.set_subtitle(&describe::folders(&facts.folders, &facts.ignored));
+        let destination = describe::destination(&facts.destination);
+        let free = plan.status().and_then(|status| status.free_bytes);
+        imp.destination_row.set_subtitle(&match free {
+            Some(free) => {
+                gettext_f("{folder}, {size} free", &[("folder", &destination), ("size", &words::size(free))])
+            }
+            None => destination,
+        });
+        let owner = imp.key_owner.borrow();
+        imp.protection_row.set_subtitle(&describe::protection(&facts.protection, owner.as_deref()));
+    }
+
+    async fn look_up_key_owner(&self, plan: &PlanObject) {
+        let Encryption::Keys(recipients) = plan.plan().protection.encryption else { return };
+        let Some(first) = recipients.into_iter().next() else { return };
+        let found = gio::spawn_blocking(move || Keyring::default().find(&first.key)).await;
+        if let Ok(Ok(key)) = found
+            && self.plan().as_ref() == Some(plan)
+        {
+            self.imp().key_owner.replace(Some(key.user_id));
+            self.refresh_facts(plan);
+        }
+    }
+
+    fn set_enabled(&self, action: &str, enabled: bool) {
+        if let Some(action) = self.imp().actions.lookup_action(action).and_downcast::<gio::SimpleAction>() {
+            action.set_enabled(enabled);
+        }
+    }
+}
+
+/// How much there is, in a line.
+fn figures(plan: &PlanObject) -> String {
+    let sets = plan.sets();
+    if sets.is_empty() {
+        return match plan.state() {
+            PlanState::Never => gettext("Your files are not safe until the first backup is made."),
+            _ => String::new(),
+        };
+    }
+    let bytes = sets.iter().map(|set| set.stored_bytes).sum();
+    let count = sets.len() as u64;
+    ngettext_f(
+        "{size} in {count} snapshot",
+        "{size} in {count} snapshots",
+        count,
+        &[("size", &words::size(bytes)), ("count", &words::count(count))],
+    )
+}
+
+fn snapshot_row(set: &SetStatus) -> adw::ActionRow {
+    let row = adw::ActionRow::builder()
+        .use_markup(false)
+        .title(words::set_date(set.time))
+        .subtitle(snapshot_chart::kind(set))
+        .activatable(true)
+        .action_name("overview.browse-at")
+        .action_target(&set.time.epoch().to_variant())
+        .build();
+    let size =
+        gtk::Label::builder().label(words::size(set.stored_bytes)).css_classes(["numeric", "dimmed"]).build();
+    row.add_suffix(&size);
+    let arrow = gtk::Image::builder()
+        .icon_name("go-next-symbolic")
+        .accessible_role(gtk::AccessibleRole::Presentation)
+        .build();
+    row.add_suffix(&arrow);
+    row
+}

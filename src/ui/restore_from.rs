@@ -1,0 +1,142 @@
+//! Opening a backup that no plan knows: on a new computer, or one that another program made.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use glib::BoxedAnyObject;
+use glib::subclass::Signal;
+
+use super::describe;
+use super::model::Repository;
+use super::widgets::{DestinationCheck, DestinationReport, PathRow, show_hint};
+use crate::plan::Destination;
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "restore_from.ui")]
+    pub struct RestoreFromDialog {
+        #[template_child]
+        pub folder_row: TemplateChild<PathRow>,
+        #[template_child]
+        pub hint_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub report: TemplateChild<DestinationReport>,
+        /// Counts up with every change, so that the answer to an older question is not shown.
+        pub question: Cell<u32>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for RestoreFromDialog {
+        const NAME: &'static str = "SouvenirRestoreFromDialog";
+        type Type = super::RestoreFromDialog;
+        type ParentType = adw::Dialog;
+
+        fn class_init(class: &mut Self::Class) {
+            PathRow::ensure_type();
+            DestinationReport::ensure_type();
+            class.bind_template();
+            class.bind_template_callbacks();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for RestoreFromDialog {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let dialog = self.obj().downgrade();
+            self.folder_row.connect_chosen(move |_| {
+                let Some(dialog) = dialog.upgrade() else { return };
+                glib::spawn_future_local(async move { dialog.look().await });
+            });
+        }
+
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| {
+                vec![Signal::builder("opened").param_types([BoxedAnyObject::static_type()]).build()]
+            })
+        }
+    }
+
+    impl WidgetImpl for RestoreFromDialog {}
+    impl AdwDialogImpl for RestoreFromDialog {}
+
+    #[gtk::template_callbacks]
+    impl RestoreFromDialog {
+        #[template_callback]
+        fn on_changed(&self) {
+            self.question.set(self.question.get() + 1);
+            self.report.clear();
+            show_hint(&self.hint_label, "");
+        }
+
+        #[template_callback]
+        async fn on_open(&self) {
+            let dialog = self.obj();
+            if let Some(path) = dialog.look().await {
+                let title = describe::folder_name(&path);
+                let repository = Repository::elsewhere(title, Destination::Folder { path });
+                dialog.emit_by_name::<()>("opened", &[&BoxedAnyObject::new(repository)]);
+                dialog.close();
+            }
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct RestoreFromDialog(ObjectSubclass<imp::RestoreFromDialog>)
+        @extends adw::Dialog, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::ShortcutManager;
+}
+
+impl Default for RestoreFromDialog {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
+impl RestoreFromDialog {
+    /// Calls `handler` with the backup to open.
+    pub fn connect_opened(&self, handler: impl Fn(Repository) + 'static) -> glib::SignalHandlerId {
+        self.connect_local("opened", false, move |values| {
+            if let Some(Ok(boxed)) = values.get(1).map(glib::Value::get::<BoxedAnyObject>) {
+                handler(boxed.borrow::<Repository>().clone());
+            }
+            None
+        })
+    }
+
+    /// Looks at the folder and shows what was found. The folder, if there is something to restore in it.
+    async fn look(&self) -> Option<PathBuf> {
+        let imp = self.imp();
+        if let Some(problem) = imp.folder_row.problem() {
+            show_hint(&imp.hint_label, &problem);
+            imp.folder_row.add_css_class("error");
+            imp.folder_row.grab_focus();
+            return None;
+        }
+        let path = imp.folder_row.path()?;
+        imp.question.set(imp.question.get() + 1);
+        let question = imp.question.get();
+        imp.report.set_looking();
+        let check = DestinationCheck::run(path).await;
+        if imp.question.get() != question {
+            return None;
+        }
+        imp.report.show_for_restore(&check);
+        let good = check.restore_obstacle().is_none();
+        if !good {
+            imp.folder_row.add_css_class("error");
+        }
+        good.then_some(check.path)
+    }
+}

@@ -1,0 +1,273 @@
+//! What a folder is like as a place for backups: can it be written, how much fits, what is there.
+
+use std::path::PathBuf;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use crate::engine::job::Job;
+use crate::engine::status::{Status, status};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::Destination;
+use crate::plan::history::Problem;
+use crate::platform::folder::{self, FolderFacts, FolderState};
+use crate::ui::{error_text, words};
+
+/// Below this, a full backup of anything is unlikely to fit.
+const LITTLE_BYTES: u64 = 1_000_000_000;
+
+/// What was found at a folder.
+#[derive(Debug, Clone)]
+pub struct DestinationCheck {
+    /// The folder.
+    pub path: PathBuf,
+    /// What the system says.
+    pub facts: FolderFacts,
+    /// What backups are there; none if the folder does not exist yet.
+    pub status: Option<Result<Status, Problem>>,
+    /// Whether it is on the same file system as the home folder.
+    pub beside_home: bool,
+}
+
+impl DestinationCheck {
+    /// Looks at a folder, off the main loop. Writes nothing.
+    pub async fn run(path: PathBuf) -> Self {
+        let looked = gio::spawn_blocking(move || {
+            let facts = folder::inspect(&path);
+            let status = (facts.state == FolderState::Present).then(|| {
+                let destination = Destination::Folder { path: path.clone() };
+                status(&*destination.storage(), &Job::unattended())
+                    .map_err(|error| error_text::problem(&error))
+            });
+            let home = folder::file_system_of(&glib::home_dir());
+            let beside_home = facts.file_system.is_some() && facts.file_system == home;
+            Self { path, facts, status, beside_home }
+        });
+        match looked.await {
+            Ok(check) => check,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// How many complete backups are there.
+    pub fn set_count(&self) -> u64 {
+        match &self.status {
+            Some(Ok(status)) => status.chains.iter().map(|chain| chain.sets.len() as u64).sum(),
+            _ => 0,
+        }
+    }
+
+    /// Why no backup can be made here, in words.
+    pub fn obstacle(&self) -> Option<String> {
+        let text = match self.facts.state {
+            FolderState::Missing => gettext(
+                "This folder does not exist, nor does the one that would hold it. Connect the drive, or check the path.",
+            ),
+            FolderState::NotAFolder => gettext("This is a file. Choose a folder."),
+            _ if self.facts.read_only => gettext("This folder can only be read. Choose another one."),
+            _ if !self.facts.writable => gettext("You may not write into this folder. Choose another one."),
+            _ => match &self.status {
+                Some(Ok(Status { foreign: Some(kind), .. })) => {
+                    return Some(gettext_f(
+                        "{what}. {advice}",
+                        &[
+                            ("what", &error_text::foreign(*kind)),
+                            ("advice", &error_text::foreign_advice(*kind)),
+                        ],
+                    ));
+                }
+                Some(Err(problem)) => return Some(format!("{}. {}", problem.what, problem.advice)),
+                _ => return None,
+            },
+        };
+        Some(text)
+    }
+
+    /// Why nothing can be restored from here, in words.
+    pub fn restore_obstacle(&self) -> Option<String> {
+        match (&self.facts.state, &self.status) {
+            (FolderState::NotAFolder, _) => {
+                Some(gettext("This is a file. Choose the folder that holds the backup."))
+            }
+            (FolderState::Missing | FolderState::Creatable, _) => {
+                Some(gettext("This folder does not exist. Connect the drive, or check the path."))
+            }
+            (_, Some(Err(problem))) => Some(format!("{}. {}", problem.what, problem.advice)),
+            (_, Some(Ok(Status { foreign: Some(kind), .. }))) => Some(gettext_f(
+                "{what}. {advice}",
+                &[("what", &error_text::foreign(*kind)), ("advice", &error_text::foreign_advice(*kind))],
+            )),
+            _ if self.set_count() == 0 => Some(gettext(
+                "There is no backup in this folder. Choose the folder whose files have names that begin with “duplicity”.",
+            )),
+            _ => None,
+        }
+    }
+}
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "destination_report.ui")]
+    pub struct DestinationReport {
+        #[template_child]
+        pub stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub list: TemplateChild<gtk::ListBox>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for DestinationReport {
+        const NAME: &'static str = "SouvenirDestinationReport";
+        type Type = super::DestinationReport;
+        type ParentType = gtk::Box;
+
+        fn class_init(class: &mut Self::Class) {
+            class.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for DestinationReport {}
+    impl WidgetImpl for DestinationReport {}
+    impl BoxImpl for DestinationReport {}
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct DestinationReport(ObjectSubclass<imp::DestinationReport>)
+        @extends gtk::Box, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
+}
+
+/// How good or bad a finding is.
+#[derive(Clone, Copy)]
+enum Tone {
+    Good,
+    Plain,
+    Warning,
+    Bad,
+}
+
+impl DestinationReport {
+    /// Shows nothing.
+    pub fn clear(&self) {
+        self.imp().stack.set_visible_child_name("nothing");
+    }
+
+    /// Shows that something is being looked at.
+    pub fn set_looking(&self) {
+        self.imp().stack.set_visible_child_name("looking");
+    }
+
+    /// Shows what matters for making backups there. `folders` are those to back up.
+    pub fn show_for_backup(&self, check: &DestinationCheck, folders: &[PathBuf]) {
+        self.begin();
+        if let Some(obstacle) = check.obstacle() {
+            self.add(Tone::Bad, &gettext("This folder cannot be used"), &obstacle);
+            return;
+        }
+        match check.facts.state {
+            FolderState::Creatable => self.add(
+                Tone::Good,
+                &gettext("The folder will be made"),
+                &gettext("It does not exist yet, and you may make it."),
+            ),
+            _ => self.add(Tone::Good, &gettext("The folder can be written"), ""),
+        }
+        self.add_free_space(check);
+        self.add_contents(check);
+        if check.beside_home {
+            self.add(
+                Tone::Warning,
+                &gettext("On the same disk as your home folder"),
+                &gettext("If this disk fails, your files and the backup are lost together. Another drive is safer."),
+            );
+        }
+        if folders.iter().any(|folder| check.path.starts_with(folder)) {
+            self.add(
+                Tone::Plain,
+                &gettext("Inside a folder that is backed up"),
+                &gettext("The backups themselves are left out."),
+            );
+        }
+    }
+
+    /// Shows what matters for restoring from there.
+    pub fn show_for_restore(&self, check: &DestinationCheck) {
+        self.begin();
+        match check.restore_obstacle() {
+            Some(obstacle) => self.add(Tone::Bad, &gettext("Nothing can be restored from here"), &obstacle),
+            None => self.add_contents(check),
+        }
+    }
+
+    fn begin(&self) {
+        let imp = self.imp();
+        imp.list.remove_all();
+        imp.stack.set_visible_child_name("result");
+    }
+
+    fn add_free_space(&self, check: &DestinationCheck) {
+        let Some(free) = check.facts.free_bytes else { return };
+        let title = gettext_f("{size} free", &[("size", &words::size(free))]);
+        if free < LITTLE_BYTES {
+            self.add(Tone::Warning, &title, &gettext("That is very little for a backup."));
+        } else {
+            self.add(Tone::Good, &title, "");
+        }
+    }
+
+    fn add_contents(&self, check: &DestinationCheck) {
+        let Some(Ok(status)) = &check.status else { return };
+        let count = check.set_count();
+        let newest =
+            status.chains.iter().filter_map(|chain| chain.sets.last()).map(|set| set.time.epoch()).max();
+        match newest {
+            Some(newest) => self.add(
+                Tone::Good,
+                &ngettext_f(
+                    "{count} backup is here",
+                    "{count} backups are here",
+                    count,
+                    &[("count", &words::count(count))],
+                ),
+                &gettext_f("The newest was made on {date}.", &[("date", &words::full_date(newest))]),
+            ),
+            None => self.add(Tone::Plain, &gettext("No backup is here yet"), ""),
+        }
+        if !status.incomplete.is_empty() {
+            self.add(
+                Tone::Warning,
+                &gettext("There is an unfinished backup"),
+                &gettext("Its files are not used, and are left as they are."),
+            );
+        }
+    }
+
+    fn add(&self, tone: Tone, title: &str, subtitle: &str) {
+        let (icon, class) = match tone {
+            Tone::Good => ("object-select-symbolic", Some("success")),
+            Tone::Plain => ("dialog-information-symbolic", None),
+            Tone::Warning => ("dialog-warning-symbolic", Some("warning")),
+            Tone::Bad => ("dialog-error-symbolic", Some("error")),
+        };
+        let image =
+            gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build();
+        if let Some(class) = class {
+            image.add_css_class(class);
+        }
+        let row = adw::ActionRow::builder()
+            .use_markup(false)
+            .title(title)
+            .subtitle(subtitle)
+            .activatable(false)
+            .build();
+        row.add_prefix(&image);
+        self.imp().list.append(&row);
+    }
+}

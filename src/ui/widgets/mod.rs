@@ -1,0 +1,24 @@
+//! Small widgets that several pages use.
+
+mod destination_report;
+mod job_progress;
+mod new_passphrase;
+mod path_row;
+mod problem_view;
+
+pub use destination_report::{DestinationCheck, DestinationReport};
+pub use job_progress::JobProgress;
+pub use new_passphrase::NewPassphrase;
+pub use path_row::PathRow;
+pub use problem_view::ProblemView;
+
+use gtk::prelude::*;
+
+/// Shows what is missing below a field, and says it to those who do not see it. An empty text hides it.
+pub fn show_hint(label: &gtk::Label, text: &str) {
+    label.set_label(text);
+    label.set_visible(!text.is_empty());
+    if !text.is_empty() {
+        label.announce(text, gtk::AccessibleAnnouncementPriority::Medium);
+    }
+}

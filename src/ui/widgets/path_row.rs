@@ -1,0 +1,132 @@
+//! A row for a folder: typed, pasted, or chosen in the file chooser.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use glib::subclass::Signal;
+
+use crate::i18n::gettext;
+use crate::platform::folder;
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "path_row.ui")]
+    pub struct PathRow {
+        #[template_child]
+        pub browse_button: TemplateChild<gtk::Button>,
+        /// What was chosen. The text is only its picture, which for a name that is no text does not
+        /// lead back to it.
+        pub chosen: RefCell<Option<PathBuf>>,
+        pub setting: Cell<bool>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for PathRow {
+        const NAME: &'static str = "SouvenirPathRow";
+        type Type = super::PathRow;
+        type ParentType = adw::EntryRow;
+
+        fn class_init(class: &mut Self::Class) {
+            class.bind_template();
+            class.bind_template_callbacks();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for PathRow {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| vec![Signal::builder("chosen").build()])
+        }
+    }
+
+    impl WidgetImpl for PathRow {}
+    impl ListBoxRowImpl for PathRow {}
+    impl PreferencesRowImpl for PathRow {}
+    impl EntryRowImpl for PathRow {}
+
+    #[gtk::template_callbacks]
+    impl PathRow {
+        #[template_callback]
+        fn on_changed(&self) {
+            if !self.setting.get() {
+                self.chosen.replace(None);
+            }
+            self.obj().remove_css_class("error");
+        }
+
+        #[template_callback]
+        async fn on_browse(&self) {
+            let row = self.obj();
+            let dialog = gtk::FileDialog::builder().title(gettext("Choose a Folder")).modal(true).build();
+            if let Some(path) = row.path().filter(|path| path.is_absolute()) {
+                dialog.set_initial_folder(Some(&gio::File::for_path(path)));
+            }
+            let window = row.root().and_downcast::<gtk::Window>();
+            // An error means that nothing was chosen.
+            if let Some(path) =
+                dialog.select_folder_future(window.as_ref()).await.ok().and_then(|file| file.path())
+            {
+                row.set_path(&path);
+                row.emit_by_name::<()>("chosen", &[]);
+            }
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct PathRow(ObjectSubclass<imp::PathRow>)
+        @extends adw::EntryRow, adw::PreferencesRow, gtk::ListBoxRow, gtk::Widget,
+        @implements gtk::Accessible, gtk::Actionable, gtk::Buildable, gtk::ConstraintTarget, gtk::Editable;
+}
+
+impl PathRow {
+    /// The folder, if what is typed is an absolute path.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.imp().chosen.borrow().clone().or_else(|| folder::from_typed(&self.text()))
+    }
+
+    /// Shows a folder.
+    pub fn set_path(&self, path: &Path) {
+        let imp = self.imp();
+        imp.setting.set(true);
+        self.set_text(&folder::to_shown(path));
+        imp.setting.set(false);
+        imp.chosen.replace(Some(path.to_owned()));
+    }
+
+    /// Empties the row.
+    pub fn clear(&self) {
+        self.set_text("");
+    }
+
+    /// Why there is no path, in words; none if there is one.
+    pub fn problem(&self) -> Option<String> {
+        if self.text().trim().is_empty() {
+            Some(gettext("Choose a folder, or type its path."))
+        } else if self.path().is_none() {
+            Some(gettext("Type the whole path, beginning with “/” or “~”."))
+        } else {
+            None
+        }
+    }
+
+    /// Calls `handler` when a folder was chosen in the file chooser.
+    pub fn connect_chosen(&self, handler: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
+        self.connect_local("chosen", false, move |values| {
+            if let Some(Ok(row)) = values.first().map(glib::Value::get::<Self>) {
+                handler(&row);
+            }
+            None
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Sizes, times and durations as people read them.
+
+use glib::DateTime;
+
+use crate::engine::format::time::SetTime;
+use crate::i18n::{gettext, gettext_f, ngettext_f, pgettext};
+
+/// A number of bytes.
+pub fn size(bytes: u64) -> String {
+    glib::format_size(bytes).into()
+}
+
+/// A number, grouped as the locale does it.
+pub fn count(number: u64) -> String {
+    let separator = pgettext("between groups of three digits", ",");
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push_str(&separator);
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How much is left, such as “about 3 minutes left”.
+pub fn time_left(seconds: u64) -> String {
+    match seconds {
+        0..10 => gettext("a few seconds left"),
+        10..60 => gettext("less than a minute left"),
+        60..3600 => {
+            let minutes = seconds.div_ceil(60);
+            ngettext_f(
+                "about {count} minute left",
+                "about {count} minutes left",
+                minutes,
+                &[("count", &count(minutes))],
+            )
+        }
+        _ => {
+            let hours = (seconds + 1800) / 3600;
+            ngettext_f(
+                "about {count} hour left",
+                "about {count} hours left",
+                hours,
+                &[("count", &count(hours))],
+            )
+        }
+    }
+}
+
+/// How long something took.
+pub fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => ngettext_f(
+            "{count} second",
+            "{count} seconds",
+            seconds.max(1),
+            &[("count", &count(seconds.max(1)))],
+        ),
+        60..3600 => {
+            let minutes = seconds / 60;
+            ngettext_f("{count} minute", "{count} minutes", minutes, &[("count", &count(minutes))])
+        }
+        _ => {
+            let hours = seconds / 3600;
+            ngettext_f("{count} hour", "{count} hours", hours, &[("count", &count(hours))])
+        }
+    }
+}
+
+/// When something was, seen from now, inside a sentence: “2 hours ago”, “yesterday at 22:00”.
+pub fn ago(then_secs: i64) -> String {
+    match (DateTime::from_unix_local(then_secs), DateTime::now_local()) {
+        (Ok(then), Ok(now)) => ago_from(&then, &now),
+        _ => gettext("at an unknown time"),
+    }
+}
+
+fn ago_from(then: &DateTime, now: &DateTime) -> String {
+    let seconds = now.to_unix() - then.to_unix();
+    let days = day_number(now) - day_number(then);
+    if (-60..60).contains(&seconds) {
+        gettext("just now")
+    } else if (60..3600).contains(&seconds) {
+        let minutes = (seconds / 60).unsigned_abs();
+        ngettext_f("{count} minute ago", "{count} minutes ago", minutes, &[("count", &count(minutes))])
+    } else if seconds > 0 && (days == 0 || seconds < 6 * 3600) {
+        let hours = (seconds / 3600).unsigned_abs();
+        ngettext_f("{count} hour ago", "{count} hours ago", hours, &[("count", &count(hours))])
+    } else if days == 1 {
+        gettext_f("yesterday at {time}", &[("time", &clock(then))])
+    } else if (2..7).contains(&days) {
+        let days = days.unsigned_abs();
+        ngettext_f("{count} day ago", "{count} days ago", days, &[("count", &count(days))])
+    } else {
+        gettext_f("on {date}", &[("date", &date(then))])
+    }
+}
+
+/// Days since some day, in the time zone of the date.
+fn day_number(date: &DateTime) -> i64 {
+    (date.to_unix() + date.utc_offset().as_seconds()).div_euclid(86_400)
+}
+
+fn clock(time: &DateTime) -> String {
+    format_date(time, &gettext("%H:%M"))
+}
+
+fn date(time: &DateTime) -> String {
+    // Translators: a date such as 3 November 2025; see g_date_time_format().
+    format_date(time, &gettext("%-d %B %Y"))
+}
+
+fn format_date(time: &DateTime, format: &str) -> String {
+    time.format(format).map(Into::into).unwrap_or_default()
+}
+
+/// A point in time in full: “Tuesday 17 November 2026, 22:00”.
+pub fn full_date(secs: i64) -> String {
+    // Translators: a date and time such as Tuesday 17 November 2026, 22:00; see g_date_time_format().
+    local(secs, &gettext("%A %-d %B %Y, %H:%M"))
+}
+
+/// A point in time for a list: “17 Nov 2026, 22:00”.
+pub fn short_date(secs: i64) -> String {
+    // Translators: a date and time such as 17 Nov 2026, 22:00; see g_date_time_format().
+    local(secs, &gettext("%-d %b %Y, %H:%M"))
+}
+
+/// A day: “3 November 2026”.
+pub fn day(secs: i64) -> String {
+    DateTime::from_unix_local(secs).map(|time| date(&time)).unwrap_or_default()
+}
+
+/// The time of a set in full.
+pub fn set_date(time: SetTime) -> String {
+    full_date(time.epoch())
+}
+
+fn local(secs: i64, format: &str) -> String {
+    DateTime::from_unix_local(secs).map(|time| format_date(&time, format)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_ago() {
+        let utc = |day, hour, minute| DateTime::from_utc(2026, 11, day, hour, minute, 0.0).unwrap();
+        let now = utc(23, 12, 30);
+        let ago = |then: &DateTime| ago_from(then, &now);
+        assert_eq!(ago(&utc(23, 12, 30)), "just now");
+        assert_eq!(ago(&utc(23, 12, 29)), "1 minute ago");
+        assert_eq!(ago(&utc(23, 11, 31)), "59 minutes ago");
+        assert_eq!(ago(&utc(23, 10, 0)), "2 hours ago");
+        assert_eq!(ago(&utc(22, 22, 5)), "yesterday at 22:05");
+        assert_eq!(ago(&utc(20, 13, 0)), "3 days ago");
+        assert_eq!(ago(&utc(1, 13, 0)), "on 1 November 2026");
+        assert_eq!(ago(&utc(24, 13, 0)), "on 24 November 2026");
+        let early = DateTime::from_utc(2026, 11, 23, 1, 0, 0.0).unwrap();
+        assert_eq!(ago_from(&utc(22, 23, 0), &early), "2 hours ago");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(48_210), "48,210");
+        assert_eq!(count(1_000_000), "1,000,000");
+    }
+
+    #[test]
+    fn time_left_is_rounded_as_people_do() {
+        assert_eq!(time_left(3), "a few seconds left");
+        assert_eq!(time_left(61), "about 2 minutes left");
+        assert_eq!(time_left(5_500), "about 2 hours left");
+    }
+}
