@@ -122,6 +122,9 @@ run_in_root() {
     --tmpfs /run --dir /run/sshd --dir /run/lock --symlink /run /var/run
     --dir /var/lib/xkb --perms 1777 --tmpfs /var/tmp
     --bind /tmp /tmp
+  )
+  if [ -n "${own_home:-}" ]; then mounts+=(--bind "$HOME" "$HOME"); fi
+  mounts+=(
     --ro-bind-try /etc/resolv.conf /etc/resolv.conf
     --ro-bind-try /etc/hosts /etc/hosts
     --bind "$cache_folder" "$cache_folder"

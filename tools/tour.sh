@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# ./dev tour: drives the window through a first backup and restore; pictures are left in target/tour/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+echo "Building Souvenir (unoptimised, for development)" >&2
+cargo build --locked --bin souvenir
+exec /usr/bin/python3 tests/window/tour.py "${CARGO_TARGET_DIR:-target}/debug/souvenir" "$@"
