@@ -242,7 +242,7 @@ impl std::fmt::Display for Warning {
             Self::Damaged { reason, lost: Some((first, last)), .. } => {
                 write!(f, "{reason}; what it holds, from {first} to {last}, is not restored")
             }
-            Self::Damaged { reason, lost: None, .. } => f.write_str(reason),
+            Self::Damaged { file, reason, lost: None } => write!(f, "{file}: {reason}"),
             Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
             Self::AttributeNotSet { path, reason } => write!(f, "{path}: {reason}"),
             Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
@@ -386,9 +386,10 @@ impl Job {
     /// Notes the entry that is being worked on.
     pub fn entry_started(&self, path: &EntryPath) {
         let mut slow = self.slow();
-        if slow.is_due() {
-            slow.current_path = path.clone();
-            drop(slow);
+        slow.current_path = path.clone();
+        let is_due = slow.is_due();
+        drop(slow);
+        if is_due {
             self.publish();
         }
     }

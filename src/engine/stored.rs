@@ -1,10 +1,10 @@
 //! A stored file as a stream: compressed or sealed, hashed, counted on its way to the storage, and
 //! checked and opened on its way back.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use sha1::{Digest, Sha1};
 
@@ -149,7 +149,7 @@ pub struct StoredReader {
 
 enum ReadLayer {
     Plain(Box<dyn Read + Send>),
-    Gzip { decoder: Box<MultiGzDecoder<BufReader<Box<dyn Read + Send>>>>, has_begun: bool },
+    Gzip(Box<Members>),
     OpenPgp(Box<OpenReader>),
 }
 
@@ -161,8 +161,8 @@ impl StoredReader {
         let layer = match codec {
             Codec::Plain => ReadLayer::Plain(source),
             Codec::Gzip => {
-                let decoder = Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, source)));
-                ReadLayer::Gzip { decoder, has_begun: false }
+                let source = BufReader::with_capacity(BUFFER_BYTES, source);
+                ReadLayer::Gzip(Box::new(Members(Some(GzDecoder::new(source)))))
             }
             Codec::OpenPgp => ReadLayer::OpenPgp(Box::new(opener.open(source)?)),
             Codec::Smime => {
@@ -190,17 +190,37 @@ impl Read for StoredReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.layer {
             ReadLayer::Plain(source) => source.read(buffer),
-            ReadLayer::Gzip { decoder, has_begun } => match decoder.read(buffer) {
-                Ok(count) => {
-                    *has_begun |= count > 0;
-                    Ok(count)
-                }
-                // duplicity takes zeros after the last member for padding.
-                Err(error) if *has_begun && error.kind() == io::ErrorKind::InvalidInput => Ok(0),
-                Err(error) => Err(error),
-            },
+            ReadLayer::Gzip(members) => members.read(buffer),
             ReadLayer::OpenPgp(opened) => opened.read(buffer),
         }
+    }
+}
+
+/// The members of a gzip file in a row. Zeros behind one are padding, as duplicity takes them.
+struct Members(Option<GzDecoder<BufReader<Box<dyn Read + Send>>>>);
+
+impl Read for Members {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut source) = self.0.take().map(GzDecoder::into_inner) else { break };
+            loop {
+                let bytes = source.fill_buf()?;
+                let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+                if bytes.is_empty() {
+                    return Ok(0);
+                }
+                if zeros == 0 {
+                    break;
+                }
+                source.consume(zeros);
+            }
+            self.0 = Some(GzDecoder::new(source));
+        }
+        Ok(0)
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::chain::Collection;
-use super::crypto::{Keyring, Passphrases, Protection, Sealer};
+use super::crypto::{Encryption, Keyring, Passphrases, Protection, Sealer};
 use super::error::{Error, Result};
 use super::format::manifest::Manifest;
 use super::format::name::{Codec, FileName, Part, SetKind};
@@ -80,6 +80,10 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let collection = look_at(request.storage)?;
     for set in &collection.incomplete {
         job.warn(Warning::Incomplete { name: set.name() });
+    }
+    if request.protection.encryption == Encryption::Passphrase && collection.chains.is_empty() {
+        // The first backup: a slip of the fingers would lock it for ever, so it is typed twice.
+        request.passphrases.new_archive(job)?;
     }
     let time = set_time(request.set_time, collection.latest_time())?;
     for path in request.selection.missing_folders(&tree) {

@@ -10,7 +10,7 @@ use crate::engine::format::entry::EntryKind;
 use crate::engine::scan::{SourceEntry, Walk};
 
 /// Entries in a volume at most, which bounds the memory of a plan and of the signatures of a volume.
-const MAX_ENTRIES: usize = 16 * 1024;
+const MAX_ENTRIES: usize = 4096;
 
 /// What an entry costs in a volume beside its contents, in bytes: a header and its padding.
 const ENTRY_BYTES: u64 = 1024;

@@ -53,6 +53,13 @@ impl HashAlgorithm {
             Self::Md5 => "MD5",
         }
     }
+
+    fn digit_count(self) -> usize {
+        match self {
+            Self::Sha1 => 40,
+            Self::Md5 => 32,
+        }
+    }
 }
 
 /// A line that cannot be understood.
@@ -140,7 +147,7 @@ impl VolumeInfo {
             match field.as_str() {
                 "startingpath" => start = Some(Boundary::parse(line, value)?),
                 "endingpath" => end = Some(Boundary::parse(line, value)?),
-                "hash" => hash = better_hash(hash, value),
+                "hash" => hash = better_hash(line, hash, value)?,
                 _ => {}
             }
         }
@@ -207,17 +214,26 @@ fn split_field(text: &[u8]) -> (String, &[u8]) {
 }
 
 /// SHA-1 if there is one, else MD5; hashes that duplicity does not check are passed over.
-fn better_hash(known: Option<(HashAlgorithm, String)>, value: &[u8]) -> Option<(HashAlgorithm, String)> {
-    let new = str::from_utf8(value).ok().and_then(|text| text.split_once(' ')).and_then(|(name, digits)| {
-        let algorithm =
-            [HashAlgorithm::Sha1, HashAlgorithm::Md5].into_iter().find(|hash| hash.name() == name)?;
-        Some((algorithm, digits.trim().to_owned()))
-    });
-    match (&known, &new) {
-        (Some((HashAlgorithm::Sha1, _)), Some((HashAlgorithm::Md5, _))) => known,
-        (_, Some(_)) => new,
-        _ => known,
+fn better_hash(
+    line: usize,
+    known: Option<(HashAlgorithm, String)>,
+    value: &[u8],
+) -> Result<Option<(HashAlgorithm, String)>, ManifestError> {
+    let text = String::from_utf8_lossy(value);
+    let (name, digits) = text.split_once(' ').unwrap_or((&text, ""));
+    let Some(algorithm) =
+        [HashAlgorithm::Sha1, HashAlgorithm::Md5].into_iter().find(|hash| hash.name() == name)
+    else {
+        return Ok(known);
+    };
+    let digits = digits.trim();
+    if digits.len() != algorithm.digit_count() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(ManifestError { line, reason: "the hash is not whole" });
     }
+    if algorithm == HashAlgorithm::Md5 && matches!(known, Some((HashAlgorithm::Sha1, _))) {
+        return Ok(known);
+    }
+    Ok(Some((algorithm, digits.to_owned())))
 }
 
 #[cfg(test)]
@@ -250,7 +266,10 @@ mod tests {
     #[test]
     fn of_a_volume_named_twice_the_last_counts() {
         let block = |number: u32, path: &str| {
-            format!("Volume {number}:\n    StartingPath {path}\n    EndingPath {path}\n    Hash MD5 00\n")
+            format!(
+                "Volume {number}:\n    StartingPath {path}\n    EndingPath {path}\n    Hash MD5 {}\n",
+                "0".repeat(32)
+            )
         };
         let text = [block(1, "a"), block(2, "b"), block(3, "c"), block(2, "d")].concat();
         let manifest = Manifest::parse(text.as_bytes()).unwrap();
@@ -266,6 +285,8 @@ mod tests {
         let error = Manifest::parse(b"Volume 1:\n    StartingPath ../x\n    EndingPath a\n").unwrap_err();
         assert_eq!(error.line, 2);
         assert!(Manifest::parse(b"Volume 1:\n").is_err());
+        let cut = REAL.find("ef7113").unwrap() + 10;
+        assert_eq!(Manifest::parse(&REAL.as_bytes()[..cut]).unwrap_err().line, 6);
         assert_eq!(Manifest::parse(b"").unwrap().volumes, []);
     }
 }

@@ -97,6 +97,11 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     };
     let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
     let manifest = read_manifest(request.storage, set, &opener, job)?;
+    let last = manifest.volumes.last().map_or(0, |volume| volume.number);
+    if set.volumes.keys().next_back().is_some_and(|number| *number > last) {
+        let reason = "it does not name all volumes that are there".to_owned();
+        job.warn(Warning::Damaged { file: set.name(), reason, lost: None });
+    }
     let volumes = wanted_volumes(set, &manifest, &request.paths);
     if volumes.is_empty() {
         return Err(nothing_to_restore(request, set));
@@ -120,7 +125,7 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
                     if is_everywhere(&error) {
                         return Err(error);
                     }
-                    writer.broken_off();
+                    writer.broken_off(&range.0)?;
                     job.warn(Warning::Damaged { file, reason: error.to_string(), lost: Some(range) });
                 }
                 Err(error) => return Err(error),

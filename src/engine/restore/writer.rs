@@ -30,6 +30,17 @@ pub enum Failure {
     Target(Error),
 }
 
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Target(error) => error,
+            Self::Source(source) => {
+                Error::from_stream(source, |source| Error::Local { action: "restoring", source })
+            }
+        }
+    }
+}
+
 /// Writes restored entries.
 pub struct Writer<'a> {
     request: &'a RestoreRequest<'a>,
@@ -149,20 +160,23 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A volume ended early or is missing: a file that was to go on in it cannot be restored.
-    pub fn broken_off(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.ignored = Some(open.entry.path.clone());
-            self.not_restored(open.entry.path, "a part of it is in a damaged volume".to_owned());
+    /// A volume that begins with `first` ended early or is missing: a file that was to go on in it
+    /// cannot be restored.
+    pub fn broken_off(&mut self, first: &EntryPath) -> Result<()> {
+        let goes_on = |open: &mut OpenFile| open.entry.path >= *first;
+        match self.open.take_if(goes_on) {
+            Some(open) => {
+                self.ignored = Some(open.entry.path.clone());
+                self.not_restored(open.entry.path, "a part of it is in a damaged volume".to_owned());
+                Ok(())
+            }
+            None => self.close_file().map_err(Failure::into_error),
         }
     }
 
     /// Completes what is open.
     pub fn finish(mut self) -> Result<Done> {
-        self.close_file().map_err(|failure| match failure {
-            Failure::Target(error) => error,
-            Failure::Source(source) => Error::Local { action: "restoring", source },
-        })?;
+        self.close_file().map_err(Failure::into_error)?;
         self.leave_folders(None);
         Ok(self.done)
     }

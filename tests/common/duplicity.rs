@@ -1,0 +1,66 @@
+//! The real duplicity, in the versions that the test environment has.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::engine::PASSPHRASE;
+
+/// One version of duplicity, with a keyring of its own choice.
+#[derive(Debug, Clone)]
+pub struct Duplicity {
+    program: PathBuf,
+    gnupg_home: PathBuf,
+}
+
+/// duplicity of Debian 13 and the newest release.
+pub fn versions(gnupg_home: &Path) -> Vec<Duplicity> {
+    let newest = std::env::var_os("SOUVENIR_TEST_DUPLICITY_NEWEST")
+        .expect("the tests run in the environment that ./dev makes, which has the newest duplicity");
+    [PathBuf::from("/usr/bin/duplicity"), PathBuf::from(newest)]
+        .into_iter()
+        .map(|program| Duplicity { program, gnupg_home: gnupg_home.to_owned() })
+        .collect()
+}
+
+impl Duplicity {
+    /// Runs duplicity with a fresh cache, so that it reads what is stored and not what it remembers.
+    pub fn try_run(&self, arguments: &[&str]) -> Output {
+        let cache = tempfile::tempdir().unwrap();
+        Command::new(&self.program)
+            .args(arguments)
+            .env("LC_ALL", "C.UTF-8")
+            .env("XDG_CACHE_HOME", cache.path())
+            .env("GNUPGHOME", &self.gnupg_home)
+            .env("PASSPHRASE", PASSPHRASE)
+            .env("SIGN_PASSPHRASE", PASSPHRASE)
+            .output()
+            .unwrap()
+    }
+
+    /// The same; it must succeed. Gives what was printed.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.try_run(arguments);
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{} {arguments:?}: {}\n{text}",
+            self.program.display(),
+            output.status
+        );
+        text
+    }
+}
+
+/// The folder as duplicity wants it.
+pub fn url(folder: &Path) -> String {
+    format!("file://{}", folder.display())
+}
+
+/// The number in a line `NAME 12 …` of duplicity's statistics.
+pub fn statistic(text: &str, name: &str) -> u64 {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .and_then(|rest| rest.split(' ').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in:\n{text}"))
+}

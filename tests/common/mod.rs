@@ -1,0 +1,9 @@
+//! What several of the whole-program tests need.
+
+#![allow(dead_code)]
+
+pub mod duplicity;
+pub mod engine;
+pub mod gpg;
+pub mod hooked;
+pub mod tree;

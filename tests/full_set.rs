@@ -1,0 +1,487 @@
+//! Full sets written and read back by Souvenir alone: what is kept, what is warned of, and how files
+//! that change under the reader are dealt with.
+
+mod common;
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::engine::{Backup, Options, PASSPHRASE, error, is_cancelled, names, run_with};
+use common::hooked::{Hook, Hooked};
+use common::tree::{assert_same, look, make_everything, make_socket, noise};
+use souvenir::engine::Error;
+use souvenir::engine::backup::{BackupRequest, backup};
+use souvenir::engine::crypto::{Passphrases, Protection, Secret};
+use souvenir::engine::job::{CancelReason, Warning};
+use souvenir::engine::path::EntryPath;
+use souvenir::engine::restore::Conflict;
+use souvenir::engine::scan::{RuleKind, Selection};
+use souvenir::engine::storage::LocalFolder;
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        let scratch = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(scratch.source()).unwrap();
+        scratch
+    }
+
+    fn source(&self) -> PathBuf {
+        self.0.path().join("source")
+    }
+
+    fn destination(&self) -> PathBuf {
+        self.0.path().join("destination")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn backup(&self) -> Backup {
+        Backup::new(&self.source(), &self.destination())
+    }
+}
+
+fn path(text: &str) -> EntryPath {
+    EntryPath::from_bytes(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn everything_comes_back() {
+    let scratch = Scratch::new();
+    make_everything(&scratch.source());
+    for protection in [Protection::none(), Protection::passphrase()] {
+        let name = format!("{:?}", protection.encryption);
+        let mut backup = scratch.backup();
+        backup.storage = Arc::new(LocalFolder::new(scratch.path(&format!("to {name}"))));
+        backup.protection = protection;
+        let summary = backup.back_up();
+        let before = look(&scratch.source());
+        assert_eq!(summary.entry_count, before.len() as u64);
+        let restored = backup.restore(&scratch.path(&name));
+        assert_same(&before, &look(&scratch.path(&name)), &name);
+        assert_eq!(restored.entry_count, summary.entry_count);
+        assert_eq!(restored.written_bytes, summary.source_bytes);
+        let sizes: u64 = backup.list().entries.iter().map(|entry| entry.size_bytes.unwrap()).sum();
+        assert_eq!(sizes, summary.source_bytes);
+    }
+}
+
+#[test]
+fn a_sparse_file_stays_sparse() {
+    let scratch = Scratch::new();
+    File::create(scratch.source().join("sparse")).unwrap().set_len(300 << 20).unwrap();
+    let backup = scratch.backup();
+    backup.back_up();
+    backup.restore(&scratch.path("restored"));
+    let data = fs::metadata(scratch.path("restored/sparse")).unwrap();
+    assert_eq!(data.len(), 300 << 20);
+    assert!(std::os::unix::fs::MetadataExt::blocks(&data) < 1000);
+}
+
+#[test]
+fn paths_longer_than_the_system_takes_at_once_come_back() {
+    let scratch = Scratch::new();
+    // 40 components of 200 bytes: 8,040 bytes, made from inside, since no single call could.
+    let deep = |root: &Path, at_the_end: &str| {
+        let name = "n".repeat(200);
+        let script = format!("cd \"$0\"; for i in $(seq 40); do {at_the_end}");
+        let status = Command::new("sh").arg("-c").arg(&script).arg(root).env("NAME", name).status().unwrap();
+        assert!(status.success());
+    };
+    deep(
+        &scratch.source(),
+        "mkdir \"$NAME\"; cd -P \"$NAME\"; done; echo deep > file; ln -s file link; mkfifo fifo; chmod 500 .",
+    );
+    let backup = scratch.backup();
+    let summary = backup.back_up();
+    assert_eq!(summary.entry_count, 1 + 40 + 3);
+    backup.restore(&scratch.path("restored"));
+    deep(
+        &scratch.path("restored"),
+        "cd -P \"$NAME\"; done; test \"$(cat link)\" = deep && test -p fifo && test \"$(stat -c %a .)\" = 500",
+    );
+}
+
+#[test]
+fn sockets_are_left_out_with_a_word() {
+    let scratch = Scratch::new();
+    make_socket(&scratch.source().join("socket"));
+    fs::write(scratch.source().join("file"), "x").unwrap();
+    let backup = scratch.backup();
+    let (result, warnings) = backup.try_back_up();
+    assert_eq!(result.unwrap().entry_count, 2);
+    assert_eq!(warnings, [Warning::SocketLeftOut { path: path("socket") }]);
+}
+
+#[test]
+fn a_destination_in_the_source_is_left_out_with_a_word() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), "x").unwrap();
+    let inside = scratch.source().join("sub/backups");
+    let backup = Backup::new(&scratch.source(), &inside);
+    // The first time the folder does not exist yet, the second time it does.
+    let (first, _) = backup.try_back_up();
+    first.unwrap();
+    let (second, warnings) = backup.try_back_up();
+    assert_eq!(second.unwrap().entry_count, 3, "root, file and sub");
+    assert_eq!(warnings, [Warning::DestinationLeftOut { path: path("sub/backups") }]);
+
+    let same = Backup::new(&scratch.source(), &scratch.source());
+    assert!(matches!(error(same.try_back_up()), Error::DestinationIsSource(_)));
+}
+
+#[test]
+fn rules_choose_what_is_backed_up() {
+    let scratch = Scratch::new();
+    for name in ["keep/a.txt", "keep/b.tmp", "drop/keep.txt", "drop/c.txt", "d.tmp"] {
+        let file = scratch.source().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, name).unwrap();
+    }
+    let source = scratch.source().display().to_string();
+    let backup = scratch
+        .backup()
+        .rule(RuleKind::Exclude, "**.tmp")
+        .rule(RuleKind::Include, format!("{source}/drop/keep.txt"))
+        .rule(RuleKind::Exclude, format!("{source}/drop"));
+    backup.back_up();
+    let listed: Vec<_> = backup.list().entries.iter().map(|entry| entry.path.to_string()).collect();
+    assert_eq!(listed, [".", "drop", "drop/keep.txt", "keep", "keep/a.txt"]);
+
+    let bad = scratch.backup().rule(RuleKind::Exclude, "a//b");
+    assert!(matches!(error(bad.try_back_up()), Error::Pattern { .. }));
+}
+
+#[test]
+fn a_plan_of_folders_keeps_their_places() {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.source().join("in/deep")).unwrap();
+    fs::write(scratch.source().join("in/deep/file"), "x").unwrap();
+    fs::write(scratch.source().join("out"), "x").unwrap();
+    let folders = [scratch.source().join("in"), scratch.source().join("missing")];
+    let destination = LocalFolder::new(scratch.destination());
+    let (result, warnings) = common::engine::run(move |job| {
+        let selection = Selection::from_folders(&folders, &[])?;
+        let request = BackupRequest {
+            root: Path::new("/"),
+            selection: &selection,
+            storage: &destination,
+            protection: &Protection::none(),
+            keyring: &Default::default(),
+            passphrases: &Passphrases::new(),
+            volume_bytes: 1 << 20,
+            set_time: None,
+        };
+        backup(&request, job)
+    });
+    result.unwrap();
+    let missing = EntryPath::from_user(&scratch.source().join("missing")).unwrap();
+    assert_eq!(warnings, [Warning::FolderMissing { path: missing }]);
+
+    // One file back under another name, and the folder to where it was.
+    let backup = scratch.backup();
+    let file = EntryPath::from_user(&scratch.source().join("in/deep/file")).unwrap();
+    backup.try_restore(&scratch.path("one"), Options::only(file.as_bytes())).0.unwrap();
+    assert_eq!(fs::read(scratch.path("one")).unwrap(), b"x");
+    fs::remove_dir_all(scratch.source().join("in")).unwrap();
+    let folder = EntryPath::from_user(&scratch.source().join("in")).unwrap();
+    let original = Options { paths: vec![folder], conflict: Conflict::Skip, ..Options::default() };
+    let (result, warnings) = backup.try_restore(Path::new("/"), original);
+    assert_eq!(result.unwrap().entry_count, 3);
+    assert_eq!(warnings, []);
+    assert_eq!(fs::read(scratch.source().join("in/deep/file")).unwrap(), b"x");
+}
+
+#[test]
+fn what_is_there_is_kept_or_replaced_as_asked() {
+    let scratch = Scratch::new();
+    for name in ["same", "file-for-folder", "link"] {
+        fs::write(scratch.source().join(name), "stored").unwrap();
+    }
+    let backup = scratch.backup();
+    backup.back_up();
+    let target = scratch.path("target");
+    fs::create_dir_all(target.join("file-for-folder")).unwrap();
+    fs::write(target.join("file-for-folder/precious"), "x").unwrap();
+    fs::write(target.join("same"), "newer").unwrap();
+    fs::write(scratch.path("outside"), "outside").unwrap();
+    std::os::unix::fs::symlink(scratch.path("outside"), target.join("link")).unwrap();
+
+    assert!(matches!(error(backup.try_restore(&target, Options::default())), Error::TargetNotEmpty(_)));
+    let with = |conflict| Options { conflict, ..Options::default() };
+    let (result, warnings) = backup.try_restore(&target, with(Conflict::Skip));
+    assert_eq!(result.unwrap().skipped_count, 3);
+    assert_eq!(warnings, []);
+    assert_eq!(fs::read(target.join("same")).unwrap(), b"newer");
+
+    let (result, warnings) = backup.try_restore(&target, with(Conflict::Replace));
+    result.unwrap();
+    assert!(
+        matches!(&warnings[..], [Warning::NotRestored { path, .. }] if *path == self::path("file-for-folder")),
+        "{warnings:?}"
+    );
+    assert_eq!(fs::read(target.join("same")).unwrap(), b"stored");
+    assert_eq!(fs::read(target.join("file-for-folder/precious")).unwrap(), b"x");
+    assert!(target.join("link").symlink_metadata().unwrap().is_file(), "the link itself was replaced");
+    assert_eq!(fs::read(scratch.path("outside")).unwrap(), b"outside");
+}
+
+#[test]
+fn a_link_in_the_target_is_no_way_out() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.source().join("folder")).unwrap();
+    fs::write(scratch.source().join("folder/file"), "stored").unwrap();
+    let backup = scratch.backup();
+    backup.back_up();
+    let (target, outside) = (scratch.path("target"), scratch.path("outside"));
+    fs::create_dir(&target).unwrap();
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, target.join("folder")).unwrap();
+    let options = Options { conflict: Conflict::Replace, ..Options::default() };
+    let (result, warnings) = backup.try_restore(&target, options);
+    result.unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(fs::read_dir(&outside).unwrap().next().is_none());
+}
+
+/// Something is done to the source when a volume has taken in some of a large file.
+fn while_reading(scratch: &Scratch, change: impl Fn(&Path) + Send + Sync + 'static) -> Backup {
+    let (done, source) = (AtomicBool::new(false), scratch.source());
+    let hook: Hook = Arc::new(move |name, bytes| {
+        if name.contains(".vol") && bytes > 100_000 && !done.swap(true, Ordering::SeqCst) {
+            change(&source);
+        }
+        Ok(())
+    });
+    let inner = Arc::new(LocalFolder::new(scratch.destination()));
+    let mut backup = scratch.backup().stored_in(Arc::new(Hooked { inner, hook }));
+    backup.volume_bytes = 64 << 20;
+    backup
+}
+
+/// Backs up while the source changes, restores without a warning, and gives what was warned of.
+fn changed(
+    scratch: &Scratch,
+    volume_bytes: u64,
+    change: impl Fn(&Path) + Send + Sync + 'static,
+) -> Vec<Warning> {
+    let mut backup = while_reading(scratch, change);
+    backup.volume_bytes = volume_bytes;
+    let (result, warnings) = backup.try_back_up();
+    result.unwrap();
+    backup.restore(&scratch.path("restored"));
+    warnings
+}
+
+#[test]
+fn files_that_change_while_they_are_read_never_break_the_archive() {
+    const LEN: usize = 8 << 20;
+    let shrink: fn(&Path) = |source| {
+        File::options().write(true).open(source.join("file")).unwrap().set_len(1_000_000).unwrap();
+    };
+    let grow: fn(&Path) = |source| {
+        File::options().write(true).open(source.join("file")).unwrap().set_len(20 << 20).unwrap();
+    };
+    let rewrite: fn(&Path) = |source| fs::write(source.join("file"), noise(8, LEN)).unwrap();
+    let replace: fn(&Path) = |source| {
+        fs::write(source.join("new"), "another").unwrap();
+        fs::rename(source.join("new"), source.join("file")).unwrap();
+    };
+    for (what, change) in [("shrink", shrink), ("grow", grow), ("rewrite", rewrite)] {
+        // In one volume, and as a run of volumes that are read side by side.
+        for volume_bytes in [64 << 20, 1 << 20] {
+            let scratch = Scratch::new();
+            fs::write(scratch.source().join("file"), noise(7, LEN)).unwrap();
+            fs::write(scratch.source().join("zz"), "the next file").unwrap();
+            let warnings = changed(&scratch, volume_bytes, change);
+            assert!(
+                warnings.contains(&Warning::ChangedWhileRead { path: path("file") }),
+                "{what}, {volume_bytes}: {warnings:?}"
+            );
+            assert_eq!(fs::read(scratch.path("restored/zz")).unwrap(), b"the next file");
+            let len = fs::metadata(scratch.path("restored/file")).unwrap().len();
+            assert!(len <= LEN as u64, "{what}: {len}");
+        }
+    }
+    // A file that is replaced goes on being read as it was.
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), noise(7, LEN)).unwrap();
+    changed(&scratch, 64 << 20, replace);
+    assert_eq!(fs::read(scratch.path("restored/file")).unwrap(), noise(7, LEN));
+}
+
+#[test]
+fn files_that_vanish_before_they_are_read_are_left_out_with_a_word() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("a"), noise(1, 8 << 20)).unwrap();
+    fs::write(scratch.source().join("b"), "will be gone").unwrap();
+    fs::write(scratch.source().join("c"), "will be a folder").unwrap();
+    fs::write(scratch.source().join("d"), "stays").unwrap();
+    let warnings = changed(&scratch, 64 << 20, |source| {
+        fs::remove_file(source.join("b")).unwrap();
+        fs::remove_file(source.join("c")).unwrap();
+        fs::create_dir(source.join("c")).unwrap();
+    });
+    assert_eq!(warnings, [Warning::Vanished { path: path("b") }, Warning::Vanished { path: path("c") }]);
+    assert_eq!(fs::read(scratch.path("restored/d")).unwrap(), b"stays");
+    assert!(!scratch.path("restored/b").exists());
+}
+
+#[test]
+fn what_cannot_be_read_is_warned_of_and_the_rest_is_backed_up() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("readable"), "x").unwrap();
+    fs::write(scratch.source().join("secret"), "x").unwrap();
+    fs::create_dir(scratch.source().join("closed")).unwrap();
+    fs::write(scratch.source().join("closed/inside"), "x").unwrap();
+    for (name, mode) in [("secret", 0o000), ("closed", 0o000)] {
+        fs::set_permissions(scratch.source().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // Root reads everything, so it is tried as somebody who does not.
+    let mut command = if nix::unistd::Uid::effective().is_root() {
+        fs::set_permissions(scratch.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            env!("CARGO_BIN_EXE_souvenir-cli"),
+        ]);
+        command
+    } else {
+        Command::new(env!("CARGO_BIN_EXE_souvenir-cli"))
+    };
+    let output = command
+        .args(["--json", "backup", "--no-encryption"])
+        .args([scratch.source(), scratch.destination()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(told.contains("secret: cannot be read") && told.contains("closed: cannot be read"), "{told}");
+    let listed: Vec<_> = scratch.backup().list().entries.iter().map(|entry| entry.path.to_string()).collect();
+    assert_eq!(listed, [".", "closed", "readable"]);
+    fs::set_permissions(scratch.source().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_cancelled_backup_leaves_nothing() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), noise(1, 20 << 20)).unwrap();
+    scratch.backup().at(1_700_000_000).back_up();
+    let before = names(&scratch.destination());
+    for at_volume in ["vol1.", "vol5.", "sigtar"] {
+        let control = Arc::new(std::sync::OnceLock::<souvenir::engine::job::Control>::new());
+        let at_hook = Arc::clone(&control);
+        let hook: Hook = Arc::new(move |name, bytes| {
+            if name.contains(at_volume) && (bytes > 0 || at_volume == "sigtar") {
+                at_hook.wait().cancel(CancelReason::User);
+            }
+            Ok(())
+        });
+        let inner = Arc::new(LocalFolder::new(scratch.destination()));
+        let storage = Hooked { inner, hook };
+        let source = scratch.source();
+        let outcome = run_with(
+            move |job| {
+                let request = BackupRequest {
+                    root: &source,
+                    selection: &Selection::everything(),
+                    storage: &storage,
+                    protection: &Protection::none(),
+                    keyring: &Default::default(),
+                    passphrases: &Passphrases::new(),
+                    volume_bytes: 1 << 20,
+                    set_time: None,
+                };
+                backup(&request, job)
+            },
+            |found| drop(control.set(found)),
+        );
+        assert!(is_cancelled(&outcome, CancelReason::User), "{at_volume}: {:?}", outcome.0);
+        assert_eq!(names(&scratch.destination()), before, "{at_volume}");
+    }
+}
+
+#[test]
+fn a_full_destination_is_said_and_nothing_half_made_stays() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), noise(1, 20 << 20)).unwrap();
+    scratch.backup().at(1_700_000_000).back_up();
+    let before = names(&scratch.destination());
+    for protection in [Protection::none(), Protection::passphrase()] {
+        for part in ["vol3.", "sigtar", "manifest"] {
+            let hook: Hook = Arc::new(move |name, _| {
+                if name.contains(part) { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+            });
+            let inner = Arc::new(LocalFolder::new(scratch.destination()));
+            let mut backup = scratch.backup().stored_in(Arc::new(Hooked { inner, hook }));
+            backup.protection = protection.clone();
+            backup.volume_bytes = 4 << 20;
+            let failure = error(backup.try_back_up());
+            let is_full = matches!(
+                &failure,
+                Error::Storage(error) if error.kind == souvenir::engine::storage::StorageErrorKind::Full
+            );
+            assert!(is_full, "{part}: {failure:?}");
+            assert_eq!(names(&scratch.destination()), before, "{part}");
+        }
+    }
+}
+
+#[test]
+fn a_time_is_never_used_twice_even_if_the_clock_goes_back() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), "x").unwrap();
+    let in_the_future = 4_000_000_000;
+    scratch.backup().at(in_the_future).back_up();
+    assert!(matches!(error(scratch.backup().at(in_the_future).try_back_up()), Error::TimeNotLater { .. }));
+    assert!(matches!(error(scratch.backup().at(1_700_000_000).try_back_up()), Error::TimeNotLater { .. }));
+    assert_eq!(scratch.backup().back_up().set_time.epoch(), in_the_future + 1);
+    assert_eq!(scratch.backup().status().chains.len(), 2);
+}
+
+#[test]
+fn a_new_passphrase_is_confirmed() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), "x").unwrap();
+    let (source, destination) = (scratch.source(), scratch.destination());
+    let mut questions = Vec::new();
+    for _ in 0..2 {
+        let (source, destination) = (source.clone(), destination.clone());
+        let handle = souvenir::engine::job::spawn("asks", move |job| {
+            let request = BackupRequest {
+                root: &source,
+                selection: &Selection::everything(),
+                storage: &LocalFolder::new(destination),
+                protection: &Protection::passphrase(),
+                keyring: &Default::default(),
+                passphrases: &Passphrases::new(),
+                volume_bytes: 1 << 20,
+                set_time: None,
+            };
+            backup(&request, job)
+        })
+        .unwrap();
+        while let Ok(event) = handle.events.recv_blocking() {
+            use souvenir::engine::job::{Event, Question};
+            match event {
+                Event::Question(Question::Passphrase { request, reply }) => {
+                    questions.push(request.confirm);
+                    reply.send(Some(Secret::new(PASSPHRASE))).unwrap();
+                }
+                Event::Finished(result) => drop(result.unwrap()),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(questions, [true, false], "the first is new, the second belongs to what is there");
+}

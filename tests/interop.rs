@@ -1,0 +1,221 @@
+//! Souvenir and the real duplicity on the same backups, both ways, in every protection.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::duplicity::{Duplicity, statistic, url, versions};
+use common::engine::{Backup, Options, PASSPHRASE, to_key};
+use common::gpg::Home;
+use common::tree::{assert_same, change_something, look, make_everything};
+use souvenir::engine::crypto::{Encryption, Keyring, Protection};
+
+/// A protection, what duplicity has to be told of it, and which versions of it are tried.
+struct Case {
+    protection: Protection,
+    options: Vec<String>,
+    versions: std::ops::Range<usize>,
+}
+
+const BOTH: std::ops::Range<usize> = 0..2;
+const DEBIANS: std::ops::Range<usize> = 0..1;
+const NEWEST: std::ops::Range<usize> = 1..2;
+
+/// The protection of that name. Every one meets one version at least, the extremes meet both.
+fn case(home: &Home, name: &str) -> Case {
+    let key = |name: &str, passphrase: &str| {
+        let key = home.key(name, passphrase);
+        // duplicity itself encrypts only to keys that are trusted.
+        home.gpg(&["--import-ownertrust"], format!("{key}:6:\n").as_bytes());
+        key
+    };
+    let (protection, options, versions): (_, Vec<String>, _) = match name {
+        "none" => (Protection::none(), vec!["--no-encryption".into()], BOTH),
+        "passphrase" => (Protection::passphrase(), vec![], DEBIANS),
+        "signed passphrase" => {
+            let signer = key("signer", PASSPHRASE);
+            let options = vec!["--sign-key".into(), signer[24..].into()];
+            (Protection { encryption: Encryption::Passphrase, sign_key: Some(signer) }, options, NEWEST)
+        }
+        "signed to a key" => {
+            let (reader, signer) = (key("reader", ""), key("signer", PASSPHRASE));
+            let options =
+                vec!["--encrypt-key".into(), reader.clone(), "--sign-key".into(), signer[24..].into()];
+            (to_key(&reader, false, Some(&signer)), options, BOTH)
+        }
+        _ => {
+            let reader = key("reader", PASSPHRASE);
+            (to_key(&reader, true, None), vec!["--hidden-encrypt-key".into(), reader], NEWEST)
+        }
+    };
+    Case { protection, options, versions }
+}
+
+/// Makes a test of `check` for every protection.
+macro_rules! in_every_protection {
+    ($($module:ident: $check:ident;)*) => {$(
+        mod $module {
+            #[test]
+            fn none() { super::with("none", super::$check); }
+            #[test]
+            fn passphrase() { super::with("passphrase", super::$check); }
+            #[test]
+            fn signed_passphrase() { super::with("signed passphrase", super::$check); }
+            #[test]
+            fn signed_to_a_key() { super::with("signed to a key", super::$check); }
+            #[test]
+            fn hidden_key() { super::with("hidden key", super::$check); }
+        }
+    )*};
+}
+
+in_every_protection! {
+    duplicity_lists_verifies_and_restores_our_full_sets: reads;
+    duplicity_extends_our_full_set_and_restores_both_times: extends;
+    we_list_and_restore_duplicitys_full_sets: is_read;
+}
+
+fn with(name: &str, check: fn(&Case, &Duplicity, Keyring, &Path)) {
+    let home = Home::new();
+    let case = case(&home, name);
+    for program in &versions(home.path())[case.versions.clone()] {
+        println!("{program:?}");
+        let scratch = tempfile::tempdir().unwrap();
+        check(&case, program, home.keyring(), scratch.path());
+    }
+}
+
+fn duplicity(program: &Duplicity, case: &Case, arguments: &[&str]) -> String {
+    let options: Vec<&str> = case.options.iter().map(String::as_str).collect();
+    let (verb, rest) = arguments.split_first().unwrap();
+    program.run(&[&[*verb], &options[..], rest].concat())
+}
+
+fn reads(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Path) {
+    let (source, destination) = (scratch.join("source"), scratch.join("destination"));
+    make_everything(&source);
+    let backup = Backup::new(&source, &destination).protected(case.protection.clone(), keyring);
+    let summary = backup.back_up();
+    assert!(summary.volume_count > 3, "{} volumes", summary.volume_count);
+    let place = url(&destination);
+
+    let verified = duplicity(program, case, &["verify", "--compare-data", &place, source.to_str().unwrap()]);
+    assert!(verified.contains(" 0 difference(s) found"), "{verified}");
+
+    let status = duplicity(program, case, &["collection-status", &place]);
+    assert!(status.contains("No orphaned or incomplete backup sets found"), "{status}");
+
+    let listed = duplicity(program, case, &["list-current-files", &place]);
+    let count = listed.lines().filter(|line| line.contains(" 20") || line.contains(" 19")).count();
+    assert!(count as u64 >= summary.entry_count, "{count} of {} in\n{listed}", summary.entry_count);
+
+    let target = scratch.join("restored");
+    duplicity(program, case, &["restore", &place, target.to_str().unwrap()]);
+    assert_same(&look(&source), &look(&target), "duplicity's restore");
+
+    // One file that lies in the middle volumes, by its path.
+    let one = scratch.join("one");
+    let path = ["--path-to-restore", "sizes/2500000", &place, one.to_str().unwrap()];
+    duplicity(program, case, &[&["restore"], &path[..]].concat());
+    assert_eq!(fs::read(&one).unwrap(), fs::read(source.join("sizes/2500000")).unwrap());
+}
+
+fn extends(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Path) {
+    let (source, destination) = (scratch.join("source"), scratch.join("destination"));
+    make_everything(&source);
+    let backup =
+        Backup::new(&source, &destination).protected(case.protection.clone(), keyring).at(1_700_000_000);
+    backup.back_up();
+    let before = look(&source);
+    let place = url(&destination);
+    let extend = |time: &str| {
+        duplicity(program, case, &["incremental", "--current-time", time, source.to_str().unwrap(), &place])
+    };
+
+    // Nothing changed: this proves order, attributes and root of our signatures.
+    let unchanged = extend("1700000100");
+    for name in ["NewFiles", "DeletedFiles", "ChangedFiles", "DeltaEntries"] {
+        assert_eq!(statistic(&unchanged, name), 0, "{unchanged}");
+    }
+
+    change_something(&source);
+    let after = look(&source);
+    let changed = extend("1700000200");
+    // One byte of 2.5 MB and a few at its end: this proves the signatures themselves.
+    assert!(statistic(&changed, "RawDeltaSize") < 50_000, "{changed}");
+
+    for (time, expected) in [("1700000000", &before), ("1700000100", &before), ("1700000200", &after)] {
+        let target = scratch.join(time);
+        duplicity(program, case, &["restore", "--time", time, &place, target.to_str().unwrap()]);
+        assert_same(expected, &look(&target), time);
+    }
+    // What duplicity added did not touch ours.
+    let options = Options {
+        time: souvenir::engine::format::time::SetTime::from_epoch(1_700_000_050),
+        ..Options::default()
+    };
+    let (result, warnings) = backup.try_restore(&scratch.join("ours"), options);
+    result.unwrap();
+    assert_eq!(warnings, []);
+    assert_same(&before, &look(&scratch.join("ours")), "our restore of our set");
+}
+
+fn is_read(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Path) {
+    let (source, destination) = (scratch.join("source"), scratch.join("destination"));
+    make_everything(&source);
+    let place = url(&destination);
+    duplicity(program, case, &["full", "--volsize", "1", source.to_str().unwrap(), &place]);
+
+    let backup = Backup::new(&source, &destination).protected(case.protection.clone(), keyring);
+    let expected = look(&source);
+    let listed: Vec<_> =
+        backup.list().entries.into_iter().map(|entry| entry.path.as_bytes().to_vec()).collect();
+    let mut expected_names: Vec<_> = expected.keys().cloned().collect();
+    expected_names.sort_by_key(|name| souvenir::engine::path::EntryPath::from_bytes(name).unwrap());
+    assert_eq!(listed, expected_names);
+    assert_eq!(backup.status().chains.len(), 1);
+
+    let target = scratch.join("restored");
+    let summary = backup.restore(&target);
+    assert!(summary.volume_count > 3);
+    assert_same(&expected, &look(&target), "our restore");
+
+    let one = scratch.join("one");
+    for (path, may_need) in [("a-dir/q", 1), ("sizes/2500000", summary.volume_count)] {
+        let (result, warnings) = backup.try_restore(&one, Options::only(path.as_bytes()));
+        assert!(result.unwrap().volume_count <= may_need, "only the volumes that are needed");
+        assert_eq!(warnings, []);
+        assert_eq!(fs::read(&one).unwrap(), fs::read(source.join(path)).unwrap());
+        fs::remove_file(&one).unwrap();
+    }
+}
+
+#[test]
+fn the_signer_is_checked_by_both() {
+    let home = Home::new();
+    let signer = home.key("signer", PASSPHRASE);
+    let other = home.key("other", PASSPHRASE);
+    let scratch = tempfile::tempdir().unwrap();
+    let (source, destination) = (scratch.path().join("source"), scratch.path().join("destination"));
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "contents").unwrap();
+    let mut backup =
+        Backup::new(&source, &destination).protected(to_key(&signer, false, Some(&signer)), home.keyring());
+    backup.back_up();
+    for program in versions(home.path()) {
+        for (key, code) in [(&signer, Some(0)), (&other, Some(22))] {
+            let target = tempfile::tempdir_in(scratch.path()).unwrap();
+            let target = target.path().join("restored");
+            let place = url(&destination);
+            let arguments = ["restore", "--sign-key", &key[24..], &place, target.to_str().unwrap()];
+            assert_eq!(program.try_run(&arguments).status.code(), code, "{program:?}");
+        }
+    }
+    backup.sign_key = Some(signer);
+    backup.restore(&scratch.path().join("ours"));
+    backup.sign_key = Some(other);
+    let (result, _) = backup.try_restore(&scratch.path().join("refused"), Options::default());
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("signed by") && text.contains("manifest"), "{text}");
+}
