@@ -74,9 +74,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page in troff
+    /// Write the manual pages into a folder
     #[command(hide = true)]
-    ManPage,
+    ManPages {
+        /// The folder, made if it is missing
+        folder: PathBuf,
+    },
 }
 
 /// Where backups are.

@@ -69,10 +69,12 @@ impl Console {
 
     /// Prints an error.
     pub fn error(&self, error: &anyhow::Error) {
+        // The engine's errors say everything themselves, those around them only what was being done.
+        let text = error.downcast_ref::<Error>().map_or_else(|| format!("{error:#}"), Error::to_string);
         if self.json {
-            self.line(&json!({ "error": format!("{error:#}") }).to_string());
+            self.line(&json!({ "error": text }).to_string());
         } else {
-            self.line(&format!("souvenir-cli: {error:#}"));
+            self.line(&format!("souvenir-cli: {text}"));
         }
     }
 

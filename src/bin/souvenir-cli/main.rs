@@ -5,7 +5,6 @@ mod console;
 mod report;
 mod secrets;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,9 +12,12 @@ use clap::CommandFactory;
 
 use arguments::{Arguments, Command};
 use console::Console;
+use secrets::Environment;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use souvenir::engine::backup::{BackupRequest, backup};
 use souvenir::engine::crypto::Keyring;
-use souvenir::engine::job::{self, Job};
+use souvenir::engine::job::{self, CancelReason, Job};
 use souvenir::engine::list::{ListRequest, list};
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::restore::{Conflict, RestoreRequest, restore};
@@ -34,10 +36,11 @@ const EXIT_FAILED: u8 = 3;
 const EXIT_CANCELLED: u8 = 130;
 
 fn main() -> ExitCode {
+    let environment = Environment::take();
     let arguments = Arguments::parse();
     let console = Console::new(arguments.json);
     start_log(arguments.verbose);
-    match run(arguments, &console) {
+    match run(arguments, environment, &console) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => EXIT_WARNINGS.into(),
         Err(error) => {
@@ -55,17 +58,16 @@ fn main() -> ExitCode {
 
 /// Runs the command and returns the number of warnings. An error that is none of the engine's is one
 /// of usage.
-fn run(arguments: Arguments, console: &Console) -> anyhow::Result<u64> {
+fn run(arguments: Arguments, environment: Environment, console: &Console) -> anyhow::Result<u64> {
     let command = match arguments.command {
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "souvenir-cli", &mut std::io::stdout());
             return Ok(0);
         }
-        Command::ManPage => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(failed)?;
-            std::io::stdout().write_all(&page).map_err(failed)?;
+        Command::ManPages { folder } => {
+            std::fs::create_dir_all(&folder).map_err(failed)?;
+            clap_mangen::generate_to(Arguments::command(), &folder).map_err(failed)?;
             return Ok(0);
         }
         command => command,
@@ -74,7 +76,7 @@ fn run(arguments: Arguments, console: &Console) -> anyhow::Result<u64> {
     match command {
         Command::Backup(options) => {
             let protection = options.protection.protection();
-            let passphrases = options.passphrase.read()?;
+            let passphrases = options.passphrase.read(environment)?;
             let rules = options.rules();
             let storage = LocalFolder::new(options.destination.folder());
             let volume_bytes = options.volume_size.saturating_mul(1 << 20);
@@ -98,7 +100,7 @@ fn run(arguments: Arguments, console: &Console) -> anyhow::Result<u64> {
             Ok(summary.warning_count)
         }
         Command::Restore(options) => {
-            let passphrases = options.passphrase.read()?;
+            let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
             let path = options
                 .path
@@ -124,7 +126,7 @@ fn run(arguments: Arguments, console: &Console) -> anyhow::Result<u64> {
             Ok(summary.warning_count)
         }
         Command::List(options) => {
-            let passphrases = options.passphrase.read()?;
+            let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
             let listing = in_job(console, move |job| {
                 let request = ListRequest {
@@ -144,7 +146,7 @@ fn run(arguments: Arguments, console: &Console) -> anyhow::Result<u64> {
             report::status(console, &found)?;
             Ok(0)
         }
-        Command::Completions { .. } | Command::ManPage => Ok(0),
+        Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
     }
 }
 
@@ -153,16 +155,14 @@ fn in_job<T: Send + 'static>(
     console: &Console,
     work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
+    // Before the work begins: a signal that comes at once must not just end the process.
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
     let handle = job::spawn("souvenir-work", work)?;
-    cancel_on_signal(&handle.control)?;
+    cancel_on(signals, handle.control.clone())?;
     Ok(console.watch(&handle)?)
 }
 
-fn cancel_on_signal(control: &job::Control) -> anyhow::Result<()> {
-    use job::CancelReason;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
-    let control = control.clone();
+fn cancel_on(mut signals: Signals, control: job::Control) -> anyhow::Result<()> {
     let wait = move || {
         for signal in signals.forever() {
             control.cancel(if signal == SIGINT { CancelReason::User } else { CancelReason::Shutdown });

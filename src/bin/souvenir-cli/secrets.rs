@@ -2,7 +2,7 @@
 //! the terminal.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -14,7 +14,9 @@ use souvenir::engine::crypto::{PassphraseRequest, Passphrases, Secret};
 /// environment are read, and what is still missing is asked for on the terminal.
 #[derive(Debug, Args)]
 pub struct PassphraseOptions {
-    /// Read the passphrase from the first line of this file
+    /// Read the passphrase from the first line of this file. Without this and --passphrase-fd,
+    /// PASSPHRASE and, for the signing key, SIGN_PASSPHRASE in the environment are read; what is still
+    /// missing is asked for on the terminal
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "passphrase_fd")]
     passphrase_file: Option<PathBuf>,
 
@@ -23,9 +25,33 @@ pub struct PassphraseOptions {
     passphrase_fd: Option<u32>,
 }
 
+/// The passphrases that the environment held.
+#[derive(Debug)]
+pub struct Environment {
+    archive: Option<Secret>,
+    sign: Option<Secret>,
+}
+
+impl Environment {
+    /// Takes them out of the environment, which every program that is started from here would
+    /// otherwise inherit. To be called first of all, while there is one thread.
+    pub fn take() -> Self {
+        let take = |name| {
+            let secret = std::env::var_os(name).map(|text| Secret::new(text.into_vec()));
+            // SAFETY: nothing else runs yet that could read the environment at the same time.
+            #[allow(unsafe_code, reason = "a passphrase must not stand in the environment of a child")]
+            unsafe {
+                std::env::remove_var(name);
+            }
+            secret
+        };
+        Self { archive: take("PASSPHRASE"), sign: take("SIGN_PASSPHRASE") }
+    }
+}
+
 impl PassphraseOptions {
     /// The passphrases that need not be asked for.
-    pub fn read(&self) -> anyhow::Result<Passphrases> {
+    pub fn read(&self, environment: Environment) -> anyhow::Result<Passphrases> {
         let passphrases = Passphrases::new();
         if let Some(path) = &self.passphrase_file {
             let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -38,11 +64,11 @@ impl PassphraseOptions {
             let secret =
                 Secret::from_reader(file).with_context(|| format!("cannot read descriptor {number}"))?;
             passphrases.set_archive(secret);
-        } else if let Some(text) = std::env::var_os("PASSPHRASE") {
-            passphrases.set_archive(Secret::new(std::os::unix::ffi::OsStringExt::into_vec(text)));
+        } else if let Some(secret) = environment.archive {
+            passphrases.set_archive(secret);
         }
-        if let Some(text) = std::env::var_os("SIGN_PASSPHRASE") {
-            passphrases.set_sign(Secret::new(std::os::unix::ffi::OsStringExt::into_vec(text)));
+        if let Some(secret) = environment.sign {
+            passphrases.set_sign(secret);
         }
         Ok(passphrases)
     }
@@ -51,7 +77,7 @@ impl PassphraseOptions {
 /// A descriptor that whoever started the program left open. Opening it through `/proc` gives one of
 /// our own without taking the number on trust.
 fn descriptor(number: u32) -> std::io::Result<File> {
-    File::open(format!("/proc/self/fd/{number}")).map(OwnedFd::from).map(File::from)
+    File::open(format!("/proc/self/fd/{number}"))
 }
 
 /// Asks on the terminal. `None` if there is none, or nothing was typed.

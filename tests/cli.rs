@@ -1,0 +1,373 @@
+//! The command line as a person or a script uses it: what it prints, and what it returns.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::engine::{PASSPHRASE, names};
+use common::gpg::Home;
+use common::tree::{assert_same, look, noise};
+use serde_json::Value;
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        let scratch = Self(tempfile::tempdir().unwrap());
+        fs::create_dir_all(scratch.path("source/folder")).unwrap();
+        fs::write(scratch.path("source/folder/file"), "contents").unwrap();
+        fs::write(scratch.path("source/other.tmp"), "other").unwrap();
+        scratch
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The command in the scratch folder, without anything in its environment that it could use.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_souvenir-cli"));
+        command
+            .current_dir(self.0.path())
+            .args(arguments)
+            .env_remove("PASSPHRASE")
+            .env_remove("SIGN_PASSPHRASE")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs it, which must end with that code, and gives standard output and error.
+    fn expect(&self, code: i32, arguments: &[&str]) -> (String, String) {
+        expect(code, &self.run(arguments))
+    }
+}
+
+fn expect(code: i32, output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (printed, told) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{printed}\n{told}");
+    (printed, told)
+}
+
+#[test]
+fn a_round_trip_without_encryption() {
+    let scratch = Scratch::new();
+    let place = format!("file://{}", scratch.path("to").display());
+    let (printed, told) = scratch.expect(0, &["backup", "--no-encryption", "source", &place]);
+    assert!(printed.starts_with("Backed up 4 entries") && told.is_empty(), "{printed}{told}");
+    let (printed, _) = scratch.expect(0, &["list", "to"]);
+    assert_eq!(printed.lines().count(), 4);
+    assert!(printed.contains(" folder/file\n"), "{printed}");
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    assert!(printed.contains(" full ") && printed.contains("not encrypted"), "{printed}");
+    scratch.expect(0, &["restore", "to", "restored"]);
+    assert_same(&look(&scratch.path("source")), &look(&scratch.path("restored")), "restored");
+
+    // A second time the target is in use; one file goes anywhere.
+    let (_, told) = scratch.expect(3, &["restore", "to", "restored"]);
+    assert!(told.contains("not empty"), "{told}");
+    scratch.expect(0, &["restore", "--force", "to", "restored"]);
+    scratch.expect(0, &["restore", "--path", "folder/file", "to", "one"]);
+    assert_eq!(fs::read(scratch.path("one")).unwrap(), b"contents");
+}
+
+#[test]
+fn rules_count_in_the_order_in_which_they_are_typed() {
+    let scratch = Scratch::new();
+    let listed = |to: &str, rules: &[&str]| {
+        let common = ["--json", "backup", "--no-encryption", "source", to];
+        scratch.expect(0, &[&common[..], rules].concat());
+        let (printed, _) = scratch.expect(0, &["--json", "list", to]);
+        let listing: Value = serde_json::from_str(&printed).unwrap();
+        let entries = listing["entries"].as_array().unwrap();
+        entries.iter().map(|entry| entry["path"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let both = ["--include", "source/other.tmp", "--exclude", "**.tmp"];
+    assert_eq!(listed("1", &both), [".", "folder", "folder/file", "other.tmp"]);
+    let turned = ["--exclude", "**.tmp", "--include", "source/other.tmp"];
+    assert_eq!(listed("2", &turned), [".", "folder", "folder/file"]);
+}
+
+#[test]
+fn passphrases_come_from_a_file_a_descriptor_or_the_environment() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("secret"), format!("{PASSPHRASE}\n")).unwrap();
+    fs::write(scratch.path("wrong"), "wrong").unwrap();
+    scratch.expect(0, &["backup", "--passphrase-file", "secret", "source", "to"]);
+    scratch.expect(0, &["restore", "--passphrase-file", "secret", "to", "1"]);
+
+    let output = scratch.command(&["list", "to"]).env("PASSPHRASE", PASSPHRASE).output().unwrap();
+    expect(0, &output);
+
+    let mut child = scratch
+        .command(&["restore", "--passphrase-fd", "0", "to", "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(PASSPHRASE.as_bytes()).unwrap();
+    expect(0, &child.wait_with_output().unwrap());
+    assert_same(&look(&scratch.path("1")), &look(&scratch.path("2")), "both");
+
+    let (_, told) = scratch.expect(3, &["restore", "--passphrase-file", "wrong", "to", "3"]);
+    assert!(told.contains("passphrase") && told.contains("wrong"), "{told}");
+    assert!(!scratch.path("3").exists());
+    // Nobody to ask.
+    let (_, told) = scratch.expect(3, &["list", "to"]);
+    assert!(told.contains("passphrase") && told.contains("needed"), "{told}");
+    scratch.expect(2, &["list", "--passphrase-file", "nowhere", "to"]);
+}
+
+#[test]
+fn the_passphrase_is_asked_for_on_a_terminal() {
+    let scratch = Scratch::new();
+    // script makes a terminal; the answers are typed ahead.
+    let type_in = |command: &str, answers: &str| {
+        let program = env!("CARGO_BIN_EXE_souvenir-cli");
+        let mut child = Command::new("script")
+            .args([
+                "--quiet",
+                "--return",
+                "--echo",
+                "never",
+                "--command",
+                &format!("{program} {command}"),
+                "/dev/null",
+            ])
+            .current_dir(scratch.0.path())
+            .env_remove("PASSPHRASE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        for answer in answers.lines() {
+            std::thread::sleep(Duration::from_millis(700));
+            stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // The first time the two do not match.
+    let (code, printed) = type_in("backup source to", "good\ngod\ngood\ngood");
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("not the same"), "{printed}");
+    assert!(!printed.contains("god"), "what is typed is not shown: {printed}");
+    let (code, printed) = type_in("restore to restored", "bad\ngood");
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("not right"), "{printed}");
+    assert_same(&look(&scratch.path("source")), &look(&scratch.path("restored")), "restored");
+}
+
+#[test]
+fn keys_encrypt_and_sign() {
+    let scratch = Scratch::new();
+    let home = Home::new();
+    let (reader, signer) = (home.key("reader@example.org", ""), home.key("signer", ""));
+    let gnupg = home.path().to_str().unwrap();
+    let expect =
+        |code, arguments: &[&str]| scratch.expect(code, &[&["--gnupg-home", gnupg], arguments].concat());
+    let keys =
+        ["--encrypt-key", "reader@example.org", "--hidden-encrypt-key", &signer, "--sign-key", &signer];
+    expect(0, &[&["backup"], &keys[..], &["source", "to"]].concat());
+    expect(0, &["restore", "--sign-key", &signer, "to", "1"]);
+    let (_, told) = expect(3, &["restore", "--sign-key", &reader, "to", "2"]);
+    assert!(told.contains("signed by"), "{told}");
+    let (_, told) = expect(3, &["backup", "--encrypt-key", "nobody@example.org", "source", "new"]);
+    assert!(told.contains("nobody@example.org") && told.contains("keyring"), "{told}");
+    assert!(!scratch.path("new").exists(), "nothing was begun");
+}
+
+#[test]
+fn the_environment_of_gpg_has_no_passphrase() {
+    let scratch = Scratch::new();
+    let home = Home::new();
+    fs::write(scratch.path("source/large"), noise(1, 100 << 20)).unwrap();
+    let mut child = scratch
+        .command(&["--gnupg-home", home.path().to_str().unwrap(), "backup", "source", "to"])
+        .env("PASSPHRASE", PASSPHRASE)
+        .env("SIGN_PASSPHRASE", PASSPHRASE)
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let environment = loop {
+        let found = home.running().into_iter().find_map(|id| fs::read(format!("/proc/{id}/environ")).ok());
+        if let Some(environment) = found.filter(|environment| !environment.is_empty()) {
+            break String::from_utf8_lossy(&environment).into_owned();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(environment.contains("PATH="), "{environment}");
+    assert!(!environment.contains("PASSPHRASE"), "{environment}");
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    let scratch = Scratch::new();
+    for arguments in [
+        &[][..],
+        &["backup"],
+        &["frobnicate"],
+        &["backup", "--no-encryption", "--encrypt-key", "x", "source", "to"],
+        &["backup", "--volume-size", "0", "source", "to"],
+        &["backup", "source", "sftp://host/path"],
+        &["restore", "--time", "yesterday", "to", "x"],
+        &["backup", "--no-encryption", "--exclude", "a//b", "source", "to"],
+        &["restore", "--path", "../x", "to", "x"],
+    ] {
+        let (_, told) = scratch.expect(2, arguments);
+        assert!(!told.is_empty());
+    }
+    for arguments in [
+        &["backup", "--no-encryption", "missing", "to"][..],
+        &["restore", "missing", "x"],
+        &["list", "missing"],
+    ] {
+        let (_, told) = scratch.expect(3, arguments);
+        assert!(told.contains("missing"), "{told}");
+    }
+}
+
+#[test]
+fn a_damaged_volume_is_a_warning_with_its_own_code() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    let volume = names(&scratch.path("to")).into_iter().find(|name| name.contains(".vol")).unwrap();
+    fs::write(scratch.path("to").join(&volume), "not a volume").unwrap();
+    let (_, told) = scratch.expect(3, &["restore", "to", "restored"]);
+    assert!(told.contains(&volume), "{told}");
+    fs::write(scratch.path("source/large"), noise(1, 3 << 20)).unwrap();
+    scratch.expect(0, &["backup", "--no-encryption", "--volume-size", "1", "source", "more"]);
+    let volume = names(&scratch.path("more")).into_iter().find(|name| name.contains(".vol3.")).unwrap();
+    fs::remove_file(scratch.path("more").join(&volume)).unwrap();
+    let (_, told) = scratch.expect(1, &["--json", "restore", "more", "restored"]);
+    for line in told.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["warning"].is_string(), "{line}");
+    }
+    assert!(told.contains(&volume) && told.contains("missing"), "{told}");
+}
+
+#[test]
+fn a_signal_stops_it_cleanly() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("source/large"), noise(1, 300 << 20)).unwrap();
+    for signal in ["INT", "TERM"] {
+        let child = scratch
+            .command(&["backup", "--volume-size", "5", "source", "to"])
+            .env("PASSPHRASE", PASSPHRASE)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Once something is stored, it is in the middle of it.
+        let begun = Instant::now();
+        while !scratch.path("to").exists() || names(&scratch.path("to")).is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let status = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        let (_, told) = expect(130, &child.wait_with_output().unwrap());
+        assert!(told.contains("cancelled"), "{told}");
+        assert_eq!(names(&scratch.path("to")), [] as [String; 0], "{signal}");
+    }
+}
+
+/// Runs a script in a mount namespace of its own, in which it may mount what it likes.
+fn in_own_mounts(scratch: &Scratch, script: &str) -> Output {
+    let map: &[&str] =
+        if nix::unistd::Uid::effective().is_root() { &["--mount"] } else { &["--mount", "--map-root-user"] };
+    Command::new("unshare")
+        .args(map)
+        .args(["sh", "-c", &format!("mkdir -p to && {script}")])
+        .env("CLI", env!("CARGO_BIN_EXE_souvenir-cli"))
+        .current_dir(scratch.0.path())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_really_full_disk_is_said_and_left_as_it_was() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("source/large"), noise(1, 12 << 20)).unwrap();
+    let script = "mount -t tmpfs -o size=8m tmpfs to && \
+        \"$CLI\" backup --no-encryption --volume-size 1 source to; echo \"code $?\"; ls -A to; exit 7";
+    let (printed, told) = expect(7, &in_own_mounts(&scratch, script));
+    assert_eq!(printed, "code 3\n", "{told}");
+    assert!(told.contains("No space left"), "{told}");
+}
+
+#[test]
+fn a_full_or_read_only_target_ends_a_restore_with_a_word() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("source/large"), noise(1, 12 << 20)).unwrap();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "stored"]);
+    let script =
+        "mount -t tmpfs -o size=8m tmpfs to && \"$CLI\" restore stored to/x; echo \"code $?\"; exit 7";
+    let (printed, told) = expect(7, &in_own_mounts(&scratch, script));
+    assert_eq!(printed, "code 3\n", "{told}");
+    assert!(told.contains("No space left") && told.contains("to/x"), "{told}");
+}
+
+#[test]
+fn a_read_only_destination_is_said() {
+    let scratch = Scratch::new();
+    let script = "mount -t tmpfs -o ro tmpfs to && \"$CLI\" backup --no-encryption source to; echo \"code $?\"; exit 7";
+    let (printed, told) = expect(7, &in_own_mounts(&scratch, script));
+    assert_eq!(printed, "code 3\n", "{told}");
+    assert!(told.contains("Read-only file system"), "{told}");
+}
+
+#[test]
+fn help_completions_and_the_manual_page_are_made_from_one_place() {
+    let scratch = Scratch::new();
+    let (help, _) = scratch.expect(0, &["--help"]);
+    assert!(help.contains("Examples:") && help.contains("130"), "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let (completions, _) = scratch.expect(0, &["completions", shell]);
+        assert!(completions.contains("volume-size"), "{shell}");
+    }
+    scratch.expect(0, &["man-pages", "man"]);
+    assert!(names(&scratch.path("man")).contains(&"souvenir-cli.1".to_owned()));
+    let page = fs::read_to_string(scratch.path("man/souvenir-cli-backup.1")).unwrap();
+    for word in [".TH", "PASSPHRASE", "\\-\\-volume\\-size", "hidden\\-encrypt\\-key"] {
+        assert!(page.contains(word), "{word} is missing in\n{page}");
+    }
+    assert!(!page.contains("current\\-time"), "hidden options stay hidden");
+}
+
+#[test]
+fn output_that_nobody_reads_to_its_end_is_no_failure() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    let command = format!("{} list to | head -n 1", env!("CARGO_BIN_EXE_souvenir-cli"));
+    let output = Command::new("bash")
+        .args(["-o", "pipefail", "-c", &command])
+        .current_dir(scratch.0.path())
+        .output()
+        .unwrap();
+    expect(0, &output);
+}
+
+#[test]
+fn the_current_time_can_be_fixed() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "--current-time", "1700000000", "source", "to"]);
+    assert!(Path::new(&scratch.path("to/duplicity-full.20231114T221320Z.manifest")).exists());
+    let (_, told) =
+        scratch.expect(3, &["backup", "--no-encryption", "--current-time", "1700000000", "source", "to"]);
+    assert!(told.contains("20231114T221320Z"), "{told}");
+}
