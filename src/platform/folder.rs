@@ -85,13 +85,12 @@ pub fn from_typed(text: &str) -> Option<PathBuf> {
     path.is_absolute().then(|| path.components().collect())
 }
 
-/// A path as a person reads it, with their home as `~`. Bytes that are no text are replaced, so this
+/// A path as a person reads it, with `~` for the way to their home. Bytes that are no text are replaced, so this
 /// does not lead back to the path.
 pub fn to_shown(path: &Path) -> String {
     match path.strip_prefix(glib::home_dir()) {
-        Ok(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
-        Ok(rest) => format!("~/{}", glib::filename_display_name(rest)),
-        Err(_) => glib::filename_display_name(path).into(),
+        Ok(rest) if !rest.as_os_str().is_empty() => format!("~/{}", glib::filename_display_name(rest)),
+        _ => glib::filename_display_name(path).into(),
     }
 }
 

@@ -126,6 +126,7 @@ impl Application {
         self.imp().jobs.borrow_mut().push(job.clone());
         let lasting = job.kind() != JobKind::Look;
         let hold = lasting.then(|| self.hold());
+        // A session that cannot be inhibited answers with no cookie at all.
         let cookie = lasting.then(|| {
             let flags = gtk::ApplicationInhibitFlags::LOGOUT | gtk::ApplicationInhibitFlags::SUSPEND;
             self.inhibit(self.window().as_ref(), flags, Some(&gettext("A backup or a restore is running")))
@@ -142,7 +143,9 @@ impl Application {
         job.connect_ended(move |job| {
             let Some(application) = application.upgrade() else { return };
             let held = held.take();
-            if let Some((_, Some(cookie))) = held {
+            if let Some((_, Some(cookie))) = held
+                && cookie != 0
+            {
                 application.uninhibit(cookie);
             }
             application.imp().jobs.borrow_mut().retain(|other| other != job);

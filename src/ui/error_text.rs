@@ -52,7 +52,8 @@ fn parts(error: &Error) -> (String, String, String) {
         ),
         Error::SourceEmpty(path) => (
             gettext("There is nothing to back up"),
-            path.display().to_string(),
+            // The root of all plans: it says nothing about the folders of this one.
+            if path.as_os_str() == "/" { String::new() } else { path.display().to_string() },
             gettext("The folders are empty, or everything in them is left out. Choose other folders."),
         ),
         Error::DestinationIsSource(path) => (
@@ -121,7 +122,6 @@ fn parts(error: &Error) -> (String, String, String) {
                 "Your files and your finished backups are not touched. Please report this with the details.",
             ),
         ),
-        other => (gettext("It did not work"), String::new(), other.to_string()),
     }
 }
 
@@ -360,6 +360,7 @@ mod tests {
     fn every_failure_says_what_and_what_to_do() {
         let errors = [
             Error::SourceEmpty("/home".into()),
+            Error::DestinationIsSource("/home".into()),
             Error::NoBackup { location: "/mnt".into() },
             Error::damaged("duplicity-full.vol1.difftar.gpg", Damage::CutShort),
             Error::crypto(

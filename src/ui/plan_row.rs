@@ -59,12 +59,12 @@ impl PlanRow {
         plan.bind_property("name", &*row.imp().name_label, "label").sync_create().build();
         plan.bind_property("sentence", &*row.imp().sentence_label, "label").sync_create().build();
         let weak = row.downgrade();
-        plan.connect_state_notify(move |plan| {
+        plan.connect_changed(move |plan| {
             if let Some(row) = weak.upgrade() {
-                row.refresh_icon(plan);
+                row.refresh(plan);
             }
         });
-        row.refresh_icon(plan);
+        row.refresh(plan);
         row
     }
 
@@ -73,8 +73,12 @@ impl PlanRow {
         self.imp().plan.borrow().clone()
     }
 
-    fn refresh_icon(&self, plan: &PlanObject) {
+    fn refresh(&self, plan: &PlanObject) {
         let imp = self.imp();
+        self.update_property(&[
+            gtk::accessible::Property::Label(&plan.name()),
+            gtk::accessible::Property::Description(&plan.sentence()),
+        ]);
         let (icon, class) = state_icon(plan.state());
         imp.icon.set_icon_name(Some(icon));
         if let Some(old) = imp.coloured.replace(class) {

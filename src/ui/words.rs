@@ -139,6 +139,27 @@ pub fn set_date(time: SetTime) -> String {
     full_date(time.epoch())
 }
 
+/// The times of sets, each different from its neighbours: with seconds where the minutes do not tell
+/// them apart.
+pub fn set_dates(times: &[SetTime]) -> Vec<String> {
+    // Translators: a date and time such as Tue 17 Nov 2026, 22:00; see g_date_time_format().
+    let minutes: Vec<_> =
+        times.iter().map(|time| local(time.epoch(), &gettext("%a %-d %b %Y, %H:%M"))).collect();
+    let is_same = |index: usize| {
+        let text = &minutes[index];
+        minutes.get(index + 1) == Some(text)
+            || index.checked_sub(1).is_some_and(|before| minutes[before] == *text)
+    };
+    let with_seconds = |time: &SetTime| {
+        // Translators: a date and time such as Tue 17 Nov 2026, 22:00:30; see g_date_time_format().
+        local(time.epoch(), &gettext("%a %-d %b %Y, %H:%M:%S"))
+    };
+    let dates = times.iter().enumerate();
+    dates
+        .map(|(index, time)| if is_same(index) { with_seconds(time) } else { minutes[index].clone() })
+        .collect()
+}
+
 fn local(secs: i64, format: &str) -> String {
     DateTime::from_unix_local(secs).map(|time| format_date(&time, format)).unwrap_or_default()
 }
@@ -162,6 +183,14 @@ mod tests {
         assert_eq!(ago(&utc(24, 13, 0)), "on 24 November 2026");
         let early = DateTime::from_utc(2026, 11, 23, 1, 0, 0.0).unwrap();
         assert_eq!(ago_from(&utc(22, 23, 0), &early), "2 hours ago");
+    }
+
+    #[test]
+    fn sets_of_one_minute_are_told_apart() {
+        let times = [0, 30, 600].map(|secs| SetTime::from_epoch(1_700_000_000 + secs).unwrap());
+        let dates = set_dates(&times);
+        assert_ne!(dates[0], dates[1]);
+        assert_eq!(dates[0].len(), dates[2].len() + 3);
     }
 
     #[test]

@@ -95,9 +95,9 @@ impl KeyRow {
         self.imp().key.borrow().clone()
     }
 
-    /// Makes choosing this row take the choice from the others.
-    pub fn join(&self, first: Option<&Self>) {
-        self.imp().check.set_group(first.map(|row| &row.imp().check));
+    /// Makes choosing this row take the choice from the others with that leader.
+    pub fn join(&self, leader: &gtk::CheckButton) {
+        self.imp().check.set_group(Some(leader));
     }
 
     /// Whether the person chose it.

@@ -89,6 +89,8 @@ mod imp {
         pub rows: RefCell<Vec<KeyRow>>,
         pub wish: RefCell<Option<KeyWish>>,
         pub loaded: Cell<bool>,
+        /// Never shown: a single key is a choice, too, and looks like one only in a group.
+        pub leader: gtk::CheckButton,
     }
 
     #[glib::object_subclass]
@@ -224,8 +226,7 @@ impl ProtectionPage {
 
     fn add_row(&self, row: &KeyRow) {
         let imp = self.imp();
-        let first = imp.rows.borrow().first().cloned();
-        row.join(first.as_ref());
+        row.join(&imp.leader);
         let page = self.downgrade();
         row.connect_chosen(move || {
             let Some(page) = page.upgrade() else { return };

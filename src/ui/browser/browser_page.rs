@@ -186,7 +186,8 @@ impl BrowserPage {
             Err(error) => return self.show_problem(&error_text::problem(&error)),
         };
         let sets: Vec<SetStatus> = status.chains.into_iter().flat_map(|chain| chain.sets).rev().collect();
-        let names: Vec<String> = sets.iter().map(|set| words::set_date(set.time)).collect();
+        let times: Vec<_> = sets.iter().map(|set| set.time).collect();
+        let names = words::set_dates(&times);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let position =
             time_secs.and_then(|time| sets.iter().position(|set| set.time.epoch() == time)).unwrap_or(0);
@@ -429,6 +430,10 @@ impl BrowserPage {
         for column in [&imp.name_column, &imp.size_column, &imp.modified_column] {
             columns::make_sortable(column);
         }
+        // The list of all snapshots keeps whole dates; the button gives way where there is little room.
+        imp.snapshot_drop_down
+            .set_list_factory(Some(&columns::date_factory(gtk::pango::EllipsizeMode::None)));
+        imp.snapshot_drop_down.set_factory(Some(&columns::date_factory(gtk::pango::EllipsizeMode::End)));
         imp.view.set_row_factory(Some(&columns::row_factory()));
         imp.view.set_model(Some(&selection));
         imp.view.sort_by_column(Some(&*imp.name_column), gtk::SortType::Ascending);

@@ -100,6 +100,23 @@ pub fn row_factory() -> gtk::SignalListItemFactory {
     factory
 }
 
+/// Shows the dates of snapshots.
+pub fn date_factory(ellipsize: gtk::pango::EllipsizeMode) -> gtk::SignalListItemFactory {
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_setup(move |_, object| {
+        let Some(item) = object.downcast_ref::<gtk::ListItem>() else { return };
+        item.set_child(Some(&gtk::Label::builder().xalign(0.0).ellipsize(ellipsize).build()));
+    });
+    factory.connect_bind(|_, object| {
+        let Some(item) = object.downcast_ref::<gtk::ListItem>() else { return };
+        let text = item.item().and_downcast::<gtk::StringObject>();
+        if let (Some(text), Some(label)) = (text, item.child().and_downcast::<gtk::Label>()) {
+            label.set_label(&text.string());
+        }
+    });
+    factory
+}
+
 /// Lets a click on a column's title sort by it. The sorting itself is the model's.
 pub fn make_sortable(column: &gtk::ColumnViewColumn) {
     column.set_sorter(Some(&gtk::CustomSorter::new(|_, _| gtk::Ordering::Equal)));

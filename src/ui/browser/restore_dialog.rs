@@ -272,6 +272,8 @@ impl RestoreDialog {
         let losses = job.warnings().iter().filter(|warning| warning.kind.is_loss()).count() as u64;
         let page = &imp.result_page;
         page.set_icon_name(None);
+        page.remove_css_class("good");
+        page.remove_css_class("incomplete");
         imp.problem_view.set_problem(job.problem().as_ref());
         imp.again_button.set_visible(result.is_err());
         imp.show_button.set_visible(result.is_ok());
@@ -283,14 +285,15 @@ impl RestoreDialog {
                     gettext("Restored, but Not Everything")
                 });
                 page.set_icon_name(Some(if losses == 0 {
-                    "emblem-ok-symbolic"
+                    "souvenir-good-symbolic"
                 } else {
                     "dialog-warning-symbolic"
                 }));
+                page.add_css_class(if losses == 0 { "good" } else { "incomplete" });
                 page.set_description(Some(&summary_text(summary)));
             }
             Err(error) if error.is_cancelled() => {
-                page.set_icon_name(Some("media-playback-stop-symbolic"));
+                page.set_icon_name(Some("souvenir-stopped-symbolic"));
                 page.set_title(&gettext("Stopped"));
                 page.set_description(Some(&gettext(
                     "What was restored until then is complete and stays where it is.",

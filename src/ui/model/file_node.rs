@@ -100,7 +100,7 @@ fn kind_name(kind: &EntryKind) -> String {
 fn icon_name(entry: &Entry) -> &'static str {
     match entry.kind {
         EntryKind::Directory => "folder-symbolic",
-        EntryKind::Symlink(_) => "emblem-symbolic-link",
+        EntryKind::Symlink(_) => "souvenir-link-symbolic",
         EntryKind::Fifo | EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) => {
             "application-x-executable-symbolic"
         }

@@ -20,12 +20,12 @@ const LISTED_SETS: usize = 5;
 /// The icon of a state and the class that colours it.
 pub fn state_icon(state: PlanState) -> (&'static str, Option<&'static str>) {
     match state {
-        PlanState::Never => ("document-save-symbolic", None),
-        PlanState::Good => ("emblem-ok-symbolic", Some("success")),
+        PlanState::Never => ("souvenir-never-symbolic", None),
+        PlanState::Good => ("souvenir-good-symbolic", Some("success")),
         PlanState::Incomplete => ("dialog-warning-symbolic", Some("warning")),
-        PlanState::Stopped => ("media-playback-stop-symbolic", None),
+        PlanState::Stopped => ("souvenir-stopped-symbolic", None),
         PlanState::Failed => ("dialog-error-symbolic", Some("error")),
-        PlanState::Running => ("emblem-synchronizing-symbolic", Some("accent")),
+        PlanState::Running => ("view-refresh-symbolic", Some("accent")),
     }
 }
 
@@ -50,6 +50,8 @@ mod imp {
         pub sentence_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub figures_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub browse_button: TemplateChild<gtk::Button>,
         #[template_child]
         pub progress: TemplateChild<JobProgress>,
         #[template_child]
@@ -182,7 +184,7 @@ impl OverviewPage {
         let running = plan.job().is_some();
         self.set_enabled("back-up", !running);
         self.set_enabled("remove", !running);
-        self.set_enabled("browse", !plan.sets().is_empty());
+        self.imp().browse_button.set_visible(!plan.sets().is_empty());
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
     }
 
@@ -217,36 +219,40 @@ impl OverviewPage {
         let warned = run.filter(|run| run.warning_count > 0);
         imp.warnings_group.set_visible(warned.is_some());
         if let Some(run) = warned {
-            let loss = run.warnings.iter().any(|warning| warning.kind.is_loss());
-            let count = &[("count", words::count(run.warning_count))];
-            let count = [(count[0].0, count[0].1.as_str())];
-            let title = if loss {
-                ngettext_f(
-                    "{count} file needs attention",
-                    "{count} files need attention",
-                    run.warning_count,
-                    &count,
-                )
-            } else {
-                ngettext_f("{count} remark", "{count} remarks", run.warning_count, &count)
-            };
-            imp.warnings_row.set_title(&title);
-            imp.warnings_row.set_subtitle(&if loss {
-                gettext("Something was left out of the last backup, or changed while it was read.")
-            } else {
-                gettext("Nothing is missing from the last backup.")
-            });
-            imp.warnings_icon.set_icon_name(Some(if loss {
-                "dialog-warning-symbolic"
-            } else {
-                "dialog-information-symbolic"
-            }));
-            if loss {
-                imp.warnings_icon.add_css_class("warning");
-            } else {
-                imp.warnings_icon.remove_css_class("warning");
-            }
+            self.refresh_warnings(&run);
         }
+    }
+
+    fn refresh_warnings(&self, run: &Run) {
+        let imp = self.imp();
+        let losses = run.warnings.iter().filter(|warning| warning.kind.is_loss()).count() as u64;
+        // Where not all are kept, how many of the others are losses is not known.
+        let all_kept = run.warnings.len() as u64 == run.warning_count;
+        let number = if losses > 0 && all_kept { losses } else { run.warning_count };
+        let shown = words::count(number);
+        let count = [("count", shown.as_str())];
+        let (title, subtitle, icon) = if losses > 0 {
+            (
+                ngettext_f("{count} file needs attention", "{count} files need attention", number, &count),
+                gettext("Something is missing from the last backup, or changed while it was read."),
+                "dialog-warning-symbolic",
+            )
+        } else {
+            (
+                ngettext_f("{count} remark", "{count} remarks", number, &count),
+                gettext("Nothing is missing from the last backup."),
+                "dialog-information-symbolic",
+            )
+        };
+        let finished = matches!(run.outcome, Outcome::Finished { .. });
+        imp.warnings_row.set_title(&title);
+        imp.warnings_row.set_subtitle(&if finished {
+            subtitle
+        } else {
+            gettext("Noted before the backup ended.")
+        });
+        imp.warnings_icon.set_icon_name(Some(icon));
+        imp.warnings_icon.set_css_classes(if losses > 0 { &["warning"] } else { &[] });
     }
 
     fn refresh_snapshots(&self, plan: &PlanObject) {
@@ -261,8 +267,10 @@ impl OverviewPage {
         imp.chart_box.set_visible(sets.len() > 1);
         imp.chart.set_sets(&sets);
         imp.snapshots_list.remove_all();
-        for set in sets.iter().rev().take(LISTED_SETS) {
-            imp.snapshots_list.append(&snapshot_row(set));
+        let newest: Vec<_> = sets.iter().rev().take(LISTED_SETS).collect();
+        let times: Vec<_> = newest.iter().map(|set| set.time).collect();
+        for (set, date) in newest.iter().zip(words::set_dates(&times)) {
+            imp.snapshots_list.append(&snapshot_row(set, &date));
         }
     }
 
@@ -320,10 +328,10 @@ fn figures(plan: &PlanObject) -> String {
     )
 }
 
-fn snapshot_row(set: &SetStatus) -> adw::ActionRow {
+fn snapshot_row(set: &SetStatus, date: &str) -> adw::ActionRow {
     let row = adw::ActionRow::builder()
         .use_markup(false)
-        .title(words::set_date(set.time))
+        .title(date)
         .subtitle(snapshot_chart::kind(set))
         .activatable(true)
         .action_name("overview.browse-at")
