@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -41,6 +42,8 @@ class Session:
     def __init__(self, pictures, screen=(1280, 900), compositor=False):
         self.pictures = pathlib.Path(pictures).resolve()
         self.pictures.mkdir(parents=True, exist_ok=True)
+        for old in [*self.pictures.glob("*.png"), *self.pictures.glob("*.log")]:
+            old.unlink()
         self.screen = screen
         self.compositor = compositor
         self.environment = {}
@@ -69,6 +72,13 @@ class Session:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir="/tmp"))
         self.home = self._private("home")
         gnupg = self._private("home/.gnupg")
+        (self._private("home/.config") / "user-dirs.dirs").write_text(
+            'XDG_DOCUMENTS_DIR="$HOME/Documents"\nXDG_DOWNLOAD_DIR="$HOME/Downloads"\n'
+        )
+        # Without a settings daemon GTK reads these. Inter is what GNOME's own font is made from.
+        (self._private("home/.config/gtk-4.0") / "settings.ini").write_text(
+            "[Settings]\ngtk-font-name=Inter 11\ngtk-enable-animations=false\n"
+        )
         (gnupg / "gpg-agent.conf").write_text("allow-loopback-pinentry\n")
         keep = ("PATH", "LANG", "CARGO_HOME", "RUSTUP_HOME", "USER", "LOGNAME", "SOUVENIR_DEV_ROOT")
         self.environment = {name: os.environ[name] for name in keep if name in os.environ}
@@ -98,7 +108,6 @@ class Session:
         os.environ.pop("AT_SPI_BUS_ADDRESS", None)
         self.spawn(["/usr/libexec/at-spi-bus-launcher", "--launch-immediately"])
         self.run(["gsettings", "set", "org.gnome.desktop.interface", "toolkit-accessibility", "true"])
-        self.run(["gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false"])
         self._start_window_manager()
         keyring = self.spawn(
             ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
@@ -119,15 +128,21 @@ class Session:
         return folder
 
     def _start_display(self):
-        reader, writer = os.pipe()
         width, height = self.screen
+        # A number by chance: a free one cannot be told from one in use when /tmp is shared with another
+        # process namespace, because the lock holds a process id.
+        number = random.SystemRandom().randrange(1_000, 60_000)
+        reader, writer = os.pipe()
         self.spawn(
-            ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"],
+            ["Xvfb", f":{number}", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24",
+             "-nolisten", "tcp", "-noreset"],
             pass_fds=[writer],
-        )
+        )  # fmt: skip
         os.close(writer)
-        with os.fdopen(reader) as number:
-            self.environment["DISPLAY"] = ":" + number.readline().strip()
+        with os.fdopen(reader) as ready:
+            if not ready.readline():
+                raise RuntimeError(f"Xvfb did not start; {self.pictures / 'session.log'} says why")
+        self.environment["DISPLAY"] = f":{number}"
 
     def _start_bus(self):
         bus = self.spawn(["dbus-daemon", "--session", "--nofork", "--print-address=1"], stdout=subprocess.PIPE)
@@ -139,7 +154,7 @@ class Session:
         self.spawn(["openbox", "--config-file", str(rules)])
         if self.compositor:
             self.spawn(["picom", "--backend=xrender", "--config=/dev/null"])
-        self._wait(lambda: b"_NET_SUPPORTING_WM_CHECK(WINDOW)" in self.run(["xprop", "-root"]), "openbox")
+        self._wait(lambda: b"_NET_SUPPORTING_WM_CHECK(WINDOW)" in self.run(["xprop", "-root"], check=False), "openbox")
         self.set_background("#dddddd")
 
     def _end(self):
@@ -154,13 +169,15 @@ class Session:
                 time.sleep(0.05)
                 _reap()
                 children = _descendants()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._stack.close()
+        if hasattr(self, "folder"):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- programs ---------------------------------------------------------------------------------
 
-    def spawn(self, command, extra=None, **options):
-        """Starts a program in the session. Its output goes to the session's log."""
-        log = open(self.pictures / "session.log", "ab")
+    def spawn(self, command, extra=None, log="session.log", **options):
+        """Starts a program in the session. Its output goes to a log beside the pictures."""
+        log = open(self.pictures / log, "ab")
         self._stack.callback(log.close)
         options = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL} | options
         return subprocess.Popen(command, env=self.environment | (extra or {}), cwd=self.home, **options)
@@ -180,17 +197,25 @@ class Session:
         if language:
             settings |= {"LANGUAGE": language, "LC_ALL": "de_DE.UTF-8" if language == "de" else "en_US.UTF-8"}
         program = str(pathlib.Path(program).resolve()) if "/" in str(program) else program
-        return Application(self, self.spawn([program, *arguments], extra=settings | (extra or {})))
+        (self.pictures / "application.log").unlink(missing_ok=True)
+        process = self.spawn([program, *arguments], extra=settings | (extra or {}), log="application.log")
+        return Application(self, process)
 
     # --- the screen -------------------------------------------------------------------------------
 
     def set_background(self, colour):
         self.run(["display", "-window", "root", "-size", "64x64", f"xc:{colour}"], check=False)
 
-    def screenshot(self, name):
-        """Takes a picture of the screen; gives its path."""
+    def screenshot(self, name, window=None):
+        """Takes a picture of the screen or of one window, once nothing moves in it; gives its path."""
         path = self.pictures / f"{name}.png"
-        self.run(["import", "-silent", "-window", "root", str(path)])
+        command = ["import", "-silent", "-window", window or "root"]
+        deadline = time.monotonic() + 3
+        before, now = None, self.run([*command, "rgb:-"])
+        while before != now and time.monotonic() < deadline:
+            time.sleep(0.1)
+            before, now = now, self.run([*command, "rgb:-"])
+        self.run([*command, "+repage", str(path)])
         return path
 
     def press(self, *keys):
@@ -242,12 +267,13 @@ class Application:
 
     # --- finding ----------------------------------------------------------------------------------
 
-    def find(self, role=None, name=None, patience=PATIENCE_SECS, within=None):
-        """The first widget that is showing and has this role and name. A name is a text, or a
-        compiled pattern. Roles are those of AT-SPI: "button", "text", "list item", "frame"…"""
-        what = f"{role or 'something'} “{getattr(name, 'pattern', name)}”"
+    def find(self, role=None, name=None, patience=PATIENCE_SECS, within=None, text=None):
+        """The first widget that is showing and has this role and name, and this text in it. Names and
+        texts are compared as a whole, or are compiled patterns. Roles are those of AT-SPI: "button",
+        "text", "list item", "frame"…"""
+        what = f"{role or 'something'} “{getattr(name or text, 'pattern', name or text)}”"
         try:
-            return wait(lambda: next(self._matching(role, name, within), None), what, patience)
+            return wait(lambda: next(self._matching(role, name, within, text), None), what, patience)
         except NotFound as error:
             raise NotFound(f"{error}; there is:\n{self.describe()}") from None
 
@@ -260,12 +286,13 @@ class Application:
     def wait_gone(self, role, name, patience=PATIENCE_SECS):
         wait(lambda: not self.has(role, name), f"the end of {role} “{name}”", patience)
 
-    def _matching(self, role, name, within=None):
+    def _matching(self, role, name, within=None, text=None):
         for widget, _depth in self._walk(within or self.root):
-            if role is not None and widget.role not in ROLES.get(role, (role,)):
-                continue
-            if name is None or (name.search(widget.name) if isinstance(name, re.Pattern) else widget.name == name):
-                yield widget
+            with contextlib.suppress(self._bus_error):  # gone while we looked
+                if role is not None and widget.role not in ROLES.get(role, (role,)):
+                    continue
+                if _fits(name, widget, "name") and _fits(text, widget, "text"):
+                    yield widget
 
     def _walk(self, start):
         """Everything that is showing, depth first, as it is now."""
@@ -303,9 +330,15 @@ class Application:
 
     def click(self, role, name=None, patience=PATIENCE_SECS, within=None):
         """Clicks a widget once it is there and can be used."""
-        widget = self.find(role, name, patience, within)
-        widget.click(patience)
-        return widget
+        deadline = time.monotonic() + patience
+        while True:
+            widget = self.find(role, name, patience, within)
+            try:
+                widget.click(patience)
+                return
+            except self._bus_error:  # replaced while we looked
+                if time.monotonic() > deadline:
+                    raise
 
     def type_into(self, name, text, role="text", patience=PATIENCE_SECS):
         """Replaces the text of an entry."""
@@ -324,6 +357,12 @@ class Application:
         found = self.session._wait(lambda: self.session.run(command, check=False).split(), "the window")
         return found[-1].decode()
 
+    def complaints(self):
+        """What GTK found wrong with the application."""
+        lines = (self.session.pictures / "application.log").read_text(errors="replace").splitlines()
+        wrong = re.compile(r"-(CRITICAL|WARNING) \*\*|panicked at")
+        return [line for line in lines if wrong.search(line) and not any(known in line for known in GTKS_OWN)]
+
     def close(self, patience=PATIENCE_SECS):
         """Closes the window as a person does, and gives the exit status."""
         self.session.press("alt+F4")
@@ -332,6 +371,8 @@ class Application:
 
 # Widgets without a meaning of their own.
 FILLING = {"filler", "panel", "generic", "group", "grouping", "section", "unknown", "redundant object"}
+# What GTK says of itself; no application can help it.
+GTKS_OWN = ("GtkText - did not receive a focus-out event",)
 # A role that has had several names.
 ROLES = {
     "button": ("button", "push button"),
@@ -409,6 +450,13 @@ class Widget:
         if editable is None:
             raise NotFound(f"{self} cannot be written into")
         editable.set_text_contents(text)
+
+
+def _fits(wanted, widget, what):
+    if wanted is None:
+        return True
+    value = getattr(widget, what)
+    return bool(wanted.search(value)) if isinstance(wanted, re.Pattern) else value == wanted
 
 
 def wait(condition, what, patience=PATIENCE_SECS):

@@ -1,0 +1,73 @@
+"""What people do with Souvenir, in the words of its window. The tour and the pictures are made of these."""
+
+import re
+
+PASSPHRASE = "four slow snails singing"
+# Work on files takes longer than drawing, on a slow machine much longer.
+WORK_SECS = 120
+
+
+def set_up(app, folder, destination, seen=lambda name: None):
+    """The assistant, from the welcome page to the first backup, with a new key that also signs."""
+    app.click("button", "Set Up a Backup…")
+    app.find("button", "Continue")
+    seen("folders")
+    app.click("button", "Do Not Back Up Home")
+    app.type_into("Add a Folder", str(folder))
+    app.click("button", "Continue")
+    app.type_into("Folder", str(destination))
+    app.click("button", "Test")
+    app.find("list item", "The folder will be made")
+    seen("destination")
+    app.click("button", "Continue")
+    app.click("button", "Create a Key…")
+    app.type_into("Name", "Ada Lovelace")
+    app.type_into("E-Mail", "ada@example.org")
+    app.type_into("New Passphrase", PASSPHRASE)
+    app.type_into("Repeat Passphrase", PASSPHRASE)
+    app.click("check box", "Remember Passphrase")
+    seen("new-key")
+    app.click("button", "Use This Key")
+    app.find("list item", "Ada Lovelace")
+    app.click("check box", "Sign the Backup")
+    seen("protection")
+    app.click("button", "Continue")
+    app.find("button", "Later")
+    seen("summary")
+    app.click("button", "Back Up Now")
+    wait_for_backup(app, 1)
+
+
+def back_up(app, count):
+    """Another backup of the only plan; `count` is the number of snapshots then."""
+    app.click("button", "Back Up Now")
+    wait_for_backup(app, count)
+
+
+def wait_for_backup(app, count):
+    app.find("label", re.compile(rf" in {count} snapshots?$"), WORK_SECS)
+    app.find(text=re.compile("^Backed up"), patience=WORK_SECS)
+    app.find("button", "Browse and Restore")
+
+
+def browse(app):
+    app.click("button", "Browse and Restore")
+    app.find("table row", re.compile("."), WORK_SECS)
+
+
+def older_snapshot(app):
+    app.click("button", "Older Snapshot")
+
+
+def restore(app, target, seen=lambda name: None):
+    """Restores all of the snapshot that is shown into a folder; gives what the window says then."""
+    app.click("button", "Restore…")
+    app.type_into("Folder", str(target))
+    seen("restore")
+    app.click("button", "Restore")
+    app.find("label", "Restored", WORK_SECS)
+    said = app.find("label", re.compile(r"^[\d,.]+ items?, ")).name
+    seen("restored")
+    app.click("button", "Close", within=app.find("dialog"))
+    app.wait_gone("dialog", "Restore")
+    return said
