@@ -15,9 +15,9 @@ use super::format::name::{Codec, FileName};
 use super::job::Job;
 use super::storage::{Storage, StorageError, StorageErrorKind, Upload};
 
-/// Level of gzip: level 3 of zlib-rs makes text within two percent as small as level 6, in two thirds
-/// of the time.
-const GZIP_LEVEL: u32 = 3;
+/// Level of gzip. In zlib-rs level 3 costs a fifth more time than level 2 and makes mixed data one
+/// percent smaller; level 1 is a third faster, but leaves a sixth more.
+const GZIP_LEVEL: u32 = 2;
 
 /// Bytes that are read at once.
 pub const BUFFER_BYTES: usize = 256 * 1024;
