@@ -8,24 +8,23 @@ pub mod history;
 pub mod store;
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::backup::DEFAULT_VOLUME_MIB;
 use crate::engine::crypto::Protection;
 use crate::engine::error::Result;
 use crate::engine::scan::Selection;
-use crate::engine::storage::{LocalFolder, Storage};
+use crate::engine::storage::{LocalFolder, Storage, StorageError};
 
 pub use store::{Plans, PlansProblem};
 
 /// The folder that the paths in a plan's backups are relative to.
 pub const ROOT: &str = "/";
-
-/// The size that volumes aim at unless a plan says otherwise.
-pub const DEFAULT_VOLUME_MIB: u32 = 200;
 
 /// What is backed up, where to, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +45,7 @@ pub struct Plan {
     pub protection: Protection,
     /// The size that a volume aims at, in mebibytes.
     #[serde(default = "default_volume_mib")]
-    pub volume_mib: u32,
+    pub volume_mib: u64,
 }
 
 /// A place that keeps backups.
@@ -87,7 +86,7 @@ impl Plan {
 
     /// The size that a volume aims at, in bytes.
     pub fn volume_bytes(&self) -> u64 {
-        u64::from(self.volume_mib.max(1)) * 1024 * 1024
+        self.volume_mib.max(1).saturating_mul(1 << 20)
     }
 }
 
@@ -99,6 +98,18 @@ impl Destination {
         }
     }
 
+    /// Fails if a folder that holds backups is gone. A drive that is away must not be taken for a new
+    /// destination: its folder would be made on the disk below.
+    pub fn expect_present(&self, holds_backups: bool) -> Result<()> {
+        match self {
+            Self::Folder { path } if holds_backups && !path.exists() => {
+                let missing = io::Error::from(io::ErrorKind::NotFound);
+                Err(StorageError::from_io("opening", path.display().to_string(), missing).into())
+            }
+            Self::Folder { .. } => Ok(()),
+        }
+    }
+
     /// The folder on this computer, if that is what the destination is.
     pub fn folder(&self) -> Option<&Path> {
         match self {
@@ -107,7 +118,7 @@ impl Destination {
     }
 }
 
-fn default_volume_mib() -> u32 {
+fn default_volume_mib() -> u64 {
     DEFAULT_VOLUME_MIB
 }
 

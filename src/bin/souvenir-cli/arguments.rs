@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::secrets::PassphraseOptions;
+use souvenir::engine::backup::DEFAULT_VOLUME_MIB;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::scan::{Rule, RuleKind};
@@ -121,7 +122,7 @@ pub struct BackupOptions {
     pub passphrase: PassphraseOptions,
 
     /// Size that a volume aims at, in MiB
-    #[arg(long, value_name = "MB", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "MB", default_value_t = DEFAULT_VOLUME_MIB, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub volume_size: u64,
 
     /// Back up what matches this shell pattern of full paths, even if a later --exclude matches too;

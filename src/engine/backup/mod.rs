@@ -24,8 +24,10 @@ use super::status::foreign_repository;
 use super::storage::{Storage, StorageErrorKind, StoredFile};
 use super::stored::StoredWriter;
 
-/// Size that a volume aims at unless told otherwise, in bytes: duplicity's own default.
-pub const DEFAULT_VOLUME_BYTES: u64 = 200 << 20;
+/// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
+/// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads
+/// evenly over the processors.
+pub const DEFAULT_VOLUME_MIB: u64 = 64;
 
 /// What to back up, where to, and how.
 #[derive(Debug)]
