@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -10,6 +11,9 @@ use glib::subclass::Signal;
 
 use crate::plan::Destination;
 use crate::ui::widgets::{DestinationCheck, DestinationReport, PathRow, show_hint};
+
+/// How long somebody must not have typed before the folder is looked at.
+const TYPING_PAUSE: Duration = Duration::from_millis(800);
 
 mod imp {
     use super::*;
@@ -74,6 +78,14 @@ mod imp {
             self.check.replace(None);
             self.report.clear();
             show_hint(&self.hint_label, "");
+            let (page, question) = (self.obj().downgrade(), self.question.get());
+            glib::timeout_add_local_once(TYPING_PAUSE, move || {
+                let Some(page) = page.upgrade() else { return };
+                let imp = page.imp();
+                if imp.question.get() == question && imp.folder_row.problem().is_none() {
+                    glib::spawn_future_local(async move { page.test().await });
+                }
+            });
         }
 
         #[template_callback]

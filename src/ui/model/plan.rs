@@ -162,11 +162,15 @@ impl PlanObject {
             return;
         }
         let destination = self.plan().destination;
+        let expected = self.expects_backups();
         let plan = self.downgrade();
         JobModel::run(
             JobKind::Look,
             "status",
-            move |job| status(&*destination.storage(), job),
+            move |job| {
+                destination.expect_present(expected)?;
+                status(&*destination.storage(), job)
+            },
             move |_, result| {
                 let Some(plan) = plan.upgrade() else { return };
                 let imp = plan.imp();
@@ -193,7 +197,9 @@ impl PlanObject {
         }
         let plan = self.plan();
         let passphrases = self.repository().passphrases();
+        let expected = self.expects_backups();
         let work = move |job: &Job| {
+            plan.destination.expect_present(expected)?;
             let selection = plan.selection()?;
             let storage = plan.destination.storage();
             let keyring = Keyring::default();
@@ -279,6 +285,11 @@ impl PlanObject {
             (None, Some(run)) if self.status().is_none() => Some(run),
             (set, _) => set,
         }
+    }
+
+    /// Whether there must be something at the destination.
+    fn expects_backups(&self) -> bool {
+        self.imp().runs.borrow().iter().any(|run| matches!(run.outcome, Outcome::Finished { .. }))
     }
 
     fn describe(&self) -> (PlanState, String) {

@@ -53,9 +53,9 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             // The bar's own names are for a battery: full is good here, too, but in five steps.
-            self.strength_bar.remove_offset_value(Some(&gtk::LEVEL_BAR_OFFSET_LOW));
-            self.strength_bar.remove_offset_value(Some(&gtk::LEVEL_BAR_OFFSET_HIGH));
-            self.strength_bar.remove_offset_value(Some(&gtk::LEVEL_BAR_OFFSET_FULL));
+            self.strength_bar.remove_offset_value(Some(gtk::LEVEL_BAR_OFFSET_LOW));
+            self.strength_bar.remove_offset_value(Some(gtk::LEVEL_BAR_OFFSET_HIGH));
+            self.strength_bar.remove_offset_value(Some(gtk::LEVEL_BAR_OFFSET_FULL));
             for (name, value) in [("weak", 1.0), ("fair", 2.0), ("good", 3.0), ("strong", 4.0)] {
                 self.strength_bar.add_offset_value(name, value);
             }
