@@ -1,5 +1,7 @@
 //! The command line as a person or a script uses it: what it prints, and what it returns.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! Damage of every kind to every kind of stored file: each is found and named, nothing stored is
 //! changed, and whatever else can be restored is restored.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! Full sets written and read back by Souvenir alone: what is kept, what is warned of, and how files
 //! that change under the reader are dealt with.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs::{self, File};

@@ -1,5 +1,7 @@
 //! Souvenir and the real duplicity on the same backups, both ways, in every protection.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::fs;

@@ -43,7 +43,7 @@ pub struct StoredWriter {
 enum Layer {
     Plain(Sink),
     /// A new gzip member begins whenever the compression changes; readers take members as one.
-    Gzip(Option<GzEncoder<Sink>>, Compression),
+    Gzip(Option<Box<GzEncoder<Sink>>>, Compression),
     OpenPgp(Box<SealWriter<Sink>>),
 }
 
@@ -80,7 +80,7 @@ impl StoredWriter {
             Codec::Plain => Layer::Plain(sink),
             Codec::Gzip => {
                 let level = Compression::new(GZIP_LEVEL);
-                Layer::Gzip(Some(GzEncoder::new(sink, level)), level)
+                Layer::Gzip(Some(Box::new(GzEncoder::new(sink, level))), level)
             }
             Codec::OpenPgp => Layer::OpenPgp(Box::new(sealer.seal(sink)?)),
             Codec::Smime => return Err(Error::Internal("S/MIME is never written".to_owned())),
@@ -96,7 +96,7 @@ impl StoredWriter {
             && let Some(current) = encoder.take()
         {
             let sink = current.finish().map_err(|error| failed(error, &self.location))?;
-            *encoder = Some(GzEncoder::new(sink, wanted));
+            *encoder = Some(Box::new(GzEncoder::new(sink, wanted)));
             *level = wanted;
         }
         Ok(())

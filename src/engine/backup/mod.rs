@@ -9,6 +9,7 @@ mod plan;
 mod volume;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chain::Collection;
@@ -22,7 +23,7 @@ use super::path::EntryPath;
 use super::scan::{Selection, Tree, Walk};
 use super::status::foreign_repository;
 use super::storage::{Storage, StorageErrorKind, StoredFile};
-use super::stored::StoredWriter;
+use super::stored::{Stored, StoredWriter};
 
 /// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
 /// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads
@@ -102,6 +103,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
         sealer: Sealer::new(request.keyring, request.protection, request.passphrases, job)?,
         kind: SetKind::Full { time },
         codec: if request.protection.is_openpgp() { Codec::OpenPgp } else { Codec::Gzip },
+        stored: Mutex::new(Vec::new()),
         job,
     };
     job.phase(Phase::BackingUp);
@@ -131,6 +133,8 @@ struct NewSet<'a> {
     sealer: Sealer,
     kind: SetKind,
     codec: Codec,
+    /// Names of the files that are stored already.
+    stored: Mutex<Vec<String>>,
     job: &'a Job,
 }
 
@@ -148,6 +152,13 @@ impl NewSet<'_> {
         StoredWriter::create(self.request.storage, self.file(part), &self.sealer, self.job)
     }
 
+    /// Completes a file of the set.
+    fn finish(&self, writer: StoredWriter) -> Result<Stored> {
+        let stored = writer.finish()?;
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).push(stored.name.clone());
+        Ok(stored)
+    }
+
     /// Stores the manifest, which makes the set exist. Returns its size in bytes.
     fn store_manifest(&self, made: &pipeline::Made) -> Result<u64> {
         use std::io::Write;
@@ -160,18 +171,16 @@ impl NewSet<'_> {
         let mut writer = self.create(Part::Manifest)?;
         writer.write_all(&manifest.to_bytes()).map_err(|error| writer.fail(error))?;
         self.job.check()?;
-        Ok(writer.finish()?.size_bytes)
+        Ok(self.finish(writer)?.size_bytes)
     }
 
     /// A set that failed leaves nothing: duplicity stumbles over volumes without a manifest. What
     /// cannot be deleted (the destination may be gone) is an unfinished set, which nobody reads.
     fn delete_what_was_stored(&self) {
-        let Ok(files) = self.request.storage.list() else { return };
-        for file in files {
-            if FileName::parse(&file.name).is_some_and(|name| name.set == self.kind) {
-                if let Err(error) = self.request.storage.delete(&file.name) {
-                    tracing::warn!(%error, "a file of the failed set stays");
-                }
+        // Only what this run stored: another one may have begun a set in the same second.
+        for name in self.stored.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Err(error) = self.request.storage.delete(&name) {
+                tracing::warn!(%error, "a file of the failed set stays");
             }
         }
     }

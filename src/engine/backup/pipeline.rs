@@ -2,8 +2,8 @@
 //! a row and collects what the manifest will say.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::NewSet;
@@ -38,9 +38,10 @@ impl NewSet<'_> {
         let window = Window::new(worker_count * 2);
         let (plan_sender, plans) = async_channel::bounded(1);
         let (made_sender, made) = async_channel::unbounded();
+        let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let window = &window;
-            scope.spawn(move || self.count());
+            scope.spawn(|| self.count(&is_over));
             let planned_sender = made_sender.clone();
             scope.spawn(move || {
                 let entries = first.into_iter().map(Ok).chain(walk);
@@ -77,6 +78,7 @@ impl NewSet<'_> {
             drop(made_sender);
             let result = self.collect(&made, window);
             // After a failure nobody may wait for anybody any more.
+            is_over.store(true, Ordering::Relaxed);
             window.close();
             plans.close();
             made.close();
@@ -90,10 +92,11 @@ impl NewSet<'_> {
     }
 
     /// Counts what there is to do, for the progress; the walk that plans is never far ahead of the work.
-    fn count(&self) {
+    fn count(&self, is_over: &AtomicBool) {
         let walk = Walk::new(self.tree, self.request.selection, self.left_out, false, self.job);
         for entry in walk.into_iter().flatten() {
             match entry {
+                _ if is_over.load(Ordering::Relaxed) => return,
                 Ok(found) => self.job.add_total(1, found.entry.size_bytes.unwrap_or(0)),
                 Err(_) => return,
             }
@@ -124,7 +127,7 @@ impl NewSet<'_> {
             return Err(Error::Internal(format!("volume {next} was never made")));
         }
         self.job.phase(Phase::Finishing);
-        total.stored_bytes += signatures.finish()?;
+        total.stored_bytes += self.finish(signatures.finish()?)?.size_bytes;
         Ok(total)
     }
 }
@@ -155,14 +158,9 @@ impl SignatureTar {
         result.map_err(|error| self.tar.get_mut().fail(error))
     }
 
-    fn finish(mut self) -> Result<u64> {
-        self.tar.get_mut().flush().map_err(|error| self.tar.get_mut().fail(error))?;
-        let location = "the signatures";
-        let writer = self
-            .tar
-            .finish()
-            .map_err(|error| Error::from_stream(error, |source| Error::Local { action: location, source }))?;
-        Ok(writer.finish()?.size_bytes)
+    fn finish(mut self) -> Result<StoredWriter> {
+        self.tar.end().map_err(|error| self.tar.get_mut().fail(error))?;
+        Ok(self.tar.into_inner())
     }
 }
 

@@ -82,11 +82,9 @@ pub fn make_volume(set: &NewSet<'_>, plan: VolumePlan) -> Result<VolumeMade> {
             (start, end, volume.piece(piece)?)
         }
     };
-    let Volume { tar, entry_count, source_bytes, .. } = volume;
-    let writer = tar.finish().map_err(|error| {
-        Error::from_stream(error, |source| Error::Local { action: "writing a volume", source })
-    })?;
-    let stored = writer.finish()?;
+    let Volume { mut tar, entry_count, source_bytes, .. } = volume;
+    tar.end().map_err(|error| tar.get_mut().fail(error))?;
+    let stored = set.finish(tar.into_inner())?;
     Ok(VolumeMade {
         info: VolumeInfo { number: plan.number, start, end, hash: Some((HashAlgorithm::Sha1, stored.sha1)) },
         signatures,

@@ -81,21 +81,17 @@ impl<W: Write> Writer<W> {
     }
 
     /// Ends the tar: two zero blocks, then zeros up to a whole record.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn end(&mut self) -> io::Result<()> {
         let end = (self.written + 2 * BLOCK as u64).next_multiple_of(RECORD);
         let zeros = vec![0; usize::try_from(end - self.written).map_err(io::Error::other)?];
         self.inner.write_all(&zeros)?;
-        Ok(self.inner)
+        self.written = end;
+        Ok(())
     }
 
-    /// Leaves the tar without an end, for [`Writer::raw_blocks`].
+    /// What the entries went to. Without [`Writer::end`] they are for [`Writer::raw_blocks`].
     pub fn into_inner(self) -> W {
         self.inner
-    }
-
-    /// Bytes written so far.
-    pub fn written_bytes(&self) -> u64 {
-        self.written
     }
 
     /// What the entries go to.
@@ -499,7 +495,8 @@ mod tests {
         for (header, data) in entries {
             writer.entry(header, data).unwrap();
         }
-        writer.finish().unwrap()
+        writer.end().unwrap();
+        writer.into_inner()
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, path: EntryPath, pending: Option<SourceEntry>) -> io::Result<()> {
         let folder = self.tree.open_folder(&path)?;
-        let mut names = Vec::new();
+        let mut names: Vec<Box<[u8]>> = Vec::new();
         let mut listing = Dir::from_fd(folder.try_clone()?)?;
         for item in listing.iter() {
             let item = item?;
@@ -177,7 +177,7 @@ impl<'a> Walk<'a> {
             }
             names.push(name.to_bytes().into());
         }
-        names.sort_unstable_by(|one: &Box<[u8]>, other| other.cmp(one));
+        names.sort_unstable_by(|one, other| other.cmp(one));
         self.levels.push(Level { pending, path, names, folder: Some(folder) });
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].folder = None;
