@@ -177,7 +177,9 @@ pub enum UnusableReason {
 #[non_exhaustive]
 pub enum AgentTrouble {
     /// It has no program to ask with, or that has no screen or terminal.
-    #[error("it has no pinentry program to ask for the passphrase with; install one, or unlock the key first")]
+    #[error(
+        "it has no pinentry program to ask for the passphrase with; install one, or unlock the key first"
+    )]
     NoPinentry,
     /// The person closed its question.
     #[error("its question for the passphrase was cancelled; try again")]

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gpgme::{CreateKeyFlags, KeyListMode};
+use gpgme::KeyListMode;
 use jiff::Timestamp;
 
 use super::error::{CryptoError, KeyName, UnusableReason};
@@ -80,21 +80,15 @@ impl Keyring {
 
     /// Makes a key pair that can certify, sign and decrypt. Takes seconds.
     pub fn generate(&self, new: &NewKey) -> Result<Key, CryptoError> {
-        let user_id = CString::new(new.user_id()?).map_err(|_| refused_name())?;
+        let parameters = new.parameters()?;
         let passphrases = Passphrases::new();
-        let mut flags = CreateKeyFlags::FORCE;
-        match &new.passphrase {
-            Some(secret) if !secret.is_empty() => passphrases.set_archive(secret.clone()),
-            _ => flags |= CreateKeyFlags::NOPASSWD,
-        }
-        let expires = new.expires.unwrap_or_default();
-        if expires.is_zero() {
-            flags |= CreateKeyFlags::NOEXPIRE;
+        if let Some(secret) = &new.passphrase {
+            passphrases.set_archive(secret.clone());
         }
         let talk = Talk::new(Answers { passphrases, job: Job::unattended(), purpose: Purpose::Seal });
         let mut context = talk.context(self, true)?;
         let made = context
-            .create_key_with_flags(user_id, new.algorithm.gpg_name(), expires, flags)
+            .generate_key(parameters, None::<gpgme::Data<'_>>, None::<gpgme::Data<'_>>)
             .map_err(|error| talk.facts().seal_error(error))?;
         let fingerprint = made.fingerprint().unwrap_or_default().to_owned();
         drop(context);
@@ -126,8 +120,13 @@ impl Keyring {
     pub(super) fn signer(&self, id: &str) -> Result<gpgme::Key, CryptoError> {
         let raw = self.find_raw(id)?;
         usable(&raw, id, Role::Sign)?;
-        let has_secret = raw.subkeys().any(|subkey| subkey.can_sign() && !subkey.is_bad() && subkey.is_secret());
-        if has_secret { Ok(raw) } else { Err(CryptoError::MissingSecretKey { keys: vec![name_of(&raw, id)] }) }
+        let has_secret =
+            raw.subkeys().any(|subkey| subkey.can_sign() && !subkey.is_bad() && subkey.is_secret());
+        if has_secret {
+            Ok(raw)
+        } else {
+            Err(CryptoError::MissingSecretKey { keys: vec![name_of(&raw, id)] })
+        }
     }
 
     /// The id with its owner's name, if the keyring knows the key.
@@ -150,7 +149,9 @@ impl Keyring {
             let key = KeyName::id(id);
             return Err(CryptoError::UnusableKey { key, reason: UnusableReason::Ambiguous });
         }
-        found.sort_by_key(|key| (!key.is_bad(), key.primary_key().and_then(|primary| primary.creation_time())));
+        found.sort_by_key(|key| {
+            (!key.is_bad(), key.primary_key().and_then(|primary| primary.creation_time()))
+        });
         found.pop().ok_or_else(missing)
     }
 
@@ -298,7 +299,8 @@ impl Key {
         let text = |field: Option<Result<&str, Option<std::str::Utf8Error>>>| {
             field.and_then(Result::ok).unwrap_or_default().to_owned()
         };
-        let can = |role: Role| !raw.is_bad() && raw.subkeys().any(|subkey| role.fits(&subkey) && !subkey.is_bad());
+        let can =
+            |role: Role| !raw.is_bad() && raw.subkeys().any(|subkey| role.fits(&subkey) && !subkey.is_bad());
         Some(Self {
             user_id: user_id(raw).unwrap_or_default(),
             name: text(uid.map(|uid| uid.name())),
@@ -310,7 +312,11 @@ impl Key {
             can_sign: can(Role::Sign),
             has_secret: raw.has_secret() || raw.subkeys().any(|subkey| subkey.is_secret()),
             state: state_of(raw, &fingerprint),
-            subkeys: raw.subkeys().skip(1).filter_map(|subkey| Some(subkey.fingerprint().ok()?.to_owned())).collect(),
+            subkeys: raw
+                .subkeys()
+                .skip(1)
+                .filter_map(|subkey| Some(subkey.fingerprint().ok()?.to_owned()))
+                .collect(),
             fingerprint,
         })
     }
@@ -363,27 +369,43 @@ pub enum KeyAlgorithm {
 }
 
 impl KeyAlgorithm {
-    fn gpg_name(self) -> &'static str {
+    fn parameters(self) -> &'static str {
         match self {
-            Self::Ed25519 => "ed25519/cert,sign+cv25519/encr",
-            Self::Rsa4096 => "rsa4096/cert,sign+rsa4096/encr",
+            Self::Ed25519 => {
+                "Key-Type: EDDSA\nKey-Curve: ed25519\nKey-Usage: cert,sign\n\
+                 Subkey-Type: ECDH\nSubkey-Curve: cv25519\nSubkey-Usage: encrypt\n"
+            }
+            Self::Rsa4096 => {
+                "Key-Type: RSA\nKey-Length: 4096\nKey-Usage: cert,sign\n\
+                 Subkey-Type: RSA\nSubkey-Length: 4096\nSubkey-Usage: encrypt\n"
+            }
         }
     }
 }
 
 impl NewKey {
-    fn user_id(&self) -> Result<String, CryptoError> {
+    /// The parameters of gpg's unattended key generation (doc/DETAILS). The passphrase is not among them.
+    fn parameters(&self) -> Result<String, CryptoError> {
         let (name, email) = (self.name.trim(), self.email.trim());
-        let has_odd = |text: &str| text.contains(['<', '>']) || text.contains(char::is_control);
-        if name.is_empty() || has_odd(name) || has_odd(email) {
-            return Err(refused_name());
+        let is_odd = |text: &str| text.contains(['<', '>']) || text.contains(char::is_control);
+        if name.is_empty() || is_odd(name) || is_odd(email) {
+            let reason = "a key needs a name without angle brackets and control characters";
+            return Err(CryptoError::Other(reason.to_owned()));
         }
-        Ok(if email.is_empty() { name.to_owned() } else { format!("{name} <{email}>") })
+        let mut text = format!("<GnupgKeyParms format=\"internal\">\n{}", self.algorithm.parameters());
+        text += &format!("Name-Real: {name}\n");
+        if !email.is_empty() {
+            text += &format!("Name-Email: {email}\n");
+        }
+        match self.expires {
+            Some(validity) => text += &format!("Expire-Date: seconds={}\n", validity.as_secs().max(1)),
+            None => text += "Expire-Date: 0\n",
+        }
+        if self.passphrase.as_ref().is_none_or(Secret::is_empty) {
+            text += "%no-protection\n";
+        }
+        Ok(text + "</GnupgKeyParms>\n")
     }
-}
-
-fn refused_name() -> CryptoError {
-    CryptoError::Other("a key needs a name without angle brackets or control characters".to_owned())
 }
 
 /// Makes sure that the key can sign, asking for its passphrase if need be: gpg would ask only after the
@@ -394,7 +416,7 @@ pub(super) fn unlock(keyring: &Keyring, signer: &gpgme::Key, answers: &Answers) 
         let talk = Talk::new(answers.clone());
         let mut context = talk.context(keyring, false)?;
         context.add_signer(signer).map_err(status::plain)?;
-        let result = context.sign_detached("Souvenir", &mut Vec::new());
+        let result = context.sign_detached("Souvenir", Vec::new());
         drop(context);
         let facts = talk.facts();
         match result {

@@ -6,6 +6,7 @@
 mod error;
 mod keys;
 mod open;
+mod orphans;
 mod packets;
 mod passphrases;
 mod pipe;

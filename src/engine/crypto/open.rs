@@ -70,7 +70,12 @@ impl Opener {
     /// its subkeys. A signature that expired later is accepted, a revoked one is not. Fails with
     /// [`CryptoError::MissingPublicKey`] when the keyring does not have the key. Without one signatures
     /// are checked but not demanded, and gpg is not needed yet.
-    pub fn new(keyring: &Keyring, passphrases: &Passphrases, sign_key: Option<&str>, job: &Job) -> Result<Self> {
+    pub fn new(
+        keyring: &Keyring,
+        passphrases: &Passphrases,
+        sign_key: Option<&str>,
+        job: &Job,
+    ) -> Result<Self> {
         let answers = Answers { passphrases: passphrases.clone(), job: job.clone(), purpose: Purpose::Open };
         let expected = sign_key.map(|key| Expected::find(keyring, key)).transpose()?;
         Ok(Self { keyring: keyring.clone(), answers, expected })
@@ -142,7 +147,7 @@ impl Opener {
         archive_is_asked: bool,
     ) -> Result<(), Stop> {
         let mut context = talk.context(&self.keyring, archive_is_asked)?;
-        let mut sealed = Data::from_reader(source).map_err(|error| Stop::Gpg(error.error()))?;
+        let mut sealed = Data::from_reader(talk.input(source)).map_err(|error| Stop::Gpg(error.error()))?;
         let mut plain = Data::from_writer(sink).map_err(|error| Stop::Gpg(error.error()))?;
         talk::enlarge(&mut sealed)?;
         talk::enlarge(&mut plain)?;
@@ -360,9 +365,13 @@ impl OpenReader {
     /// [`Error::Storage`].
     pub fn finish(mut self) -> Result<SignatureState> {
         io::copy(&mut self, &mut io::sink()).map_err(|error| {
-            Error::from_stream(error, |error| StorageError::from_io("reading", "the sealed file", error).into())
+            Error::from_stream(error, |error| {
+                StorageError::from_io("reading", "the sealed file", error).into()
+            })
         })?;
-        self.signature.take().ok_or_else(|| Error::Internal("a sealed file ended without a verdict".to_owned()))
+        self.signature
+            .take()
+            .ok_or_else(|| Error::Internal("a sealed file ended without a verdict".to_owned()))
     }
 
     /// Whether everything came out in order, and why not.

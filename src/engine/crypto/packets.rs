@@ -41,7 +41,11 @@ impl PacketWatch {
     }
 
     /// Takes in the next bytes and gives `write` what may go out.
-    pub(super) fn pass(&mut self, bytes: &[u8], mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn pass(
+        &mut self,
+        bytes: &[u8],
+        mut write: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         if self.place != Place::Head {
             self.follow(bytes)?;
             return write(bytes);
@@ -67,7 +71,9 @@ impl PacketWatch {
             match header.tag {
                 PROTECTED_DATA | AEAD_DATA if header.is_new_format => return Ok(Some(offset)),
                 PUBLIC_KEY_SESSION_KEY | SYMMETRIC_SESSION_KEY => match header.body {
-                    Some((start, length)) if offset + start + length <= self.head.len() => offset += start + length,
+                    Some((start, length)) if offset + start + length <= self.head.len() => {
+                        offset += start + length
+                    }
                     _ => break,
                 },
                 _ => return Err(unexpected()),
@@ -172,7 +178,11 @@ impl Header {
             kind @ 0..=2 => 1 << kind,
             _ => return Err(unexpected()),
         };
-        Ok(big_endian(octets).map(|length| Self { tag, is_new_format: false, body: Some((1 + octets, length)) }))
+        Ok(big_endian(octets).map(|length| Self {
+            tag,
+            is_new_format: false,
+            body: Some((1 + octets, length)),
+        }))
     }
 }
 

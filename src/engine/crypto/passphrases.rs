@@ -221,7 +221,12 @@ impl Passphrases {
     }
 
     /// A passphrase to try. None when every known one is wrong and nobody gives another.
-    pub(super) fn for_gpg(&self, what: &PassphraseFor, purpose: Purpose, job: &Job) -> Result<Option<Secret>> {
+    pub(super) fn for_gpg(
+        &self,
+        what: &PassphraseFor,
+        purpose: Purpose,
+        job: &Job,
+    ) -> Result<Option<Secret>> {
         let request = PassphraseRequest { what: what.clone(), previous_was_wrong: false, confirm: false };
         self.find_or_ask(request, purpose, job)
     }
@@ -250,7 +255,12 @@ impl Passphrases {
         }
     }
 
-    fn find_or_ask(&self, mut request: PassphraseRequest, purpose: Purpose, job: &Job) -> Result<Option<Secret>> {
+    fn find_or_ask(
+        &self,
+        mut request: PassphraseRequest,
+        purpose: Purpose,
+        job: &Job,
+    ) -> Result<Option<Secret>> {
         let slot = request.what.slot();
         if let Some(known) = self.store().find(&slot, purpose) {
             return Ok(Some(known));
@@ -334,6 +344,7 @@ fn filled(secret: Secret) -> Option<Secret> {
 
 /// The last 16 digits, which a fingerprint and a long key id have in common (RFC 4880, 12.2).
 fn long_id(id: &str) -> String {
-    let digits: String = id.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_uppercase()).collect();
+    let digits: String =
+        id.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_uppercase()).collect();
     digits[digits.len().saturating_sub(16)..].to_owned()
 }

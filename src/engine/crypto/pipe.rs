@@ -98,7 +98,8 @@ impl PipeWriter {
         if self.current.is_empty() {
             return Ok(());
         }
-        let mut state = self.shared.wait(&self.control, |state| state.reader_gone || state.full.len() < BUFFERS)?;
+        let mut state =
+            self.shared.wait(&self.control, |state| state.reader_gone || state.full.len() < BUFFERS)?;
         if state.reader_gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -146,8 +147,9 @@ pub(super) struct PipeReader {
 impl Read for PipeReader {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         if self.position == self.current.len() {
-            let mut state =
-                self.shared.wait(&self.control, |state| !state.full.is_empty() || state.writer != End::Open)?;
+            let mut state = self
+                .shared
+                .wait(&self.control, |state| !state.full.is_empty() || state.writer != End::Open)?;
             let Some(next) = state.full.pop_front() else {
                 return match state.writer {
                     End::Finished => Ok(0),

@@ -51,7 +51,12 @@ impl Sealer {
     /// Fails with the error that [`Keyring::check`] finds, with [`CryptoError::WrongPassphrase`],
     /// [`CryptoError::PassphraseNeeded`] or [`CryptoError::AgentLocked`]. With
     /// [`Encryption::None`] nothing of this is done, and [`Sealer::seal`] fails.
-    pub fn new(keyring: &Keyring, protection: &Protection, passphrases: &Passphrases, job: &Job) -> Result<Self> {
+    pub fn new(
+        keyring: &Keyring,
+        protection: &Protection,
+        passphrases: &Passphrases,
+        job: &Job,
+    ) -> Result<Self> {
         let answers = Answers { passphrases: passphrases.clone(), job: job.clone(), purpose: Purpose::Seal };
         let mut plan = Plan { recipients: None, hidden: Vec::new(), signer: None };
         match &protection.encryption {
@@ -94,7 +99,11 @@ impl Sealer {
     /// most.
     ///
     /// A passphrase makes a file cost 0.1 s, because gpg stretches it anew for each.
-    pub fn seal_with<W: Write + Send + 'static>(&self, sink: W, compression: Compression) -> Result<SealWriter<W>> {
+    pub fn seal_with<W: Write + Send + 'static>(
+        &self,
+        sink: W,
+        compression: Compression,
+    ) -> Result<SealWriter<W>> {
         if self.plan.recipients.is_none() {
             return Err(Error::Internal("a file is to be sealed, but nothing is to be encrypted".to_owned()));
         }
@@ -158,7 +167,7 @@ impl Sealer {
         if compression == Compression::None {
             flags |= EncryptFlags::NO_COMPRESS;
         }
-        let mut plain = Data::from_reader(source).map_err(|error| Stop::Gpg(error.error()))?;
+        let mut plain = Data::from_reader(talk.input(source)).map_err(|error| Stop::Gpg(error.error()))?;
         let mut sealed = Data::from_writer(sink).map_err(|error| Stop::Gpg(error.error()))?;
         talk::enlarge(&mut plain)?;
         talk::enlarge(&mut sealed)?;

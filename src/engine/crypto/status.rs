@@ -12,6 +12,7 @@ use super::passphrases::PassphraseFor;
 mod code {
     pub(super) const BAD_PASSPHRASE: u32 = 11;
     pub(super) const NO_SECKEY: u32 = 17;
+    pub(super) const INV_PASSPHRASE: u32 = 31;
     pub(super) const TIMEOUT: u32 = 62;
     pub(super) const NO_AGENT: u32 = 77;
     pub(super) const AGENT: u32 = 78;
@@ -20,6 +21,7 @@ mod code {
     pub(super) const BAD_PIN: u32 = 87;
     pub(super) const CANCELED: u32 = 99;
     pub(super) const INV_ENGINE: u32 = 150;
+    pub(super) const NO_PASSPHRASE: u32 = 177;
     pub(super) const FULLY_CANCELED: u32 = 198;
 }
 
@@ -107,10 +109,13 @@ impl Facts {
         let mut words = arguments.split(' ');
         let mut word = || words.next().unwrap_or_default().to_owned();
         match keyword {
-            "USERID_HINT" => self.user_id_hint = arguments.split_once(' ').map(|(id, name)| (id.into(), name.into())),
+            "USERID_HINT" => {
+                self.user_id_hint = arguments.split_once(' ').map(|(id, name)| (id.into(), name.into()))
+            }
             "NEED_PASSPHRASE" => {
                 let (subkey, primary) = (word(), word());
-                let user_id = self.user_id_hint.as_ref().filter(|hint| hint.0 == subkey).map(|hint| hint.1.clone());
+                let user_id =
+                    self.user_id_hint.as_ref().filter(|hint| hint.0 == subkey).map(|hint| hint.1.clone());
                 let id = if primary.is_empty() { subkey } else { primary };
                 self.needs = Some(PassphraseFor::Key { id, user_id });
             }
@@ -122,7 +127,8 @@ impl Facts {
             "ENC_TO" => self.recipients.push(word()),
             "ERROR" | "FAILURE" => {
                 let (_, number) = (word(), word());
-                let digits = number.split(|character: char| !character.is_ascii_digit()).next().unwrap_or_default();
+                let digits =
+                    number.split(|character: char| !character.is_ascii_digit()).next().unwrap_or_default();
                 // The upper half says which library; the lower one is the code.
                 if let Ok(number) = digits.parse::<u32>() {
                     self.codes.push(number & 0xffff);
@@ -194,9 +200,10 @@ impl Facts {
         self.is_signed
     }
 
-    /// Whether gpg found a passphrase wrong.
+    /// Whether gpg failed over a passphrase that is wrong or empty.
     pub(super) fn is_passphrase_wrong(&self) -> bool {
-        !self.is_decrypted && self.has_code(&[code::BAD_PASSPHRASE, code::BAD_PIN])
+        let wrong = [code::BAD_PASSPHRASE, code::BAD_PIN, code::INV_PASSPHRASE, code::NO_PASSPHRASE];
+        !self.is_decrypted && self.has_code(&wrong)
     }
 
     /// What went wrong while sealing or signing.
@@ -224,6 +231,12 @@ impl Facts {
         let engine = gpgme.code() & 0xffff;
         if engine == code::INV_ENGINE {
             return CryptoError::GpgMissing;
+        }
+        if self.is_decrypted() {
+            return self.other(gpgme);
+        }
+        if self.has_begun_decryption && !self.has_failed && self.codes.is_empty() {
+            return CryptoError::Other("gpg stopped before the file was whole".to_owned());
         }
         if self.has_begun_decryption {
             return CryptoError::Damaged(SealDamage::Altered);

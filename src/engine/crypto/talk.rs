@@ -1,15 +1,17 @@
 //! One conversation with gpg: gpgme's callbacks, and what they learned.
 
 use std::ffi::{CStr, CString};
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::UnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gpgme::{Context, ContextWithCallbacks, PinentryMode, Protocol};
 
 use super::error::CryptoError;
 use super::keys::{Keyring, Pinentry};
+use super::orphans;
 use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
 use super::status::{self, Facts};
 use crate::engine::error::Error;
@@ -23,8 +25,9 @@ impl Keyring {
     pub(super) fn context(&self) -> Result<Context, CryptoError> {
         let mut context = Context::from_protocol(Protocol::OpenPgp).map_err(status::plain)?;
         if let Some(home) = self.home() {
-            let home = CString::new(home.as_os_str().as_bytes())
-                .map_err(|_| CryptoError::Other("the folder of the keyring has a NUL in its name".to_owned()))?;
+            let home = CString::new(home.as_os_str().as_bytes()).map_err(|_| {
+                CryptoError::Other("the folder of the keyring has a NUL in its name".to_owned())
+            })?;
             context.set_engine_home_dir(home).map_err(status::plain)?;
         }
         // Never fetch keys, and leave no passphrase of a file behind in the agent.
@@ -52,6 +55,8 @@ pub(super) struct Answers {
 pub(super) struct Talk {
     answers: Answers,
     notes: Arc<Mutex<Notes>>,
+    /// Whether gpg's input is still open.
+    has_input: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -67,7 +72,13 @@ struct Notes {
 
 impl Talk {
     pub(super) fn new(answers: Answers) -> Self {
-        Self { answers, notes: Arc::default() }
+        Self { answers, notes: Arc::default(), has_input: Arc::default() }
+    }
+
+    /// The stream that is gpg's input.
+    pub(super) fn input<R>(&self, inner: R) -> Input<R> {
+        self.has_input.store(true, Ordering::Release);
+        Input { inner, is_open: Arc::clone(&self.has_input) }
     }
 
     /// A context whose questions come here. `archive_is_asked` says that gpg may want the passphrase of
@@ -78,7 +89,10 @@ impl Talk {
         archive_is_asked: bool,
     ) -> Result<ContextWithCallbacks<'static>, CryptoError> {
         let mut context = ContextWithCallbacks::from(keyring.context()?);
-        context.set_status_handler(Listener(Arc::clone(&self.notes)));
+        context.set_status_handler(Listener {
+            notes: Arc::clone(&self.notes),
+            has_input: Arc::clone(&self.has_input),
+        });
         if archive_is_asked || keyring.pinentry() == Pinentry::Ours {
             context.set_pinentry_mode(PinentryMode::Loopback).map_err(status::plain)?;
             context.set_passphrase_provider(Answerer {
@@ -126,7 +140,26 @@ fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
     notes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Listener(Arc<Mutex<Notes>>);
+/// Gpg's input, which remembers whether it came to its end.
+pub(super) struct Input<R> {
+    inner: R,
+    is_open: Arc<AtomicBool>,
+}
+
+impl<R: Read> Read for Input<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(bytes);
+        if !matches!(count, Ok(1..)) {
+            self.is_open.store(false, Ordering::Release);
+        }
+        count
+    }
+}
+
+struct Listener {
+    notes: Arc<Mutex<Notes>>,
+    has_input: Arc<AtomicBool>,
+}
 
 impl UnwindSafe for Listener {}
 
@@ -134,10 +167,17 @@ impl gpgme::StatusHandler for Listener {
     fn handle(&mut self, first: Option<&CStr>, second: Option<&CStr>) -> gpgme::Result<()> {
         let first = first.unwrap_or_default().to_string_lossy();
         let second = second.unwrap_or_default().to_string_lossy();
+        if first.is_empty() && second.is_empty() {
+            // gpg is gone. If it did not take all of its input, gpgme would now wait for ever.
+            if self.has_input.load(Ordering::Acquire) {
+                orphans::release_during(Arc::downgrade(&self.notes));
+            }
+            return Ok(());
+        }
         // gpgme 0.11 hands keyword and arguments over the wrong way round.
         let (keyword, arguments) = if Facts::knows(&second) { (second, first) } else { (first, second) };
         tracing::trace!(%keyword, "gpg");
-        lock(&self.0).facts.note(&keyword, &arguments);
+        lock(&self.notes).facts.note(&keyword, &arguments);
         Ok(())
     }
 }
