@@ -1,15 +1,16 @@
 //! The window in a real desktop session, driven by keyboard and mouse as people and assistive
-//! technology do. What is done is in tests/window; each file there is one test here.
+//! technology do. What is done stands in `tests/window`.
 #![cfg(feature = "gui")]
 
 use std::path::Path;
 use std::process::Command;
 
-fn run(script: &str) {
+fn run(script: &str, arguments: &[&str]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("/usr/bin/python3")
         .arg(folder.join("tests/window").join(script))
         .arg(env!("CARGO_BIN_EXE_souvenir"))
+        .args(arguments)
         .current_dir(folder)
         .output()
         .expect("Python is there");
@@ -18,7 +19,14 @@ fn run(script: &str) {
     assert!(output.status.success(), "{script} failed\n{text}\n{problems}");
 }
 
+/// The whole way of a new user: set up, back up, back up again, browse, restore, all of it equal.
 #[test]
 fn tour() {
-    run("tour.py");
+    run("tour.py", &[]);
+}
+
+/// Every page in the smallest window, without a complaint of GTK.
+#[test]
+fn every_page_narrow_and_dark() {
+    run("screenshots.py", &["narrow-dark"]);
 }

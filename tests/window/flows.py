@@ -7,7 +7,7 @@ PASSPHRASE = "four slow snails singing"
 WORK_SECS = 120
 
 
-def set_up(app, folder, destination, seen=lambda name: None):
+def set_up(app, folder, destination, seen=lambda name: None, remember=True):
     """The assistant, from the welcome page to the first backup, with a new key that also signs."""
     app.click("button", "Set Up a Backup…")
     app.find("button", "Continue")
@@ -25,7 +25,8 @@ def set_up(app, folder, destination, seen=lambda name: None):
     app.type_into("E-Mail", "ada@example.org")
     app.type_into("New Passphrase", PASSPHRASE)
     app.type_into("Repeat Passphrase", PASSPHRASE)
-    app.click("check box", "Remember Passphrase")
+    if remember:
+        app.click("check box", "Remember Passphrase")
     seen("new-key")
     app.click("button", "Use This Key")
     app.find("list item", "Ada Lovelace")

@@ -39,13 +39,12 @@ class NotFound(AssertionError):
 class Session:
     """Starts on `with`, ends at its end. Pictures go to `pictures`."""
 
-    def __init__(self, pictures, screen=(1280, 900), compositor=False):
+    def __init__(self, pictures, screen=(1280, 900)):
         self.pictures = pathlib.Path(pictures).resolve()
         self.pictures.mkdir(parents=True, exist_ok=True)
         for old in [*self.pictures.glob("*.png"), *self.pictures.glob("*.log")]:
             old.unlink()
         self.screen = screen
-        self.compositor = compositor
         self.environment = {}
         self._stack = contextlib.ExitStack()
 
@@ -152,10 +151,9 @@ class Session:
         rules = self._private("home/.config/openbox") / "rc.xml"
         rules.write_text(OPENBOX_RULES)
         self.spawn(["openbox", "--config-file", str(rules)])
-        if self.compositor:
-            self.spawn(["picom", "--backend=xrender", "--config=/dev/null"])
+        # Without a compositor GTK draws its windows with plain corners and a thick frame.
+        self.spawn(["picom", "--backend=xrender", "--config=/dev/null", "--no-use-damage"])
         self._wait(lambda: b"_NET_SUPPORTING_WM_CHECK(WINDOW)" in self.run(["xprop", "-root"], check=False), "openbox")
-        self.set_background("#dddddd")
 
     def _end(self):
         # First what the tests started, then whatever was left behind by it: gpg-agent, dconf-service…
@@ -203,13 +201,13 @@ class Session:
 
     # --- the screen -------------------------------------------------------------------------------
 
-    def set_background(self, colour):
-        self.run(["display", "-window", "root", "-size", "64x64", f"xc:{colour}"], check=False)
-
-    def screenshot(self, name, window=None):
-        """Takes a picture of the screen or of one window, once nothing moves in it; gives its path."""
+    def screenshot(self, name, box=None):
+        """Takes a picture of the screen, or of a part of it (width, height, x, y), once nothing moves in it;
+        gives its path."""
         path = self.pictures / f"{name}.png"
-        command = ["import", "-silent", "-window", window or "root"]
+        command = ["import", "-silent", "-window", "root"]
+        if box:
+            command += ["-crop", "{}x{}+{}+{}".format(*box)]
         deadline = time.monotonic() + 3
         before, now = None, self.run([*command, "rgb:-"])
         while before != now and time.monotonic() < deadline:
@@ -283,8 +281,8 @@ class Application:
     def has(self, role=None, name=None, within=None):
         return next(self._matching(role, name, within), None) is not None
 
-    def wait_gone(self, role, name, patience=PATIENCE_SECS):
-        wait(lambda: not self.has(role, name), f"the end of {role} “{name}”", patience)
+    def wait_gone(self, role, name=None, patience=PATIENCE_SECS):
+        wait(lambda: not self.has(role, name), f"the end of {role} “{name or ''}”", patience)
 
     def _matching(self, role, name, within=None, text=None):
         for widget, _depth in self._walk(within or self.root):
@@ -357,6 +355,23 @@ class Application:
         found = self.session._wait(lambda: self.session.run(command, check=False).split(), "the window")
         return found[-1].decode()
 
+    def box(self):
+        """Width, height and place of the window on the screen."""
+        lines = self.session.run(["xdotool", "getwindowgeometry", "--shell", self.window_id()]).decode().split()
+        values = dict(line.split("=") for line in lines)
+        return tuple(int(values[name]) for name in ("WIDTH", "HEIGHT", "X", "Y"))
+
+    def picture(self, name):
+        """A picture of the window, with its round corners."""
+        box = self.box()
+        path = self.session.screenshot(name, box)
+        edge = f"roundrectangle 0,0 {box[0] - 1},{box[1] - 1} {CORNER},{CORNER}"
+        mask = ["(", "+clone", "-alpha", "extract", "-fill", "black", "-colorize", "100",
+                "-fill", "white", "-draw", edge, ")"]  # fmt: skip
+        convert = ["convert", path, "-alpha", "on", *mask, "-alpha", "off", "-compose", "CopyOpacity", "-composite", path]
+        self.session.run([str(word) for word in convert])
+        return path
+
     def complaints(self):
         """What GTK found wrong with the application."""
         lines = (self.session.pictures / "application.log").read_text(errors="replace").splitlines()
@@ -371,6 +386,8 @@ class Application:
 
 # Widgets without a meaning of their own.
 FILLING = {"filler", "panel", "generic", "group", "grouping", "section", "unknown", "redundant object"}
+# The radius of libadwaita's windows.
+CORNER = 15
 # What GTK says of itself; no application can help it.
 GTKS_OWN = ("GtkText - did not receive a focus-out event",)
 # A role that has had several names.
@@ -436,11 +453,9 @@ class Widget:
 
     def centre(self):
         """The middle of the widget on the screen."""
-        session, window = self.application.session, self.application.window_id()
-        place = session.run(["xdotool", "getwindowgeometry", "--shell", window]).decode()
-        place = dict(line.split("=") for line in place.split())
+        _width, _height, left, top = self.application.box()
         box = self.accessible.get_component_iface().get_extents(self.application.atspi.CoordType.WINDOW)
-        return int(place["X"]) + box.x + box.width // 2, int(place["Y"]) + box.y + box.height // 2
+        return left + box.x + box.width // 2, top + box.y + box.height // 2
 
     def focus(self):
         self.accessible.get_component_iface().grab_focus()

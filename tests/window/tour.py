@@ -41,7 +41,7 @@ def main(program, pictures):
         number = iter(range(1, 100))
 
         def seen(name):
-            session.screenshot(f"{next(number):02}-{name}")
+            app.picture(f"{next(number):02}-{name}")
 
         documents = sample.make(session.home / "Documents")
         destination = session.home / "Backup Drive"

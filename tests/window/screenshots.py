@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Photographs every page of the window, wide and narrow, light and dark.
+
+    screenshots.py PROGRAM [VARIANT…]
+
+The pictures are left in target/screenshots/VARIANT, and those of a variant side by side in
+target/screenshots/VARIANT.png. Variants: wide-light, narrow-light, wide-dark, narrow-dark, and with a
+language behind it, such as wide-light-de.
+"""
+
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+PICTURES = TOP / "target" / "screenshots"
+VARIANTS = ["wide-light", "narrow-light", "wide-dark", "narrow-dark"]
+SIZES = {"wide": (1000, 760), "narrow": (360, 760)}
+
+
+def photograph(program, variant):
+    """One walk through the window."""
+    width, shade, *language = variant.split("-")
+    folder = PICTURES / variant
+    with Session(folder) as session:
+        documents = sample.make(session.home / "Documents")
+        # Enough work to be seen at it, and something that cannot be backed up.
+        (documents / "Film.mkv").write_bytes(sample.random.Random(1).randbytes(150_000_000))
+        with socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(documents / "door"))
+
+        def start():
+            app = session.launch(program, dark=shade == "dark", language=language[0] if language else None)
+            app.find("button")
+            app.resize(*SIZES[width])
+            return app
+
+        app = start()
+        number = iter(range(1, 100))
+
+        def seen(name):
+            app.picture(f"{next(number):02}-{name}")
+
+        if language:
+            # The words of the window are another language's; what needs none is shown.
+            seen("welcome")
+            for keys, name in (("ctrl+n", "assistant"), ("ctrl+o", "restore-from"), ("ctrl+question", "shortcuts")):
+                session.press(keys)
+                app.find("dialog")
+                seen(name)
+                session.press("Escape")
+                app.wait_gone("dialog")
+            return
+        seen("welcome")
+        session.press("ctrl+o")
+        app.find("dialog", "Restore From a Backup")
+        seen("restore-from")
+        session.press("Escape")
+        app.wait_gone("dialog")
+        session.press("ctrl+question")
+        app.find("dialog", "Keyboard Shortcuts")
+        seen("shortcuts")
+        session.press("Escape")
+        app.wait_gone("dialog")
+
+        flows.set_up(app, documents, session.home / "Backup Drive", seen, remember=False)
+        seen("overview-first")
+        app.click("list item", re.compile("remark"))
+        app.find("list", "Warnings")
+        seen("warnings")
+        app.click("button", "Back")
+
+        sample.change(documents)
+        # The next day nobody remembers the passphrase, so it is asked for.
+        app.close()
+        session.run(["gpgconf", "--kill", "all"])
+        app = start()
+        app.click("button", "Back Up Now")
+        app.find("alert", "Passphrase Needed")
+        seen("passphrase")
+        app.type_into("Passphrase", flows.PASSPHRASE)
+        app.click("button", "Unlock")
+        app.wait_gone("alert")
+        app.find("label", re.compile(r"\d of \d.* files"), flows.WORK_SECS)
+        app.click("button", "Pause")
+        app.find("button", "Continue")
+        seen("running")
+        app.click("button", "Continue")
+        flows.wait_for_backup(app, 2)
+        seen("overview")
+        app.click("toggle button", "Main Menu")
+        app.find("menu")
+        seen("menu")
+        session.press("Up", "Return")
+        app.find("dialog", re.compile("About"))
+        seen("about")
+        session.press("Escape")
+        app.wait_gone("dialog")
+
+        flows.browse(app)
+        seen("browser")
+        app.click("check box", "Select Letters")
+        seen("browser-selection")
+        app.click("check box", "Select Letters")
+        session.press("ctrl+f")
+        session.type("im")
+        app.wait_gone("table row", "Letters")
+        seen("browser-search")
+        session.press("Escape")
+        flows.restore(app, session.home / "Restored", seen)
+        app.click("button", "Back")
+
+        # Something else has the name of the destination.
+        (session.home / "Backup Drive").rename(session.home / "Elsewhere")
+        (session.home / "Backup Drive").touch()
+        app.click("button", "Back Up Now")
+        app.find("button", "Copy Details", flows.WORK_SECS)
+        seen("problem")
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+def sheet(variant):
+    """All pictures of a variant in one, to be looked at."""
+    pictures = sorted(str(path) for path in (PICTURES / variant).glob("[0-9]*.png"))
+    columns = "4x" if variant.startswith("wide") else "7x"
+    target = PICTURES / f"{variant}.png"
+    subprocess.run(
+        ["montage", *pictures, "-background", "#888888", "-tile", columns, "-geometry", "50%x+8+8", target],
+        check=True,
+    )
+    return target
+
+
+def main(program, variants):
+    if variants and variants[0] == "--only":
+        photograph(program, variants[1])
+        return
+    for variant in variants or VARIANTS:
+        # One process each: a process sees one accessibility bus in its life.
+        subprocess.run([sys.executable, __file__, program, "--only", variant], check=True)
+        print(sheet(variant), flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2:])
