@@ -180,12 +180,11 @@ impl Application {
             }
         }
         let answer = self.ask(job, &request, place, storage).await;
-        let secret = answer.map(|(secret, remember)| {
-            let owner = owner.filter(|_| remember);
-            given.borrow_mut().push(Given { what: request.what, secret: secret.clone(), owner });
-            secret
-        });
-        job.answer(secret);
+        // Who does not want to answer wants the job to end, which is no failure of it.
+        let Some((secret, remember)) = answer else { return job.stop(CancelReason::User) };
+        let owner = owner.filter(|_| remember);
+        given.borrow_mut().push(Given { what: request.what, secret: secret.clone(), owner });
+        job.answer(Some(secret));
     }
 
     async fn ask(
@@ -197,11 +196,17 @@ impl Application {
     ) -> Option<(Secret, bool)> {
         let window = self.window()?;
         if !window.is_visible() {
+            // A dialog cannot be shown on a window that is not there.
             let notification =
                 gio::Notification::new(&gettext_f("“{name}” needs a passphrase", &[("name", place.title())]));
             notification.set_body(Some(&gettext("The backup waits until you type it.")));
             notification.set_priority(gio::NotificationPriority::High);
             self.send_notification(Some(&notification_id(place)), &notification);
+            until_visible(&window, job).await;
+            self.withdraw_notification(&notification_id(place));
+            if !job.is_running() {
+                return None;
+            }
         }
         let dialog = PassphraseDialog::new(request, place.title(), storage);
         let weak = dialog.downgrade();
@@ -213,7 +218,6 @@ impl Application {
         });
         let answer = dialog.ask(&window, request).await;
         job.disconnect(handler);
-        self.withdraw_notification(&notification_id(place));
         answer.map(|answer| (answer.secret, answer.remember))
     }
 
@@ -316,8 +320,6 @@ impl Application {
             ("win.restore-from", RESTORE_FROM),
             ("win.back-up", BACK_UP),
             ("win.shortcuts", SHORTCUTS),
-            ("browser.search", SEARCH),
-            ("browser.up", UP),
         ] {
             self.set_accels_for_action(action, keys);
         }
@@ -379,6 +381,19 @@ struct Given {
     what: PassphraseFor,
     secret: Secret,
     owner: Option<Owner>,
+}
+
+/// Waits until the window is shown again, or the job no longer needs it.
+async fn until_visible(window: &Window, job: &JobModel) {
+    let (sender, receiver) = async_channel::bounded::<()>(1);
+    let shown = sender.clone();
+    // A full channel has the news already.
+    let on_window = window.connect_visible_notify(move |_| _ = shown.try_send(()));
+    let on_job = job.connect_ended(move |_| _ = sender.try_send(()));
+    // Fails only when both senders are gone, and then there is nothing to wait for.
+    let _ = receiver.recv().await;
+    window.disconnect(on_window);
+    job.disconnect(on_job);
 }
 
 fn notification_id(place: &Repository) -> String {

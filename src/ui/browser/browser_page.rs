@@ -10,14 +10,14 @@ use super::breadcrumb::Breadcrumb;
 use super::columns;
 use super::restore_dialog::{RestoreDialog, RestoreWish};
 use crate::engine::crypto::Keyring;
-use crate::engine::error::Result;
+use crate::engine::error::{Error, Result};
 use crate::engine::job::{CancelReason, Job};
 use crate::engine::list::{ListRequest, list};
 use crate::engine::path::EntryPath;
 use crate::engine::status::{SetStatus, Status, status};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::Problem;
-use crate::ui::model::{EntryTree, FileNode, FolderModel, JobKind, JobModel, JobState, Repository, SortBy};
+use crate::ui::model::{EntryTree, FileNode, FolderModel, JobKind, JobModel, Repository, SortBy};
 use crate::ui::widgets::ProblemView;
 use crate::ui::window::Window;
 use crate::ui::{error_text, words};
@@ -231,6 +231,11 @@ impl BrowserPage {
             let Some(page) = page.upgrade() else { return };
             match listed {
                 Ok(tree) => page.take_tree(tree),
+                Err(Error::Cancelled(_)) => page.show_problem(&Problem {
+                    what: gettext("The snapshot was not opened"),
+                    advice: gettext("Try again, and type the passphrase when you are asked for it."),
+                    ..Problem::default()
+                }),
                 Err(error) => page.show_problem(&error_text::problem(&error)),
             }
         });
@@ -252,10 +257,8 @@ impl BrowserPage {
         let page = self.downgrade();
         let job = JobModel::run(JobKind::Look, "look", work, move |job, result| {
             // The answer to a question that was replaced by another is not wanted.
-            if let Some(page) = page.upgrade()
-                && page.imp().job.borrow().as_ref() == Some(job)
-                && (job.state() != JobState::Stopped || !job.stopping())
-            {
+            let is_wanted = |page: &Self| page.imp().job.borrow().as_ref() == Some(job);
+            if page.upgrade().as_ref().is_some_and(is_wanted) {
                 done(result);
             }
         });

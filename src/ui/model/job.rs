@@ -194,7 +194,7 @@ impl JobModel {
             self.set_text(&self.imp().time_left, String::new(), "time-left");
             self.notify_stopping();
         }
-        self.imp().question.take();
+        // An open question stays open: dropping it would be a refusal, and look like a failure.
     }
 
     /// Holds the job, or lets it go on.
