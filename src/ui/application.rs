@@ -7,6 +7,7 @@ use std::rc::Rc;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
+use super::accelerators::{BACK_UP, CLOSE, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
 use super::dialogs::{PassphraseDialog, Storage};
 use super::model::{JobKind, JobModel, JobState, PlanStore, Repository};
 use super::window::Window;
@@ -15,51 +16,6 @@ use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
 use crate::engine::job::CancelReason;
 use crate::i18n::{gettext, gettext_f};
 use crate::platform::secrets::{self, Owner, SecretsError};
-
-/// A group of keyboard shortcuts.
-pub struct Section {
-    /// Its title.
-    pub title: String,
-    /// What the shortcuts do, and their keys.
-    pub shortcuts: Vec<(String, &'static [&'static str])>,
-}
-
-const QUIT: &[&str] = &["<Control>q"];
-const CLOSE: &[&str] = &["<Control>w"];
-const SET_UP: &[&str] = &["<Control>n"];
-const RESTORE_FROM: &[&str] = &["<Control>o"];
-const BACK_UP: &[&str] = &["<Control>b"];
-const SHORTCUTS: &[&str] = &["<Control>question"];
-const MENU: &[&str] = &["F10"];
-const SEARCH: &[&str] = &["<Control>f"];
-const UP: &[&str] = &["<Alt>Up"];
-const BACK: &[&str] = &["Escape", "<Alt>Left"];
-
-/// The keyboard shortcuts, as they are shown.
-pub fn accelerators() -> Vec<Section> {
-    vec![
-        Section {
-            title: gettext("General"),
-            shortcuts: vec![
-                (gettext("Set Up a Backup"), SET_UP),
-                (gettext("Restore From a Backup"), RESTORE_FROM),
-                (gettext("Back Up Now"), BACK_UP),
-                (gettext("Main Menu"), MENU),
-                (gettext("Keyboard Shortcuts"), SHORTCUTS),
-                (gettext("Close Window"), CLOSE),
-                (gettext("Quit"), QUIT),
-            ],
-        },
-        Section {
-            title: gettext("Browsing a Backup"),
-            shortcuts: vec![
-                (gettext("Find by Name"), SEARCH),
-                (gettext("Enclosing Folder"), UP),
-                (gettext("Go Back"), BACK),
-            ],
-        },
-    ]
-}
 
 mod imp {
     use super::*;

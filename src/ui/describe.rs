@@ -16,13 +16,15 @@ pub fn folder_name(path: &Path) -> String {
     path.file_name().map_or_else(|| "/".to_owned(), |name| glib::filename_display_name(name).into())
 }
 
-/// A name for a plan with these folders.
-pub fn plan_name(folders: &[PathBuf]) -> String {
-    match folders {
-        [] => String::new(),
+/// A name for a plan with these folders, which no other plan has.
+pub fn plan_name(folders: &[PathBuf], taken: &[String]) -> String {
+    let name = match folders {
+        [] => return String::new(),
         [only] => folder_name(only),
         [first, ..] => gettext_f("{folder} and Others", &[("folder", &folder_name(first))]),
-    }
+    };
+    let numbered = (2..).map(|number: u64| format!("{name} {number}"));
+    std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or(name)
 }
 
 /// Paths, one to a line.
@@ -70,5 +72,20 @@ pub fn protection(protection: &Protection, owner: Option<&str>) -> String {
             let first = recipients.first().map(|recipient| recipient.key.as_str()).unwrap_or_default();
             key(owner.unwrap_or(first), protection.sign_key.is_some())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_get_names_of_their_own() {
+        let folders = [PathBuf::from("/srv/photos"), PathBuf::from("/srv/music")];
+        assert_eq!(plan_name(&folders[..1], &[]), "photos");
+        let taken = ["photos".to_owned(), "photos 2".to_owned()];
+        assert_eq!(plan_name(&folders[..1], &taken), "photos 3");
+        assert_eq!(plan_name(&folders, &taken), "photos and Others");
+        assert_eq!(plan_name(&[], &taken), "");
     }
 }

@@ -18,6 +18,7 @@
 //! Widgets bind to the objects in [`model`]; `model::JobModel` is the only receiver of an engine job's
 //! events. Nothing here reads a file, waits for gpg or the network on the main loop.
 
+mod accelerators;
 mod application;
 mod assistant;
 mod browser;

@@ -1,7 +1,7 @@
 //! The assistant's second page: where the backups are kept. Nothing is written by looking.
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
+use crate::i18n::gettext_f;
 use crate::plan::Destination;
 use crate::ui::widgets::{DestinationCheck, DestinationReport, PathRow, show_hint};
 
@@ -28,6 +29,8 @@ mod imp {
         #[template_child]
         pub report: TemplateChild<DestinationReport>,
         pub folders: RefCell<Vec<PathBuf>>,
+        /// The destinations of the other plans, and the names of these.
+        pub taken: RefCell<Vec<(Destination, String)>>,
         pub check: RefCell<Option<DestinationCheck>>,
         /// Counts up with every change, so that the answer to an older question is not shown.
         pub question: Cell<u32>,
@@ -121,6 +124,17 @@ impl DestinationPage {
         }
     }
 
+    /// Tells the page where the other plans keep their backups.
+    pub fn set_taken(&self, taken: Vec<(Destination, String)>) {
+        self.imp().taken.replace(taken);
+    }
+
+    /// The plan that has this destination already.
+    fn holder(&self, path: &Path) -> Option<String> {
+        let taken = self.imp().taken.borrow();
+        taken.iter().find(|(other, _)| other.folder() == Some(path)).map(|(_, name)| name.clone())
+    }
+
     /// The destination, once it was found good.
     pub fn destination(&self) -> Option<Destination> {
         self.imp().check.borrow().as_ref().map(|check| Destination::Folder { path: check.path.clone() })
@@ -149,6 +163,16 @@ impl DestinationPage {
             return false;
         }
         let Some(path) = imp.folder_row.path() else { return false };
+        if let Some(name) = self.holder(&path) {
+            // The backups of two plans in one folder would be taken for one another's.
+            let text = gettext_f(
+                "The plan “{name}” keeps its backups here. Every plan needs a folder of its own.",
+                &[("name", &name)],
+            );
+            show_hint(&imp.hint_label, &text);
+            imp.folder_row.add_css_class("error");
+            return false;
+        }
         imp.question.set(imp.question.get() + 1);
         let question = imp.question.get();
         imp.report.set_looking();

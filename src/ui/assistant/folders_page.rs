@@ -90,7 +90,31 @@ mod imp {
     #[gtk::template_callbacks]
     impl FoldersPage {
         #[template_callback]
-        pub fn on_include(&self) -> bool {
+        pub fn on_include(&self) {
+            if !self.include_row.text().is_empty() {
+                self.take_included();
+            }
+        }
+
+        #[template_callback]
+        fn on_include_changed(&self) {
+            show_hint(&self.included_hint, "");
+        }
+
+        #[template_callback]
+        pub fn on_ignore(&self) {
+            if !self.ignore_row.text().is_empty() {
+                self.take_ignored();
+            }
+        }
+
+        #[template_callback]
+        fn on_ignore_changed(&self) {
+            show_hint(&self.ignored_hint, "");
+        }
+
+        /// Whether what is typed could be added.
+        fn take_included(&self) -> bool {
             let problem = self.include_row.problem().or_else(|| {
                 let path = self.include_row.path()?;
                 self.obj().objection(&path)
@@ -98,8 +122,8 @@ mod imp {
             self.take(&self.include_row, &self.included_hint, problem, |path| self.obj().include(path))
         }
 
-        #[template_callback]
-        pub fn on_ignore(&self) -> bool {
+        /// Whether what is typed could be added.
+        fn take_ignored(&self) -> bool {
             let problem = self.ignore_row.problem().or_else(|| {
                 let path = self.ignore_row.path()?;
                 let inside =
@@ -136,10 +160,10 @@ mod imp {
         #[template_callback]
         fn on_continue(&self) {
             // What was typed but not applied was meant.
-            if !self.include_row.text().is_empty() && !self.on_include() {
+            if !self.include_row.text().is_empty() && !self.take_included() {
                 return;
             }
-            if !self.ignore_row.text().is_empty() && !self.on_ignore() {
+            if !self.ignore_row.text().is_empty() && !self.take_ignored() {
                 return;
             }
             if self.folders.borrow().is_empty() {

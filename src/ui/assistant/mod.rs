@@ -111,7 +111,11 @@ impl Assistant {
     /// An assistant whose plan goes into `store`.
     pub fn new(store: &PlanStore) -> Self {
         let assistant: Self = glib::Object::new();
-        assistant.imp().store.replace(Some(store.clone()));
+        let imp = assistant.imp();
+        imp.store.replace(Some(store.clone()));
+        let plans = || store.iter().map(|plan| plan.plan());
+        imp.destination_page.set_taken(plans().map(|plan| (plan.destination, plan.name)).collect());
+        imp.summary_page.set_taken(plans().map(|plan| plan.name).collect());
         assistant
     }
 

@@ -1,5 +1,6 @@
 //! The assistant's last page: what was chosen, and the only buttons that write anything.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -53,6 +54,8 @@ mod imp {
         pub bottom_stack: TemplateChild<gtk::Stack>,
         #[template_child]
         pub busy_label: TemplateChild<gtk::Label>,
+        /// The names of the other plans.
+        pub taken: RefCell<Vec<String>>,
     }
 
     #[glib::object_subclass]
@@ -101,13 +104,18 @@ mod imp {
         }
 
         fn finish(&self, start: Start) {
-            if self.name_row.text().trim().is_empty() {
-                show_hint(&self.name_hint, &gettext("Type a name, to tell this backup from others."));
-                self.name_row.add_css_class("error");
-                self.name_row.grab_focus();
+            let name = self.obj().name();
+            let problem = if name.is_empty() {
+                gettext("Type a name, to tell this backup from others.")
+            } else if self.taken.borrow().contains(&name) {
+                gettext("Another backup has this name already. Choose another one.")
+            } else {
+                self.obj().emit_by_name::<()>("done", &[&(start == Start::Now)]);
                 return;
-            }
-            self.obj().emit_by_name::<()>("done", &[&(start == Start::Now)]);
+            };
+            show_hint(&self.name_hint, &problem);
+            self.name_row.add_css_class("error");
+            self.name_row.grab_focus();
         }
     }
 }
@@ -120,6 +128,11 @@ glib::wrapper! {
 }
 
 impl SummaryPage {
+    /// Tells the page the names of the other plans.
+    pub fn set_taken(&self, names: Vec<String>) {
+        self.imp().taken.replace(names);
+    }
+
     /// Shows what was chosen.
     pub fn show_choices(
         &self,
@@ -131,7 +144,7 @@ impl SummaryPage {
         let imp = self.imp();
         self.show_problem(None);
         if imp.name_row.text().is_empty() {
-            imp.name_row.set_text(&describe::plan_name(folders));
+            imp.name_row.set_text(&describe::plan_name(folders, &imp.taken.borrow()));
         }
         imp.folders_row.set_subtitle(&describe::path_lines(folders));
         imp.ignored_row.set_subtitle(&describe::path_lines(ignored));

@@ -4,5 +4,7 @@ mod breadcrumb;
 mod browser_page;
 mod columns;
 mod restore_dialog;
+mod rows;
+mod snapshots;
 
 pub use browser_page::BrowserPage;

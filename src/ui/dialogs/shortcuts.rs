@@ -3,7 +3,7 @@
 use adw::prelude::*;
 
 use crate::i18n::gettext;
-use crate::ui::application::accelerators;
+use crate::ui::accelerators::accelerators;
 
 /// Shows every keyboard shortcut.
 pub fn show_shortcuts(parent: &impl IsA<gtk::Widget>) {

@@ -77,6 +77,8 @@ mod imp {
         #[template_child]
         pub destination_row: TemplateChild<adw::ActionRow>,
         #[template_child]
+        pub open_button: TemplateChild<gtk::Button>,
+        #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
         pub plan: RefCell<Option<PlanObject>>,
         pub signals: OnceCell<glib::SignalGroup>,
@@ -184,7 +186,10 @@ impl OverviewPage {
         let running = plan.job().is_some();
         self.set_enabled("back-up", !running);
         self.set_enabled("remove", !running);
-        self.imp().browse_button.set_visible(!plan.sets().is_empty());
+        // Before the first backup there is nothing to look at, perhaps not even a folder.
+        let has_sets = !plan.sets().is_empty();
+        self.imp().browse_button.set_visible(has_sets);
+        self.imp().open_button.set_visible(has_sets);
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
     }
 
