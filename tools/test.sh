@@ -62,8 +62,8 @@ run_tests() {
 
 # --- running them ---------------------------------------------------------------------------------
 
-# The output of the last step is shown as it comes, that of the others only when they fail; a line
-# that begins with "note:" is shown always. The last step has the last word: it counts the tests.
+# The output of tests that come last is shown as it comes, any other only when it fails; a line
+# that begins with "note:" is shown always. Tests that come last have the last word: they are counted.
 run_step() {
   local name=$1 started=$SECONDS status=0 log=$logs/$1.log note
   printf '%-14s ' "$name"
@@ -100,4 +100,7 @@ while [ $# -gt 1 ]; do
   run_step "$1" hidden
   shift
 done
-run_step "$1" shown
+case $1 in
+  test*) run_step "$1" shown ;;
+  *) run_step "$1" hidden ;;
+esac

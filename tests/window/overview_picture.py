@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""The picture of the README: the overview of a plan that has been in use for some weeks.
+
+    overview_picture.py FOLDER-OF-THE-PROGRAMS [PICTURE]
+
+The weeks are made by the command line, which can be told the time; the picture is docs/images/overview.png.
+"""
+
+import pathlib
+import random
+import shutil
+import sys
+import time
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DAY = 86_400
+
+
+def main(programs, picture):
+    with Session(TOP / "target" / "screenshots" / "readme") as session:
+        documents = sample.make(session.home / "Documents")
+        store = session.home / "Backups"
+        session.run(["gpg", "--batch", "--passphrase", "", "--quick-gen-key", "Ada Lovelace <ada@example.org>"])
+        rng = random.Random(3)
+        for week in range(9, 0, -1):
+            (documents / f"Film {week}.mkv").write_bytes(rng.randbytes(rng.randrange(500_000, 4_000_000)))
+            when = str(int(time.time()) - 7 * week * DAY - rng.randrange(20_000))
+            session.run(
+                [programs / "souvenir-cli", "backup", "--current-time", when, "--encrypt-key", "ada@example.org",
+                 "--include", documents, "--exclude", "**", "/", store],
+                check=False,  # a warning is a status of its own
+            )  # fmt: skip
+        app = session.launch(programs / "souvenir")
+        app.click("button", "Set Up a Backup…")
+        app.click("button", "Do Not Back Up Home")
+        app.type_into("Add a Folder", str(documents))
+        app.click("button", "Continue")
+        app.type_into("Folder", str(store))
+        app.click("button", "Continue")
+        app.click("list item", "Ada Lovelace")
+        app.click("button", "Continue")
+        app.click("button", "Back Up Now")
+        flows.wait_for_backup(app, 10)
+        app.resize(860, 700)
+        shutil.copy(app.picture("overview"), picture)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    target = pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else TOP / "docs" / "images" / "overview.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    main(pathlib.Path(sys.argv[1]).resolve(), target)
