@@ -267,6 +267,12 @@ fn half_a_set_is_said_and_left_alone() {
 fn a_path_that_is_not_there_is_said() {
     let home = Home::new();
     let stored = Stored::new(Protection::none(), &home);
+    // What is in a damaged volume is there all the same.
+    stored.with(".vol3.", Harm::Empty, |name| {
+        let failure =
+            error(stored.backup.try_restore(&stored.scratch.path().join("out"), Options::only(b"c")));
+        assert!(matches!(&failure, Error::Damaged { file, .. } if file == name), "{failure:?}");
+    });
     for missing in ["nothing", "a/below", "zzz"] {
         let failure = error(
             stored.backup.try_restore(&stored.scratch.path().join("out"), Options::only(missing.as_bytes())),

@@ -486,4 +486,13 @@ fn a_new_passphrase_is_confirmed() {
         }
     }
     assert_eq!(questions, [true, false], "the first is new, the second belongs to what is there");
+
+    // Another one would make a destination that no single passphrase opens.
+    let mut backup = scratch.backup();
+    backup.protection = Protection::passphrase();
+    backup.passphrase = Some("another".to_owned());
+    let before = names(&scratch.destination());
+    let text = error(backup.try_back_up()).to_string();
+    assert!(text.contains("passphrase") && text.contains("wrong"), "{text}");
+    assert_eq!(names(&scratch.destination()), before);
 }

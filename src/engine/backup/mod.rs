@@ -13,17 +13,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chain::Collection;
-use super::crypto::{Encryption, Keyring, Passphrases, Protection, Sealer};
+use super::crypto::{CryptoError, Encryption, Keyring, Opener, Passphrases, Protection, Sealer};
 use super::error::{Error, Result};
 use super::format::manifest::Manifest;
 use super::format::name::{Codec, FileName, Part, SetKind};
 use super::format::time::SetTime;
 use super::job::{Job, Phase, Warning};
 use super::path::EntryPath;
+use super::restore::MANIFEST_LIMIT;
 use super::scan::{Selection, Tree, Walk};
 use super::status::foreign_repository;
 use super::storage::{Storage, StorageErrorKind, StoredFile};
-use super::stored::{Stored, StoredWriter};
+use super::stored::{Stored, StoredWriter, read_small};
 
 /// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
 /// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads
@@ -84,10 +85,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     for set in &collection.incomplete {
         job.warn(Warning::Incomplete { name: set.name() });
     }
-    if request.protection.encryption == Encryption::Passphrase && collection.chains.is_empty() {
-        // The first backup: a slip of the fingers would lock it for ever, so it is typed twice.
-        request.passphrases.new_archive(job)?;
-    }
+    know_passphrase(request, &collection, job)?;
     let time = set_time(request.set_time, collection.latest_time())?;
     for path in request.selection.missing_folders(&tree) {
         job.warn(Warning::FolderMissing { path });
@@ -191,6 +189,29 @@ fn open_source(root: &Path) -> Result<Tree> {
         std::io::ErrorKind::NotFound => Error::SourceMissing(root.to_owned()),
         _ => Error::SourceUnreadable { path: root.to_owned(), source },
     })
+}
+
+/// Makes sure of the passphrase before anything is sealed with it. The first one of a destination is
+/// typed twice, since a slip of the fingers would lock the backup for ever; a later one has to open
+/// what is there.
+fn know_passphrase(request: &BackupRequest<'_>, collection: &Collection, job: &Job) -> Result<()> {
+    if request.protection.encryption != Encryption::Passphrase {
+        return Ok(());
+    }
+    let newest = collection.chains.last().and_then(|chain| chain.sets.last());
+    let manifest = newest.filter(|set| set.is_encrypted()).and_then(|set| set.manifest.as_ref());
+    let Some(manifest) = manifest else {
+        return request.passphrases.new_archive(job).map(drop);
+    };
+    let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
+    match read_small(request.storage, &manifest.name, &opener, MANIFEST_LIMIT, job) {
+        Err(
+            error @ (Error::Cancelled(_) | Error::Crypto { source: CryptoError::WrongPassphrase { .. }, .. }),
+        ) => Err(error),
+        Err(error @ Error::Crypto { source: CryptoError::PassphraseNeeded { .. }, .. }) => Err(error),
+        // It was read, or it is damaged or sealed to a key and proves nothing.
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// The destination's files. A destination that does not exist yet is an empty one.

@@ -27,7 +27,7 @@ use fetch::{Fetcher, Volume};
 use writer::Writer;
 
 /// Largest manifest that is believed, in bytes: room for millions of volumes.
-const MANIFEST_LIMIT: u64 = 1 << 30;
+pub(crate) const MANIFEST_LIMIT: u64 = 1 << 30;
 
 /// What to do where something is already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +114,7 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     job.add_total(0, volumes.iter().map(|volume| volume.stored_bytes).sum());
     job.total_is_known();
     let mut writer = Writer::new(request, job)?;
+    let mut damage = None;
     let volume_count = u32::try_from(volumes.len()).unwrap_or(u32::MAX);
     std::thread::scope(|scope| -> Result<()> {
         let mut fetcher = Fetcher::new(scope, request.storage, &opener, job, volumes);
@@ -127,6 +128,7 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
                     }
                     writer.broken_off(&range.0)?;
                     job.warn(Warning::Damaged { file, reason: error.to_string(), lost: Some(range) });
+                    damage.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
             }
@@ -135,7 +137,8 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     })?;
     let done = writer.finish()?;
     if done.found_count == 0 {
-        return Err(nothing_to_restore(request, set));
+        // What was asked for may well have been in what is damaged.
+        return Err(damage.unwrap_or_else(|| nothing_to_restore(request, set)));
     }
     Ok(RestoreSummary {
         set_time: set.kind.time(),
