@@ -482,6 +482,20 @@ fn wait_for_question<T>(handle: &JobHandle<T>) -> Question {
 }
 
 #[test]
+fn passphrases_may_be_long_and_odd() {
+    let home = Home::new();
+    let protection = Protection::passphrase();
+    for passphrase in ["  spaces  ", "Größe 漢字 🎁", "%41\\x\t", &"x".repeat(255)] {
+        let sealed = seal(&home.keyring(), &protection, &secrets(passphrase), b"contents").unwrap();
+        assert_eq!(home.gpg(&["--passphrase", passphrase, "--decrypt"], &sealed), b"contents");
+        assert_eq!(open(&home.keyring(), &secrets(passphrase), &sealed).unwrap().0, b"contents");
+    }
+    let too_long = "x".repeat(256);
+    let refused = crypto_error(seal(&home.keyring(), &protection, &secrets(&too_long), b"contents"));
+    assert!(refused.to_string().contains("longer than 255 bytes"), "{refused}");
+}
+
+#[test]
 fn secrets_do_not_show() {
     let passphrases = secrets("verysecret");
     let request = PassphraseRequest::archive();
@@ -704,6 +718,13 @@ fn an_agent_that_cannot_ask_is_a_locked_one() {
     std::fs::write(&pinentry, script).unwrap();
     home.forget();
     assert_eq!(open(&keyring, &Passphrases::new(), &sealed).unwrap().0, b"contents");
+
+    home.agent_settings("an-option-that-does-not-exist\n");
+    let unreachable = CryptoError::AgentLocked(AgentTrouble::Unreachable);
+    assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &sealed)), unreachable);
+    assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &by_passphrase)), unreachable);
+    assert_eq!(crypto_error(seal(&keyring, &Protection::passphrase(), &secrets("pass"), b"")), unreachable);
+    assert_eq!(crypto_error(Sealer::new(&keyring, &sealing, &secrets("pass"), &job)), unreachable);
 }
 
 // Signatures

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpgme::KeyListMode;
 use jiff::Timestamp;
 
-use super::error::{CryptoError, KeyName, UnusableReason};
+use super::error::{AgentTrouble, CryptoError, KeyName, UnusableReason};
 use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
 use super::status;
 use super::talk::{Answers, Talk};
@@ -122,11 +122,29 @@ impl Keyring {
         usable(&raw, id, Role::Sign)?;
         let has_secret =
             raw.subkeys().any(|subkey| subkey.can_sign() && !subkey.is_bad() && subkey.is_secret());
-        if has_secret {
-            Ok(raw)
-        } else {
-            Err(CryptoError::MissingSecretKey { keys: vec![name_of(&raw, id)] })
+        if has_secret { Ok(raw) } else { Err(self.without_secret(vec![name_of(&raw, id)])) }
+    }
+
+    /// The error for keys without their secret parts. gpg finds none either when it cannot reach the agent
+    /// that has them.
+    pub(super) fn without_secret(&self, keys: Vec<KeyName>) -> CryptoError {
+        match self.agent_answers() {
+            Ok(true) => CryptoError::MissingSecretKey { keys },
+            Ok(false) => CryptoError::AgentLocked(AgentTrouble::Unreachable),
+            Err(error) => error,
         }
+    }
+
+    fn agent_answers(&self) -> Result<bool, CryptoError> {
+        let (passphrases, job) = (Passphrases::new(), Job::unattended());
+        let talk = Talk::new(Answers { passphrases, job, purpose: Purpose::Open });
+        let mut context = talk.context(self, false)?;
+        let first = context.secret_keys().map_err(status::plain)?.next();
+        drop(context);
+        Ok(match first {
+            Some(key) => key.is_ok(),
+            None => !talk.facts().has_complaint(),
+        })
     }
 
     /// The id with its owner's name, if the keyring knows the key.

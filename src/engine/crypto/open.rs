@@ -186,7 +186,7 @@ impl Opener {
         let name = |key| self.keyring.name(key);
         match error {
             CryptoError::MissingSecretKey { keys } => {
-                CryptoError::MissingSecretKey { keys: keys.into_iter().map(name).collect() }
+                self.keyring.without_secret(keys.into_iter().map(name).collect())
             }
             CryptoError::BadSignature { key } => CryptoError::BadSignature { key: name(key) },
             other => other,

@@ -195,6 +195,11 @@ impl Facts {
         self.is_encrypted && (self.is_signed || !with_signature)
     }
 
+    /// Whether gpg ended with a complaint.
+    pub(super) fn has_complaint(&self) -> bool {
+        !self.codes.is_empty()
+    }
+
     /// Whether a signature was made.
     pub(super) fn is_signed(&self) -> bool {
         self.is_signed
@@ -203,16 +208,18 @@ impl Facts {
     /// Whether gpg failed over a passphrase that is wrong or empty.
     pub(super) fn is_passphrase_wrong(&self) -> bool {
         let wrong = [code::BAD_PASSPHRASE, code::BAD_PIN, code::INV_PASSPHRASE, code::NO_PASSPHRASE];
-        !self.is_decrypted && self.has_code(&wrong)
+        // An agent that cannot ask is followed by a complaint about the passphrase, too.
+        !self.is_decrypted && self.agent_error().is_none() && self.has_code(&wrong)
     }
 
     /// What went wrong while sealing or signing.
     pub(super) fn seal_error(&self, gpgme: gpgme::Error) -> CryptoError {
-        if let Some((reason, key)) = self.invalid.first() {
-            return invalid_key(*reason, KeyName::id(key));
-        }
+        // Without an agent a signer is invalid, too.
         if let Some(error) = self.agent_error() {
             return error;
+        }
+        if let Some((reason, key)) = self.invalid.first() {
+            return invalid_key(*reason, KeyName::id(key));
         }
         self.other(gpgme)
     }
@@ -252,14 +259,15 @@ impl Facts {
     }
 
     fn agent_error(&self) -> Option<CryptoError> {
+        // gpg adds a cancel to every other trouble.
         let trouble = if self.has_code(&[code::NO_PIN_ENTRY, code::PIN_ENTRY]) {
             AgentTrouble::NoPinentry
-        } else if self.has_code(&[code::CANCELED, code::FULLY_CANCELED]) {
-            AgentTrouble::Declined
-        } else if self.has_code(&[code::TIMEOUT]) {
-            AgentTrouble::TimedOut
         } else if self.has_code(&[code::NO_AGENT, code::AGENT]) {
             AgentTrouble::Unreachable
+        } else if self.has_code(&[code::TIMEOUT]) {
+            AgentTrouble::TimedOut
+        } else if self.has_code(&[code::CANCELED, code::FULLY_CANCELED]) {
+            AgentTrouble::Declined
         } else {
             return None;
         };
@@ -304,4 +312,100 @@ fn invalid_key(reason: u32, key: KeyName) -> CryptoError {
 /// An error from before gpg said anything.
 pub(super) fn plain(error: gpgme::Error) -> CryptoError {
     Facts::default().other(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(lines: &str) -> Facts {
+        let mut facts = Facts::default();
+        for line in lines.lines().map(str::trim) {
+            let (keyword, arguments) = line.split_once(' ').unwrap_or((line, ""));
+            facts.note(keyword, arguments);
+        }
+        facts
+    }
+
+    fn opened(lines: &str) -> CryptoError {
+        facts(lines).open_error(gpgme::Error::GENERAL)
+    }
+
+    #[test]
+    fn what_gpg_calls_no_secret_key_is_told_apart() {
+        let start = "ENC_TO 92CC323B7BEC21DE 18 0\nNO_SECKEY 92CC323B7BEC21DE\nERROR pkdecrypt_failed ";
+        let end = "\nBEGIN_DECRYPTION\nDECRYPTION_FAILED\nEND_DECRYPTION\nFAILURE gpg-exit 33554433";
+        let with = |code: u32| format!("{start}{code}{end}");
+        assert!(facts(&with(67_108_875)).is_passphrase_wrong());
+        assert!(facts(&with(67_109_041)).is_passphrase_wrong(), "an empty one");
+        let keys = vec![KeyName::id("92CC323B7BEC21DE")];
+        assert_eq!(opened(&with(33_554_449)), CryptoError::MissingSecretKey { keys });
+        for (code, trouble) in [
+            (67_108_949, AgentTrouble::NoPinentry),
+            (83_886_179, AgentTrouble::Declined),
+            (67_108_926, AgentTrouble::TimedOut),
+            (33_554_509, AgentTrouble::Unreachable),
+        ] {
+            assert_eq!(opened(&with(code)), CryptoError::AgentLocked(trouble));
+        }
+    }
+
+    #[test]
+    fn a_wrong_passphrase_of_a_file_is_one() {
+        let lines = "NEED_PASSPHRASE_SYM 9 3 10\nBEGIN_DECRYPTION\nDECRYPTION_INFO 2 9 0\n\
+                     ERROR symkey_decrypt.maybe_error 11_BAD_PASSPHRASE\nDECRYPTION_FAILED\nEND_DECRYPTION";
+        let facts = facts(lines);
+        assert!(facts.is_passphrase_wrong());
+        assert_eq!(facts.needs, Some(PassphraseFor::Archive));
+    }
+
+    #[test]
+    fn a_key_is_asked_for_by_its_owner() {
+        let facts = facts(
+            "USERID_HINT 92CC323B7BEC21DE Alice <alice@x>\n\
+             NEED_PASSPHRASE 92CC323B7BEC21DE EA3D4B480588A413 18 0",
+        );
+        let user_id = Some("Alice <alice@x>".to_owned());
+        assert_eq!(facts.needs, Some(PassphraseFor::Key { id: "EA3D4B480588A413".to_owned(), user_id }));
+    }
+
+    #[test]
+    fn a_signature_has_a_subkey_and_a_primary_key() {
+        let facts = facts(
+            "NEWSIG bob@x\nGOODSIG FE79056A77133F9F Bob <bob@x>\n\
+             VALIDSIG B357A43B6F2EFFBB9D835944FE79056A77133F9F 2026-11-23 1795415638 0 4 0 22 10 00 \
+             02C5C5CFDE1BDB89FA0B122AEA3D4B480588A413\nDECRYPTION_OKAY",
+        );
+        let expected = SignatureFact {
+            verdict: Verdict::Good,
+            key: "B357A43B6F2EFFBB9D835944FE79056A77133F9F".to_owned(),
+            primary: Some("02C5C5CFDE1BDB89FA0B122AEA3D4B480588A413".to_owned()),
+            user_id: Some("Bob <bob@x>".to_owned()),
+        };
+        assert_eq!(facts.signatures(), [expected]);
+        assert!(facts.is_decrypted());
+    }
+
+    #[test]
+    fn a_gpg_that_goes_silent_is_no_damage() {
+        let begun = "ENC_TO 92CC323B7BEC21DE 18 0\nBEGIN_DECRYPTION\nDECRYPTION_INFO 2 9 0\nPLAINTEXT 62 0";
+        assert!(matches!(opened(begun), CryptoError::Other(_)));
+        let altered = CryptoError::Damaged(SealDamage::Altered);
+        assert_eq!(opened(&format!("{begun}\nBADMDC\nDECRYPTION_FAILED")), altered);
+        assert_eq!(
+            opened(&format!("{begun}\nERROR zlib.inflate 33554521\nFAILURE gpg-exit 33554433")),
+            altered
+        );
+        assert_eq!(opened("NODATA 3"), CryptoError::Damaged(SealDamage::NotOpenPgp));
+        let clear = "PLAINTEXT 62 0\nNEWSIG\nGOODSIG FE79056A77133F9F Bob";
+        assert_eq!(opened(clear), CryptoError::Damaged(SealDamage::NotEncrypted));
+    }
+
+    #[test]
+    fn a_gpg_that_is_not_there_is_missing() {
+        let error = gpgme::Error::INV_ENGINE;
+        assert_eq!(Facts::default().seal_error(error), CryptoError::GpgMissing);
+        assert_eq!(Facts::default().open_error(error), CryptoError::GpgMissing);
+        assert_eq!(plain(error), CryptoError::GpgMissing);
+    }
 }

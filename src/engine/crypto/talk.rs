@@ -21,6 +21,9 @@ use crate::engine::job::Job;
 /// moved about in memory for each part that the pipe takes.
 const IO_BUFFER_BYTES: &str = "65536";
 
+/// What gpg-agent takes.
+const MAX_PASSPHRASE_BYTES: usize = 255;
+
 impl Keyring {
     /// A context that works in this keyring and asks nobody.
     pub(super) fn context(&self) -> Result<Context, CryptoError> {
@@ -195,6 +198,11 @@ impl gpgme::PassphraseProvider for Answerer {
         let what = lock(&self.notes).facts.needs.clone().unwrap_or(PassphraseFor::Archive);
         let Answers { passphrases, job, purpose } = &self.answers;
         match passphrases.for_gpg(&what, *purpose, job) {
+            Ok(Some(secret)) if secret.expose().len() > MAX_PASSPHRASE_BYTES => {
+                let reason = format!("the passphrase for {what} is longer than {MAX_PASSPHRASE_BYTES} bytes");
+                lock(&self.notes).failure.get_or_insert(CryptoError::Other(reason).into());
+                Err(gpgme::Error::CANCELED)
+            }
             Ok(Some(secret)) => {
                 out.write_all(secret.expose())?;
                 lock(&self.notes).given.push((what, secret));
