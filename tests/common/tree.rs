@@ -224,6 +224,8 @@ pub fn change_something(root: &Path) {
     contents[1_700_000] ^= 1;
     contents.extend_from_slice(b"and more");
     fs::write(path("sizes/2500000"), contents).unwrap();
+    // duplicity takes a file for unchanged that has the same time to the second.
+    set_modified(&path("sizes/2500000"), 1_750_000_000);
     fs::remove_dir_all(path("big")).unwrap();
     fs::write(path("big"), "a file where a folder was").unwrap();
     fs::remove_file(path("a")).unwrap();
@@ -231,13 +233,12 @@ pub fn change_something(root: &Path) {
     fs::write(path("a/new"), "in a folder where a file was").unwrap();
     fs::rename(path("names"), path("renamed")).unwrap();
     fs::set_permissions(path("a-dir/q"), fs::Permissions::from_mode(0o600)).unwrap();
-    let later = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    File::open(path("sizes/text")).unwrap().set_modified(later).unwrap();
+    set_modified(&path("sizes/text"), 1_800_000_000);
     fs::remove_file(path("links/loop")).unwrap();
     symlink("elsewhere", path("links/loop")).unwrap();
 }
 
-/// Gives a file away, where this user may.
-pub fn give_to(path: &Path, uid: u32, gid: u32) {
-    let _ = nix::unistd::chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+fn set_modified(path: &Path, seconds: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    File::open(path).unwrap().set_modified(time).unwrap();
 }
