@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, mkfifo};
+use nix::unistd::{Uid, mkfifo};
 use sha1::{Digest, Sha1};
 
 /// How an entry looks from outside.
