@@ -8,7 +8,7 @@ use gpgme::KeyListMode;
 use jiff::Timestamp;
 
 use super::error::{AgentTrouble, CryptoError, KeyName, UnusableReason};
-use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
+use super::passphrases::{Passphrases, Purpose, Secret};
 use super::status;
 use super::talk::{Answers, Talk};
 use super::{Encryption, Protection};
@@ -33,15 +33,9 @@ pub enum Pinentry {
 }
 
 impl Keyring {
-    /// The user's own keyring (`GNUPGHOME` or `~/.gnupg`), once it is sure that gpg is there:
-    /// [`CryptoError::GpgMissing`] else. [`Keyring::default`] is the same without the look.
-    pub fn open() -> Result<Self, CryptoError> {
-        gpgme::init().check_engine_version(gpgme::Protocol::OpenPgp).map_err(|_| CryptoError::GpgMissing)?;
-        Ok(Self::default())
-    }
-
-    /// The keyring in a folder of its own, rather than the user's. The path
-    /// must be shorter than about 80 bytes, since sockets are made in it.
+    /// The keyring in a folder of its own, rather than the user's (`GNUPGHOME` or `~/.gnupg`), which
+    /// [`Keyring::default`] means. The path must be shorter than about 80 bytes, since sockets are made
+    /// in it.
     pub fn at(home: impl Into<PathBuf>) -> Self {
         Self { home: Some(home.into()), ..Self::default() }
     }
@@ -194,7 +188,7 @@ fn pattern(id: &str) -> Option<String> {
     (address.contains('@') && !address.contains('\0')).then(|| format!("<{address}>"))
 }
 
-fn name_of(key: &gpgme::Key, asked: &str) -> KeyName {
+pub(super) fn name_of(key: &gpgme::Key, asked: &str) -> KeyName {
     let id = key.fingerprint().unwrap_or(asked).to_owned();
     KeyName { id, user_id: user_id(key) }
 }
@@ -423,39 +417,5 @@ impl NewKey {
             text += "%no-protection\n";
         }
         Ok(text + "</GnupgKeyParms>\n")
-    }
-}
-
-/// Makes sure that the key can sign, asking for its passphrase if need be: gpg would ask only after the
-/// last byte of the first file.
-pub(super) fn unlock(keyring: &Keyring, signer: &gpgme::Key, answers: &Answers) -> Result<()> {
-    loop {
-        answers.job.check()?;
-        let talk = Talk::new(answers.clone());
-        let mut context = talk.context(keyring, false)?;
-        context.add_signer(signer).map_err(status::plain)?;
-        let result = context.sign_detached("Souvenir", Vec::new());
-        drop(context);
-        let facts = talk.facts();
-        match result {
-            Ok(_) if facts.is_signed() => return Ok(()),
-            Ok(_) => return Err(CryptoError::Other("no signature was made".to_owned()).into()),
-            Err(error) => {
-                if let Some(failure) = talk.failure() {
-                    return Err(failure);
-                }
-                if let Some(refusal) = talk.refusal() {
-                    return Err(refusal.into());
-                }
-                if facts.is_passphrase_wrong() {
-                    if talk.learn_from_refusal() {
-                        continue;
-                    }
-                    let what = PassphraseFor::from(name_of(signer, ""));
-                    return Err(CryptoError::WrongPassphrase { what }.into());
-                }
-                return Err(facts.seal_error(error).into());
-            }
-        }
     }
 }

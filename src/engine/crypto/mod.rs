@@ -10,6 +10,7 @@ mod orphans;
 mod packets;
 mod passphrases;
 mod pipe;
+mod replay;
 mod seal;
 mod status;
 mod talk;

@@ -83,7 +83,7 @@ impl Sealer {
         }
         if let Some(id) = &protection.sign_key {
             let signer = keyring.signer(id)?;
-            keys::unlock(keyring, &signer, &answers)?;
+            unlock(keyring, &signer, &answers)?;
             plan.signer = Some(signer);
         }
         Ok(Self { keyring: keyring.clone(), answers, plan })
@@ -179,6 +179,40 @@ impl Sealer {
             None => context.encrypt_with_flags(recipients, &mut plain, &mut sealed, flags).map(drop),
         }
         .map_err(Stop::Gpg)
+    }
+}
+
+/// Makes sure that the key can sign, asking for its passphrase if need be: gpg would ask only after the
+/// last byte of the first file.
+fn unlock(keyring: &Keyring, signer: &gpgme::Key, answers: &Answers) -> Result<()> {
+    loop {
+        answers.job.check()?;
+        let talk = Talk::new(answers.clone());
+        let mut context = talk.context(keyring, false)?;
+        context.add_signer(signer).map_err(status::plain)?;
+        let result = context.sign_detached("Souvenir", Vec::new());
+        drop(context);
+        let facts = talk.facts();
+        match result {
+            Ok(_) if facts.is_signed() => return Ok(()),
+            Ok(_) => return Err(CryptoError::Other("no signature was made".to_owned()).into()),
+            Err(error) => {
+                if let Some(failure) = talk.failure() {
+                    return Err(failure);
+                }
+                if let Some(refusal) = talk.refusal() {
+                    return Err(refusal.into());
+                }
+                if facts.is_passphrase_wrong() {
+                    if talk.learn_from_refusal() {
+                        continue;
+                    }
+                    let what = PassphraseFor::from(keys::name_of(signer, ""));
+                    return Err(CryptoError::WrongPassphrase { what }.into());
+                }
+                return Err(facts.seal_error(error).into());
+            }
+        }
     }
 }
 

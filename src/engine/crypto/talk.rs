@@ -21,6 +21,9 @@ use crate::engine::job::Job;
 /// moved about in memory for each part that the pipe takes.
 const IO_BUFFER_BYTES: &str = "65536";
 
+/// The oldest that is tried; before 2.1 there was no loopback to ask for passphrases.
+const OLDEST_GPG: &str = "2.2";
+
 /// What gpg-agent takes.
 const MAX_PASSPHRASE_BYTES: usize = 255;
 
@@ -33,6 +36,10 @@ impl Keyring {
                 CryptoError::Other("the folder of the keyring has a NUL in its name".to_owned())
             })?;
             context.set_engine_home_dir(home).map_err(status::plain)?;
+        }
+        // gpgme itself would report missing keys, and worse.
+        if !context.engine_info().check_version(OLDEST_GPG) {
+            return Err(CryptoError::GpgMissing);
         }
         // Never fetch keys, and leave no passphrase of a file behind in the agent.
         context.set_offline(true);
