@@ -432,6 +432,7 @@ fn a_full_destination_is_said_and_nothing_half_made_stays() {
             let is_full = matches!(
                 &failure,
                 Error::Storage(error) if error.kind == souvenir::engine::storage::StorageErrorKind::Full
+                    && error.location.contains(part)
             );
             assert!(is_full, "{part}: {failure:?}");
             assert_eq!(names(&scratch.destination()), before, "{part}");

@@ -50,6 +50,7 @@ enum Layer {
 /// The end of the way: counts and hashes what is stored.
 struct Sink {
     upload: Box<dyn Upload>,
+    location: String,
     hash: Sha1,
     size_bytes: u64,
     job: Job,
@@ -58,7 +59,8 @@ struct Sink {
 impl Write for Sink {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         self.job.check().map_err(Error::into_stream)?;
-        let count = self.upload.write(buffer)?;
+        // gpg stands between here and whoever asks: the error has to know by itself what it is about.
+        let count = self.upload.write(buffer).map_err(|error| failed(error, &self.location).into_stream())?;
         self.hash.update(&buffer[..count]);
         self.size_bytes += count as u64;
         self.job.bytes_stored(count as u64);
@@ -75,7 +77,9 @@ impl StoredWriter {
     pub fn create(storage: &dyn Storage, name: FileName, sealer: &Sealer, job: &Job) -> Result<Self> {
         let text = name.to_string();
         let upload = storage.create(&text)?;
-        let sink = Sink { upload, hash: Sha1::new(), size_bytes: 0, job: job.clone() };
+        let location = format!("{}/{text}", storage.location());
+        let hash = Sha1::new();
+        let sink = Sink { upload, location: location.clone(), hash, size_bytes: 0, job: job.clone() };
         let layer = match name.codec {
             Codec::Plain => Layer::Plain(sink),
             Codec::Gzip => {
@@ -85,7 +89,7 @@ impl StoredWriter {
             Codec::OpenPgp => Layer::OpenPgp(Box::new(sealer.seal(sink)?)),
             Codec::Smime => return Err(Error::Internal("S/MIME is never written".to_owned())),
         };
-        Ok(Self { location: format!("{}/{text}", storage.location()), name: text, layer })
+        Ok(Self { location, name: text, layer })
     }
 
     /// Says whether what comes next is worth compressing.
