@@ -6,6 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::chain::FullReason;
 use super::crypto::CryptoError;
 use super::job::CancelReason;
 use super::path::EntryPath;
@@ -110,11 +111,20 @@ pub enum Error {
     #[error("the restore target is not empty: {}", .0.display())]
     TargetNotEmpty(PathBuf),
 
-    /// The set that was asked for can be seen but not restored by this version.
-    #[error("the set {set} is an incremental one, which this version cannot restore yet")]
-    IncrementalSet {
-        /// The set's manifest name.
-        set: String,
+    /// An incremental set was asked for, but there is nothing that it could build on.
+    #[error("an incremental backup cannot be made in {location}: {reason}")]
+    CannotExtend {
+        /// The destination.
+        location: String,
+        /// Why only a full set can be made.
+        reason: FullReason,
+    },
+
+    /// An incremental set was asked for, but the chain belongs to another folder or machine.
+    #[error("the last backup is of {found}; extending it with something else was not allowed")]
+    OtherSource {
+        /// Folder and machine of the chain.
+        found: String,
     },
 
     /// A set with this time, or a later one, is already there: a time is never used twice.

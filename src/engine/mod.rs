@@ -14,6 +14,7 @@ pub mod delta;
 pub mod error;
 pub mod format;
 pub mod job;
+pub mod known;
 pub mod list;
 pub mod path;
 pub mod restore;

@@ -98,10 +98,15 @@ fn parts(error: &Error) -> (String, String, String) {
             path.display().to_string(),
             gettext("Choose an empty or a new folder."),
         ),
-        Error::IncrementalSet { set } => (
-            gettext("This backup cannot be opened by this version of Souvenir"),
-            set.clone(),
-            gettext("It is an incremental backup. Choose a full backup, or restore this one with duplicity."),
+        Error::CannotExtend { location, .. } => (
+            gettext("There is no backup that could be continued"),
+            location.clone(),
+            gettext("Make a full backup instead."),
+        ),
+        Error::OtherSource { found } => (
+            gettext("The last backup is of something else"),
+            found.clone(),
+            gettext("Make a full backup, or choose another destination for this one."),
         ),
         Error::TimeNotLater { existing } => (
             gettext("The clock of this computer is wrong"),

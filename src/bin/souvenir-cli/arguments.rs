@@ -8,7 +8,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::secrets::PassphraseOptions;
-use souvenir::engine::backup::DEFAULT_VOLUME_MIB;
+use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
+use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::scan::{Rule, RuleKind};
@@ -101,9 +102,31 @@ impl Destination {
 /// `backup`.
 #[derive(Debug, Args)]
 pub struct BackupOptions {
-    /// Make a full set. This version always does
-    #[arg(long)]
+    /// Make a full set, even if the newest chain could be extended
+    #[arg(long, conflicts_with = "incremental")]
     pub full: bool,
+
+    /// Extend the newest chain by an incremental set, or fail
+    #[arg(long)]
+    pub incremental: bool,
+
+    /// Make a full set when that many incremental ones build on the last
+    #[arg(long, value_name = "N", conflicts_with = "incremental")]
+    full_if_increments: Option<u32>,
+
+    /// Make a full set when the incremental ones on the last together have come to this share of it, in
+    /// percent
+    #[arg(long, value_name = "PERCENT", conflicts_with = "incremental")]
+    full_if_share: Option<u32>,
+
+    /// Read every file to find out whether it has changed, instead of going by size, time, mode and
+    /// owner
+    #[arg(long)]
+    pub compare_contents: bool,
+
+    /// Extend the chain even if another machine made it, or if it is of another folder
+    #[arg(long)]
+    pub allow_source_mismatch: bool,
 
     /// The folder to back up
     #[arg(value_name = "SOURCE", value_hint = ValueHint::DirPath)]
@@ -234,6 +257,21 @@ impl ProtectionOptions {
 }
 
 impl BackupOptions {
+    /// Full or incremental.
+    pub fn kind(&self) -> BackupKind {
+        if self.full {
+            return BackupKind::Full;
+        } else if self.incremental {
+            return BackupKind::Incremental;
+        }
+        let usual = FullPolicy::default();
+        BackupKind::Auto(FullPolicy {
+            max_increments: self.full_if_increments.or(usual.max_increments),
+            max_delta_percent: self.full_if_share.or(usual.max_delta_percent),
+            ..usual
+        })
+    }
+
     /// The rules in the order in which they were typed.
     pub fn rules(&self) -> Vec<Rule> {
         self.ordered_rules.clone()

@@ -15,7 +15,7 @@ use console::Console;
 use secrets::Environment;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use souvenir::engine::backup::{BackupRequest, backup};
+use souvenir::engine::backup::{BackupRequest, Compare, backup};
 use souvenir::engine::crypto::Keyring;
 use souvenir::engine::job::{self, CancelReason, Job};
 use souvenir::engine::list::{ListRequest, list};
@@ -80,6 +80,8 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             let rules = options.rules();
             let storage = LocalFolder::new(options.destination.folder());
             let volume_bytes = options.volume_size.saturating_mul(1 << 20);
+            let kind = options.kind();
+            let compare = if options.compare_contents { Compare::Contents } else { Compare::Attributes };
             let summary = in_job(console, move |job| {
                 let selection = Selection::from_rules(&options.source, &rules)?;
                 backup(
@@ -92,6 +94,9 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
                         passphrases: &passphrases,
                         volume_bytes,
                         set_time: options.current_time,
+                        kind,
+                        compare,
+                        allow_source_mismatch: options.allow_source_mismatch,
                     },
                     job,
                 )

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::console::{Console, duration_text};
 use souvenir::engine::Result;
 use souvenir::engine::backup::BackupSummary;
+use souvenir::engine::chain::FullReason;
 use souvenir::engine::format::entry::{Entry, EntryKind};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::list::Listing;
@@ -21,7 +22,11 @@ pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
             console,
             json!({
                 "set_time": summary.set_time.to_string(),
+                "full": summary.is_full(),
+                "full_because": summary.full_because.as_ref().map(ToString::to_string),
                 "entries": summary.entry_count,
+                "deltas": summary.delta_count,
+                "deleted": summary.deleted_count,
                 "source_bytes": summary.source_bytes,
                 "stored_bytes": summary.stored_bytes,
                 "volumes": summary.volume_count,
@@ -30,8 +35,13 @@ pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
             }),
         );
     }
+    let what = match &summary.full_because {
+        Some(FullReason::Asked | FullReason::First) => "A full backup".to_owned(),
+        Some(reason) => format!("A full backup, since {reason}"),
+        None => format!("Changes since the backup before, {} deletions among them", summary.deleted_count),
+    };
     console.result(&format!(
-        "Backed up {} entries with {} as {} in {}: {} volumes, {}.\n",
+        "Backed up {} entries with {} as {} in {}: {} volumes, {}.\n{what}.\n",
         HumanCount(summary.entry_count),
         HumanBytes(summary.source_bytes),
         summary.set_time,

@@ -1,30 +1,36 @@
 //! Making a backup set.
 //!
-//! Volumes are planned first ([`plan`]) and made side by side ([`volume`]); their signatures are put in
-//! a row as they come; the manifest is stored last, and until then the set does not exist. If anything
-//! fails, what was stored of the set is deleted again.
+//! What there is to say is found first ([`changes`]): everything for a full set, for an incremental one
+//! what differs from the chain. Volumes are planned ([`plan`]) and made side by side ([`volume`]); their
+//! signatures are put in a row as they come; the manifest is stored last, and until then the set does
+//! not exist. If anything fails, what was stored of the set is deleted again.
 
+mod changes;
+mod intake;
 mod pipeline;
 mod plan;
 mod volume;
 
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::chain::Collection;
+use super::chain::{Chain, Collection, FullPolicy, FullReason, Set};
 use super::crypto::{CryptoError, Encryption, Keyring, Opener, Passphrases, Protection, Sealer};
 use super::error::{Error, Result};
 use super::format::manifest::Manifest;
 use super::format::name::{Codec, FileName, Part, SetKind};
 use super::format::time::SetTime;
 use super::job::{Job, Phase, Warning};
+use super::known::KnownTree;
 use super::path::EntryPath;
-use super::restore::MANIFEST_LIMIT;
+use super::restore::{MANIFEST_LIMIT, read_manifest};
 use super::scan::{Selection, Tree, Walk};
 use super::status::foreign_repository;
 use super::storage::{Storage, StorageErrorKind, StoredFile};
 use super::stored::{Stored, StoredWriter, read_small};
+use changes::Changes;
 
 /// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
 /// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads
@@ -50,6 +56,33 @@ pub struct BackupRequest<'a> {
     pub volume_bytes: u64,
     /// The time of the set; now, if none.
     pub set_time: Option<SetTime>,
+    /// Full or incremental.
+    pub kind: BackupKind,
+    /// How changed files are found.
+    pub compare: Compare,
+    /// Whether a chain may be extended that another machine made, or one of another folder.
+    pub allow_source_mismatch: bool,
+}
+
+/// Whether a set stands on its own or builds on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupKind {
+    /// Extends the newest chain, unless a full set is due or there is nothing to extend.
+    Auto(FullPolicy),
+    /// A full set.
+    Full,
+    /// Extends the newest chain or fails.
+    Incremental,
+}
+
+/// How it is found out whether a regular file has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compare {
+    /// By size, time, mode and owner.
+    #[default]
+    Attributes,
+    /// Every file is read and compared with its signature.
+    Contents,
 }
 
 /// What a backup did.
@@ -57,8 +90,14 @@ pub struct BackupRequest<'a> {
 pub struct BackupSummary {
     /// The new set's time.
     pub set_time: SetTime,
+    /// Why the set is a full one; none for an incremental one.
+    pub full_because: Option<FullReason>,
     /// Entries in the set.
     pub entry_count: u64,
+    /// Of these, files stored as a difference to an earlier state.
+    pub delta_count: u64,
+    /// Paths that are gone since the set before.
+    pub deleted_count: u64,
     /// Bytes of file contents read.
     pub source_bytes: u64,
     /// Bytes stored: volumes, signatures and manifest.
@@ -71,10 +110,18 @@ pub struct BackupSummary {
     pub elapsed: Duration,
 }
 
-/// Writes a full set.
+impl BackupSummary {
+    /// Whether the set stands on its own.
+    pub fn is_full(&self) -> bool {
+        self.full_because.is_some()
+    }
+}
+
+/// Writes a set.
 ///
 /// Nothing that is at the destination is changed. The set's time is later than that of every set
-/// there, even if the clock went back.
+/// there, even if the clock went back. If the signatures of the chain turn out to be damaged, a backup
+/// of [`BackupKind::Auto`] becomes a full one.
 pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let started = Instant::now();
     job.phase(Phase::Preparing);
@@ -87,40 +134,145 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     }
     know_passphrase(request, &collection, job)?;
     let time = set_time(request.set_time, collection.latest_time())?;
-    for path in request.selection.missing_folders(&tree) {
-        job.warn(Warning::FolderMissing { path });
+    let absent = request.selection.missing_folders(&tree);
+    for path in &absent {
+        job.warn(Warning::FolderMissing { path: path.clone() });
     }
-    let mut walk = Walk::new(&tree, request.selection, &destination.0, true, job)?;
-    let first = plan::first_volume_has_entries(&mut walk)?;
-    let first = first.ok_or_else(|| Error::SourceEmpty(request.root.to_owned()))?;
+    let walk = |warns| Walk::new(&tree, request.selection, &destination.0, warns, job);
+    // A drive that is not mounted looks like an empty folder.
+    if !Changes::finds_something(walk(false)?)? {
+        return Err(Error::SourceEmpty(request.root.to_owned()));
+    }
+    let sealer = Sealer::new(request.keyring, request.protection, request.passphrases, job)?;
+    let store = |kind, changes| {
+        let codec = if request.protection.is_openpgp() { Codec::OpenPgp } else { Codec::Gzip };
+        let (tree, left_out) = (&tree, &destination.0[..]);
+        let (sealer, stored) = (sealer.clone(), Mutex::default());
+        NewSet { request, tree, left_out, sealer, kind, codec, stored, job }.store_all(changes)
+    };
 
-    let set = NewSet {
-        request,
-        tree: &tree,
-        left_out: &destination.0,
-        sealer: Sealer::new(request.keyring, request.protection, request.passphrases, job)?,
-        kind: SetKind::Full { time },
-        codec: if request.protection.is_openpgp() { Codec::OpenPgp } else { Codec::Gzip },
-        stored: Mutex::new(Vec::new()),
-        job,
+    let full_because = match choose(request, &collection, time, job)? {
+        Choice::Full(reason) => reason,
+        Choice::Extend(chain) => {
+            job.phase(Phase::BackingUp);
+            let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
+            let made = KnownTree::open(request.storage, &chain.sets, &opener, job).and_then(|known| {
+                let changes = Changes::since(&tree, walk(true)?, known, absent, request.compare, job);
+                store(SetKind::Incremental { start: chain.end(), end: time }, changes)
+            });
+            match made {
+                Err(error) if is_damage(&error) && request.kind != BackupKind::Incremental => {
+                    let set = chain.sets.last().map(Set::name).unwrap_or_default();
+                    job.warn(Warning::Damaged { file: set.clone(), reason: error.to_string(), lost: None });
+                    FullReason::NoSignatures { set }
+                }
+                made => return Ok(summary(made?, None, time, started, job)),
+            }
+        }
     };
     job.phase(Phase::BackingUp);
-    let result = set.store(first, walk).and_then(|made| {
-        let stored_bytes = made.stored_bytes + set.store_manifest(&made)?;
-        Ok(BackupSummary {
-            set_time: time,
-            entry_count: made.entry_count,
-            source_bytes: made.source_bytes,
-            stored_bytes,
-            volume_count: u32::try_from(made.volumes.len()).unwrap_or(u32::MAX),
-            warning_count: job.warning_count(),
-            elapsed: started.elapsed(),
-        })
-    });
-    if result.is_err() {
-        set.delete_what_was_stored();
+    let changes = Changes::everything(&tree, walk(true)?, job);
+    let made = store(SetKind::Full { time }, changes)?;
+    Ok(summary(made, Some(full_because), time, started, job))
+}
+
+fn summary(
+    made: pipeline::Made,
+    full_because: Option<FullReason>,
+    set_time: SetTime,
+    started: Instant,
+    job: &Job,
+) -> BackupSummary {
+    BackupSummary {
+        set_time,
+        full_because,
+        entry_count: made.counts.entry_count,
+        delta_count: made.counts.delta_count,
+        deleted_count: made.counts.deleted_count,
+        source_bytes: made.counts.source_bytes,
+        stored_bytes: made.stored_bytes,
+        volume_count: u32::try_from(made.volumes.len()).unwrap_or(u32::MAX),
+        warning_count: job.warning_count(),
+        elapsed: started.elapsed(),
     }
-    result
+}
+
+/// What kind of set is made.
+enum Choice<'a> {
+    Full(FullReason),
+    Extend(&'a Chain),
+}
+
+/// Decides what kind of set is made. Only the newest chain is ever extended: two chains that cover the
+/// same time are one too many for duplicity.
+fn choose<'a>(
+    request: &BackupRequest<'_>,
+    collection: &'a Collection,
+    now: SetTime,
+    job: &Job,
+) -> Result<Choice<'a>> {
+    let policy = match request.kind {
+        BackupKind::Full => return Ok(Choice::Full(FullReason::Asked)),
+        BackupKind::Auto(policy) => Some(policy),
+        BackupKind::Incremental => None,
+    };
+    let reason = match collection.chains.last() {
+        None => FullReason::First,
+        Some(chain) => {
+            let is_encrypted = chain.sets.last().is_some_and(Set::is_encrypted);
+            let other_protection = is_encrypted != request.protection.is_openpgp();
+            let reason = chain
+                .cannot_be_extended()
+                .or_else(|| (policy.is_some() && other_protection).then_some(FullReason::Protection))
+                .or_else(|| policy.and_then(|policy| policy.full_is_due(chain, now)));
+            match reason {
+                None => return mind_the_source(request, chain, job),
+                Some(reason) => reason,
+            }
+        }
+    };
+    match policy {
+        Some(_) => Ok(Choice::Full(reason)),
+        None => Err(Error::CannotExtend { location: request.storage.location(), reason }),
+    }
+}
+
+/// A chain of another machine or folder is left alone: what would be stored as changed and as gone is
+/// everything.
+fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job) -> Result<Choice<'a>> {
+    let Some(last) = chain.sets.last().filter(|_| !request.allow_source_mismatch) else {
+        return Ok(Choice::Extend(chain));
+    };
+    let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
+    let manifest = match read_manifest(request.storage, last, &opener, job) {
+        // Damaged, so it says nothing. What it says of volumes is not needed here.
+        Err(error) if is_damage(&error) => return Ok(Choice::Extend(chain)),
+        manifest => manifest?,
+    };
+    let differs = |theirs: &Option<Vec<u8>>, ours: Option<Vec<u8>>| match (theirs, ours) {
+        (Some(theirs), Some(ours)) => *theirs != ours,
+        _ => false,
+    };
+    let is_other = differs(&manifest.host_name, host_name())
+        || differs(&manifest.local_dir, Some(local_dir(request.root)));
+    if !is_other {
+        return Ok(Choice::Extend(chain));
+    }
+    let text = |name: Option<Vec<u8>>| name.map(|name| String::from_utf8_lossy(&name).into_owned());
+    let found = format!(
+        "{} on {}",
+        text(manifest.local_dir).unwrap_or_default(),
+        text(manifest.host_name).unwrap_or_default()
+    );
+    if request.kind == BackupKind::Incremental {
+        return Err(Error::OtherSource { found });
+    }
+    Ok(Choice::Full(FullReason::OtherSource { found }))
+}
+
+/// Whether the error is about what a stored file holds.
+fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::Crypto { source: CryptoError::Damaged(_), .. })
 }
 
 /// A set while it is made.
@@ -137,6 +289,18 @@ struct NewSet<'a> {
 }
 
 impl NewSet<'_> {
+    /// Stores the set. If that fails, nothing of it stays.
+    fn store_all(&self, changes: Changes<'_>) -> Result<pipeline::Made> {
+        let result = self.store(changes).and_then(|mut made| {
+            made.stored_bytes += self.store_manifest(&made)?;
+            Ok(made)
+        });
+        if result.is_err() {
+            self.delete_what_was_stored();
+        }
+        result
+    }
+
     fn file(&self, part: Part) -> FileName {
         let codec = match (part, self.codec) {
             // duplicity never compresses a manifest.
@@ -160,10 +324,9 @@ impl NewSet<'_> {
     /// Stores the manifest, which makes the set exist. Returns its size in bytes.
     fn store_manifest(&self, made: &pipeline::Made) -> Result<u64> {
         use std::io::Write;
-        use std::os::unix::ffi::OsStrExt;
         let manifest = Manifest {
-            host_name: nix::unistd::gethostname().ok().map(|name| name.as_bytes().to_vec()),
-            local_dir: Some(local_dir(self.request.root).as_os_str().as_bytes().to_vec()),
+            host_name: host_name(),
+            local_dir: Some(local_dir(self.request.root)),
             volumes: made.volumes.clone(),
         };
         let mut writer = self.create(Part::Manifest)?;
@@ -242,9 +405,14 @@ fn set_time(wanted: Option<SetTime>, latest: Option<SetTime>) -> Result<SetTime>
 
 /// The root as duplicity writes it into the manifest and compares it: without doubled slashes, `.`
 /// components and a slash at the end, but neither made absolute nor resolved.
-fn local_dir(root: &Path) -> PathBuf {
+fn local_dir(root: &Path) -> Vec<u8> {
     let path: PathBuf = root.components().collect();
-    if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
+    let bytes = path.into_os_string().into_vec();
+    if bytes.is_empty() { b".".to_vec() } else { bytes }
+}
+
+fn host_name() -> Option<Vec<u8>> {
+    nix::unistd::gethostname().ok().map(OsStringExt::into_vec)
 }
 
 /// The destination's folder where it lies in the source.

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::NewSet;
+use super::changes::Changes;
 use super::plan::{Planner, VolumePlan};
-use super::volume::{Signatures, VolumeMade, make_volume};
+use super::volume::{Counts, Signatures, VolumeMade, make_volume};
 use crate::engine::delta::join_signatures;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::difftar::{Place, Record, header};
@@ -16,24 +17,22 @@ use crate::engine::format::manifest::VolumeInfo;
 use crate::engine::format::name::Part;
 use crate::engine::format::tar;
 use crate::engine::job::{Phase, panicked};
-use crate::engine::scan::{SourceEntry, Walk};
+use crate::engine::scan::{Found, Walk};
 use crate::engine::stored::StoredWriter;
 
 /// What the volumes and signatures of a set came to.
 pub struct Made {
     /// What the manifest says of the volumes, in order.
     pub volumes: Vec<VolumeInfo>,
-    /// Entries stored.
-    pub entry_count: u64,
-    /// Bytes of file contents read.
-    pub source_bytes: u64,
+    /// What is in them.
+    pub counts: Counts,
     /// Bytes of volumes and signatures.
     pub stored_bytes: u64,
 }
 
 impl NewSet<'_> {
-    /// Stores volumes and signatures. `first` are the entries already taken off `walk`.
-    pub fn store(&self, first: Vec<SourceEntry>, walk: Walk<'_>) -> Result<Made> {
+    /// Stores volumes and signatures.
+    pub fn store(&self, changes: Changes<'_>) -> Result<Made> {
         let worker_count = std::thread::available_parallelism().map_or(1, usize::from);
         let window = Window::new(worker_count * 2);
         let (plan_sender, plans) = async_channel::bounded(1);
@@ -44,8 +43,7 @@ impl NewSet<'_> {
             scope.spawn(|| self.count(&is_over));
             let planned_sender = made_sender.clone();
             scope.spawn(move || {
-                let entries = first.into_iter().map(Ok).chain(walk);
-                for plan in Planner::new(entries, self.request.volume_bytes) {
+                for plan in Planner::new(changes, self.request.volume_bytes) {
                     match plan {
                         // Only fails when the others have given up.
                         Ok(plan) => {
@@ -94,10 +92,11 @@ impl NewSet<'_> {
     /// Counts what there is to do, for the progress; the walk that plans is never far ahead of the work.
     fn count(&self, is_over: &AtomicBool) {
         let walk = Walk::new(self.tree, self.request.selection, self.left_out, false, self.job);
-        for entry in walk.into_iter().flatten() {
-            match entry {
+        for found in walk.into_iter().flatten() {
+            match found {
                 _ if is_over.load(Ordering::Relaxed) => return,
-                Ok(found) => self.job.add_total(1, found.entry.size_bytes.unwrap_or(0)),
+                Ok(Found::Entry(source)) => self.job.add_total(1, source.entry.size_bytes.unwrap_or(0)),
+                Ok(Found::Unknown(_)) => {}
                 Err(_) => return,
             }
         }
@@ -106,7 +105,7 @@ impl NewSet<'_> {
 
     /// Takes volumes as they are finished, in the order of their numbers.
     fn collect(&self, made: &async_channel::Receiver<Result<VolumeMade>>, window: &Window) -> Result<Made> {
-        let mut total = Made { volumes: Vec::new(), entry_count: 0, source_bytes: 0, stored_bytes: 0 };
+        let mut total = Made { volumes: Vec::new(), counts: Counts::default(), stored_bytes: 0 };
         let mut signatures = SignatureTar::new(self.create(Part::Signatures)?);
         let mut waiting = BTreeMap::new();
         let mut next = 1;
@@ -116,8 +115,7 @@ impl NewSet<'_> {
             while let Some(volume) = waiting.remove(&next) {
                 signatures.take(volume.signatures)?;
                 total.volumes.push(volume.info);
-                total.entry_count += volume.entry_count;
-                total.source_bytes += volume.source_bytes;
+                total.counts += volume.counts;
                 total.stored_bytes += volume.stored_bytes;
                 next += 1;
                 window.advance(next);

@@ -4,13 +4,15 @@
 //! while it is read never breaks the archive.
 
 use std::fs::File;
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use nix::sys::stat::{SFlag, fstat};
 
 use super::NewSet;
+use super::changes::{Change, SMALL_FILE};
+use super::intake::{Intake, read_up_to};
 use super::plan::{Contents, Piece, VolumePlan};
-use crate::engine::delta::{block_len, signature};
+use crate::engine::delta::{DeltaPart, block_len, copying_delta, delta};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::difftar::{CHUNK, Place, Record, header};
 use crate::engine::format::entry::{Entry, EntryKind};
@@ -28,12 +30,32 @@ pub struct VolumeMade {
     pub info: VolumeInfo,
     /// The signatures of what is in it.
     pub signatures: Signatures,
-    /// Entries in it; a file counts in the volume where it ends.
-    pub entry_count: u64,
-    /// Bytes of file contents read.
-    pub source_bytes: u64,
+    /// What is in it; a file counts in the volume where it ends.
+    pub counts: Counts,
     /// Bytes of the stored file.
     pub stored_bytes: u64,
+}
+
+/// How much is in a set or a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries stored as a whole or as a difference.
+    pub entry_count: u64,
+    /// Of these, files stored as a difference to an earlier state.
+    pub delta_count: u64,
+    /// Paths recorded to be gone.
+    pub deleted_count: u64,
+    /// Bytes of file contents read.
+    pub source_bytes: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.entry_count += other.entry_count;
+        self.delta_count += other.delta_count;
+        self.deleted_count += other.deleted_count;
+        self.source_bytes += other.source_bytes;
+    }
 }
 
 /// The signatures that belong to a volume.
@@ -51,79 +73,138 @@ pub enum Signatures {
 
 /// Makes and stores a volume.
 pub fn make_volume(set: &NewSet<'_>, plan: VolumePlan) -> Result<VolumeMade> {
-    let mut volume = Volume {
-        set,
-        tar: tar::Writer::new(set.create(Part::Volume(plan.number))?),
-        entry_count: 0,
-        source_bytes: 0,
-    };
+    let tar = tar::Writer::new(set.create(Part::Volume(plan.number))?);
+    let mut volume = Volume { set, tar, chunk: Vec::new(), counts: Counts::default() };
     let (start, end, signatures) = match plan.contents {
-        Contents::Entries(entries) => {
-            let boundary = |entry: Option<&SourceEntry>| {
-                Boundary::entry(entry.map_or_else(EntryPath::root, |entry| entry.entry.path.clone()))
+        Contents::Entries(changes) => {
+            let boundary = |change: Option<&Change>| {
+                Boundary::entry(change.map_or_else(EntryPath::root, |change| change.path().clone()))
             };
-            let (start, end) = (boundary(entries.first()), boundary(entries.last()));
+            let (start, end) = (boundary(changes.first()), boundary(changes.last()));
             let mut signatures = tar::Writer::new(Vec::new());
-            for entry in entries {
+            for change in changes {
                 set.job.check()?;
-                set.job.entry_started(&entry.entry.path);
-                volume.entry(entry, &mut signatures)?;
-                set.job.entry_done();
+                set.job.entry_started(change.path());
+                let is_entry = !matches!(change, Change::Deleted(_));
+                volume.change(change, &mut signatures)?;
+                if is_entry {
+                    set.job.entry_done();
+                }
             }
             (start, end, Signatures::Entries(signatures.into_inner()))
         }
         Contents::Piece(piece) => {
             set.job.entry_started(&piece.file.entry.path);
-            let block = |offset: u64| Some(offset / CHUNK as u64 + 1);
-            let path = &piece.file.entry.path;
-            let start = Boundary { path: path.clone(), block: block(piece.offset) };
-            let last = (piece.offset + piece.len).saturating_sub(u64::from(!piece.is_last));
-            let end = Boundary { path: path.clone(), block: block(last).filter(|_| !piece.is_last) };
-            (start, end, volume.piece(piece)?)
+            let path = piece.file.entry.path.clone();
+            let (is_last, first) = (piece.is_last, first_chunk(&piece));
+            let (signatures, next) = volume.piece(piece)?;
+            // Of a file's last chunk duplicity writes no number.
+            let last = (next - 1).max(first);
+            let end = Boundary { path: path.clone(), block: (!is_last).then_some(last) };
+            (Boundary { path, block: Some(first) }, end, signatures)
         }
     };
-    let Volume { mut tar, entry_count, source_bytes, .. } = volume;
+    let Volume { mut tar, counts, .. } = volume;
     tar.end().map_err(|error| tar.get_mut().fail(error))?;
     let stored = set.finish(tar.into_inner())?;
     Ok(VolumeMade {
         info: VolumeInfo { number: plan.number, start, end, hash: Some((HashAlgorithm::Sha1, stored.sha1)) },
         signatures,
-        entry_count,
-        source_bytes,
+        counts,
         stored_bytes: stored.size_bytes,
     })
+}
+
+/// The number of a piece's first chunk. How many chunks the delta of an earlier piece has is not known
+/// while pieces are made side by side, so numbers leave room for the most there can be: a delta of
+/// which nothing is known already is a little larger than its file. Readers take the chunks as they come.
+fn first_chunk(piece: &Piece) -> u64 {
+    let before = piece.offset / CHUNK as u64;
+    if piece.basis.is_some() { before * 2 + 1 } else { before + 1 }
 }
 
 struct Volume<'a> {
     set: &'a NewSet<'a>,
     tar: tar::Writer<StoredWriter>,
-    entry_count: u64,
-    source_bytes: u64,
+    /// The chunk that is being written; kept for its memory.
+    chunk: Vec<u8>,
+    counts: Counts,
 }
 
+/// How the contents of a file are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    Snapshot,
+    Diff,
+}
+
+/// The chunks of a file that a volume holds.
+struct Run {
+    /// Number of the first one.
+    first: u64,
+    /// Whether the file ends with the run: then its last chunk is a short one, even if it is empty.
+    ends: bool,
+}
+
+const WHOLE_FILE: Run = Run { first: 1, ends: true };
+
 impl Volume<'_> {
-    fn entry(&mut self, source: SourceEntry, signatures: &mut tar::Writer<Vec<u8>>) -> Result<()> {
-        let (record, entry, data) = if source.entry.kind == EntryKind::File {
-            let Some((entry, signature)) = self.whole_file(source)? else { return Ok(()) };
-            (Record::Signature, entry, signature)
-        } else {
-            let header = header(Place::Volume, Record::Snapshot, &source.entry, 0);
-            self.tar.entry(&header, &[]).map_err(|error| self.tar.get_mut().fail(error))?;
-            (Record::Snapshot, source.entry, Vec::new())
+    fn change(&mut self, change: Change, signatures: &mut tar::Writer<Vec<u8>>) -> Result<()> {
+        let (source, basis) = match change {
+            Change::Deleted(path) => {
+                let gone = Entry::gone(path);
+                self.header_only(Record::Deleted, &gone)?;
+                self.counts.deleted_count += 1;
+                return self.sign(signatures, Record::Deleted, &gone, &[]);
+            }
+            Change::Attributes(source, signature) => {
+                let delta = copying_delta(source.entry.size_bytes.unwrap_or(0));
+                self.put(As::Diff, &source.entry, WHOLE_FILE, &mut &delta[..])?;
+                self.set.job.bytes_done(source.entry.size_bytes.unwrap_or(0));
+                self.count(As::Diff);
+                return self.sign(signatures, Record::Signature, &source.entry, &signature);
+            }
+            Change::Whole(source) if source.entry.kind != EntryKind::File => {
+                self.header_only(Record::Snapshot, &source.entry)?;
+                self.count(As::Snapshot);
+                return self.sign(signatures, Record::Snapshot, &source.entry, &[]);
+            }
+            Change::Whole(source) => (source, None),
+            Change::Delta(source, basis) => (source, Some(basis)),
         };
-        let header = header(Place::Signatures, record, &entry, data.len() as u64);
+        match self.whole_file(source, basis.as_deref())? {
+            Some((entry, signature)) => self.sign(signatures, Record::Signature, &entry, &signature),
+            None => Ok(()),
+        }
+    }
+
+    fn header_only(&mut self, record: Record, entry: &Entry) -> Result<()> {
+        let header = header(Place::Volume, record, entry, 0);
+        self.tar.entry(&header, &[]).map_err(|error| self.tar.get_mut().fail(error))
+    }
+
+    fn sign(
+        &self,
+        signatures: &mut tar::Writer<Vec<u8>>,
+        record: Record,
+        entry: &Entry,
+        signature: &[u8],
+    ) -> Result<()> {
         signatures
-            .entry(&header, &data)
-            .map_err(|source| Error::Local { action: "collecting signatures", source })?;
-        self.entry_count += 1;
-        Ok(())
+            .entry(&header(Place::Signatures, record, entry, signature.len() as u64), signature)
+            .map_err(|source| Error::Local { action: "collecting signatures", source })
+    }
+
+    fn count(&mut self, stored: As) {
+        self.counts.entry_count += 1;
+        self.counts.delta_count += u64::from(stored == As::Diff);
     }
 
     /// Stores a file that fits into the volume. `None` if it is left out, with a warning.
-    fn whole_file(&mut self, source: SourceEntry) -> Result<Option<(Entry, Vec<u8>)>> {
+    fn whole_file(&mut self, source: SourceEntry, basis: Option<&[u8]>) -> Result<Option<(Entry, Vec<u8>)>> {
         let job = self.set.job;
         let path = source.entry.path.clone();
-        let (mut file, stamp, mut entry) = match self.open(&source.entry) {
+        let (file, stamp, mut entry) = match self.open(&source.entry) {
             Ok(opened) => opened,
             Err(error) => {
                 job.warn(left_out_because(path, &error));
@@ -131,43 +212,47 @@ impl Volume<'_> {
             }
         };
         let size = entry.size_bytes.unwrap_or(0);
-        let mut first = Vec::new();
+        let mut intake = Intake::new(job, &file, size, block_len(size)).map_err(reading)?;
         // Nothing is written of a file whose beginning cannot be read.
-        if let Err(error) =
-            read_up_to(&mut file, CHUNK.min(usize::try_from(size).unwrap_or(CHUNK)), &mut first)
-        {
+        if let Some(error) = intake.begin().map_err(reading)? {
             job.warn(left_out_because(path, &error));
             return Ok(None);
         }
-        let mut feed = Feed {
-            volume: self,
-            entry: &entry,
-            file: &file,
-            to_read: size - first.len() as u64,
-            pads: false,
-            ends: true,
-            next_chunk: 1,
-            chunk: first,
-            taken: 0,
-            state: FeedState::Prefilled,
-            read_bytes: 0,
-            failure: None,
-        };
-        let signature = signature(&mut feed, block_len(size)).map_err(stream_failure)?;
-        let (read_bytes, failure) = (feed.read_bytes, feed.failure.take());
-        self.source_bytes += read_bytes;
+        let stored = match basis {
+            None => self.put(As::Snapshot, &entry, WHOLE_FILE, &mut intake).map(|_| As::Snapshot),
+            Some(basis) if size <= SMALL_FILE => self.put_smaller(&entry, basis, &mut intake),
+            Some(basis) => {
+                let mut delta = delta(&mut intake, basis).map_err(reading)?;
+                self.put(As::Diff, &entry, WHOLE_FILE, &mut delta).map(|_| As::Diff)
+            }
+        }?;
+        let (signature, read_bytes, failure) = intake.finish().map_err(reading)?;
+        self.counts.source_bytes += read_bytes;
+        self.count(stored);
         self.tell_changes(&path, &file, stamp, failure);
         entry.size_bytes = Some(read_bytes);
         Ok(Some((entry, signature)))
     }
 
-    /// Stores a piece of a large file. Its length is fixed by the plan, since other pieces are read at
-    /// the same time: what is missing is zeros, with a warning.
-    fn piece(&mut self, piece: Piece) -> Result<Signatures> {
+    /// Stores a small file as a difference to `basis` or as a whole, whichever takes less.
+    fn put_smaller(&mut self, entry: &Entry, basis: &[u8], intake: &mut Intake<'_>) -> Result<As> {
+        let (mut whole, mut difference) = (Vec::new(), Vec::new());
+        intake.read_to_end(&mut whole).map_err(reading)?;
+        delta(&whole[..], basis).and_then(|mut delta| delta.read_to_end(&mut difference)).map_err(reading)?;
+        let (stored, data) =
+            if difference.len() < whole.len() { (As::Diff, &difference) } else { (As::Snapshot, &whole) };
+        self.put(stored, entry, WHOLE_FILE, &mut &data[..])?;
+        Ok(stored)
+    }
+
+    /// Stores a piece of a large file, and tells the number of the chunk that comes after it. Its length
+    /// is fixed by the plan, since other pieces are read at the same time: what is missing is zeros,
+    /// with a warning.
+    fn piece(&mut self, piece: Piece) -> Result<(Signatures, u64)> {
         let job = self.set.job;
-        let path = piece.file.entry.path.clone();
-        let size = piece.file.entry.size_bytes.unwrap_or(0);
-        let opened = self.open(&piece.file.entry).and_then(|(mut file, stamp, _)| {
+        let entry = &piece.file.entry;
+        let size = entry.size_bytes.unwrap_or(0);
+        let opened = self.open(entry).and_then(|(mut file, stamp, _)| {
             file.seek(SeekFrom::Start(piece.offset))?;
             Ok((file, stamp))
         });
@@ -180,32 +265,56 @@ impl Volume<'_> {
                 (nothing, None, Some(error))
             }
         };
-        let mut feed = Feed {
-            volume: self,
-            entry: &piece.file.entry,
-            file: &file,
-            to_read: piece.len,
-            pads: true,
-            ends: piece.is_last,
-            next_chunk: piece.offset / CHUNK as u64 + 1,
-            chunk: Vec::new(),
-            taken: 0,
-            state: FeedState::More,
-            read_bytes: 0,
-            failure,
+        let mut intake =
+            Intake::new(job, &file, piece.len, block_len(size)).map_err(reading)?.padded(failure);
+        let run = Run { first: first_chunk(&piece), ends: piece.is_last };
+        let (stored, next) = match &piece.basis {
+            None => (As::Snapshot, self.put(As::Snapshot, entry, run, &mut intake)?),
+            Some(basis) => {
+                let delta = delta(&mut intake, basis).map_err(reading)?;
+                let mut part = DeltaPart::new(delta, piece.offset == 0, piece.is_last);
+                (As::Diff, self.put(As::Diff, entry, run, &mut part)?)
+            }
         };
-        let signature = signature(&mut feed, block_len(size)).map_err(stream_failure)?;
-        let (read_bytes, failure) = (feed.read_bytes, feed.failure.take());
-        self.source_bytes += read_bytes;
+        let (signature, read_bytes, failure) = intake.finish().map_err(reading)?;
+        self.counts.source_bytes += read_bytes;
         match stamp {
-            Some(_) => self.tell_changes(&path, &file, piece.file.stamp, failure),
-            None => job.warn(cut_short(path, failure)),
+            Some(_) => self.tell_changes(&entry.path, &file, piece.file.stamp, failure),
+            None => job.warn(cut_short(entry.path.clone(), failure)),
         }
-        self.entry_count += u64::from(piece.is_last);
         if piece.is_last {
+            self.count(stored);
             job.entry_done();
         }
-        Ok(Signatures::Piece { signature, file: piece.is_last.then_some(piece.file.entry) })
+        let file = piece.is_last.then_some(piece.file.entry);
+        Ok((Signatures::Piece { signature, file }, next))
+    }
+
+    /// Writes `data` in chunks, and tells the number of the chunk that comes after them.
+    fn put(&mut self, stored: As, entry: &Entry, run: Run, data: &mut impl Read) -> Result<u64> {
+        let mut number = run.first;
+        loop {
+            self.chunk.clear();
+            read_up_to(data, CHUNK, &mut self.chunk).map_err(reading)?;
+            let is_short = self.chunk.len() < CHUNK;
+            if self.chunk.is_empty() && !run.ends {
+                return Ok(number);
+            }
+            let is_whole = is_short && run.ends && number == 1;
+            let record = match (stored, is_whole) {
+                (As::Snapshot, true) => Record::Snapshot,
+                (As::Snapshot, false) => Record::SnapshotChunk(number),
+                (As::Diff, true) => Record::Diff,
+                (As::Diff, false) => Record::DiffChunk(number),
+            };
+            let header = header(Place::Volume, record, entry, self.chunk.len() as u64);
+            self.tar.get_mut().expect_compressible(looks_compressible(&self.chunk))?;
+            self.tar.entry(&header, &self.chunk).map_err(|error| self.tar.get_mut().fail(error))?;
+            number += 1;
+            if is_short {
+                return Ok(number);
+            }
+        }
     }
 
     /// Opens a regular file and takes its attributes as they are now.
@@ -240,106 +349,7 @@ fn cut_short(path: EntryPath, failure: Option<io::Error>) -> Warning {
     Warning::CutShort { path, reason: failure.as_ref().map_or_else(String::new, reason) }
 }
 
-fn stream_failure(error: io::Error) -> Error {
+/// The error of a stream that is not the file's own, which the intake keeps to itself.
+fn reading(error: io::Error) -> Error {
     Error::from_stream(error, |source| Error::Local { action: "computing a signature", source })
-}
-
-/// Hands a file to librsync chunk by chunk and writes each chunk to the volume on the way.
-struct Feed<'a, 'v> {
-    volume: &'a mut Volume<'v>,
-    entry: &'a Entry,
-    file: &'a File,
-    /// Bytes of the file that are still to come.
-    to_read: u64,
-    /// Whether what the file has too little is made up for by zeros.
-    pads: bool,
-    /// Whether the file ends here: then the last chunk is a short one, even if it is empty.
-    ends: bool,
-    next_chunk: u64,
-    chunk: Vec<u8>,
-    taken: usize,
-    state: FeedState,
-    read_bytes: u64,
-    failure: Option<io::Error>,
-}
-
-#[derive(PartialEq)]
-enum FeedState {
-    /// The first chunk was read, but not written.
-    Prefilled,
-    More,
-    Ended,
-}
-
-impl Feed<'_, '_> {
-    fn next(&mut self) -> io::Result<()> {
-        let set = self.volume.set;
-        set.job.check().map_err(Error::into_stream)?;
-        if self.state == FeedState::More {
-            self.read_chunk();
-        }
-        self.taken = 0;
-        self.read_bytes += self.chunk.len() as u64;
-        let is_short = self.chunk.len() < CHUNK;
-        let more = !is_short && (self.to_read > 0 || self.ends);
-        self.state = if more { FeedState::More } else { FeedState::Ended };
-        if self.chunk.is_empty() && !self.ends {
-            return Ok(());
-        }
-        let record = if is_short && self.next_chunk == 1 {
-            Record::Snapshot
-        } else {
-            Record::SnapshotChunk(self.next_chunk)
-        };
-        self.next_chunk += 1;
-        let header = header(Place::Volume, record, self.entry, self.chunk.len() as u64);
-        let tar = &mut self.volume.tar;
-        tar.get_mut().expect_compressible(looks_compressible(&self.chunk)).map_err(Error::into_stream)?;
-        tar.entry(&header, &self.chunk).map_err(|error| tar.get_mut().fail(error).into_stream())?;
-        set.job.bytes_done(self.chunk.len() as u64);
-        Ok(())
-    }
-
-    fn read_chunk(&mut self) {
-        self.chunk.clear();
-        let wanted = CHUNK.min(usize::try_from(self.to_read).unwrap_or(CHUNK));
-        if self.failure.is_none()
-            && let Err(error) = read_up_to(&mut &*self.file, wanted, &mut self.chunk)
-        {
-            self.failure = Some(error);
-        }
-        if self.pads {
-            self.chunk.resize(wanted, 0);
-        }
-        self.to_read = if self.chunk.len() < wanted { 0 } else { self.to_read - wanted as u64 };
-    }
-}
-
-impl Read for Feed<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(buffer)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl BufRead for Feed<'_, '_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.taken == self.chunk.len() || self.state == FeedState::Prefilled {
-            if self.state == FeedState::Ended {
-                return Ok(&[]);
-            }
-            self.next()?;
-        }
-        Ok(&self.chunk[self.taken..])
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.taken += amount;
-    }
-}
-
-/// Reads until `wanted` bytes are there or the file ends.
-fn read_up_to(file: &mut impl Read, wanted: usize, chunk: &mut Vec<u8>) -> io::Result<()> {
-    file.take(wanted as u64).read_to_end(chunk).map(drop)
 }

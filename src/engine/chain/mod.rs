@@ -1,6 +1,10 @@
 //! Sets and chains: what the files of a destination are together, and which set serves a time.
 
+mod policy;
+
 use std::collections::BTreeMap;
+
+pub use policy::{FullPolicy, FullReason};
 
 use super::format::name::{Codec, FileName, Part, SetKind};
 use super::format::time::SetTime;

@@ -41,3 +41,28 @@ pub struct Entry {
     /// Size in bytes of a regular file, where known; 0 for everything else.
     pub size_bytes: Option<u64>,
 }
+
+impl Entry {
+    /// The entry that stands for a path which is gone, as `deleted/` records have it: a file without
+    /// attributes, whatever it was.
+    pub fn gone(path: EntryPath) -> Self {
+        Self {
+            path,
+            kind: EntryKind::File,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            user: None,
+            group: None,
+            mtime: 0,
+            size_bytes: None,
+        }
+    }
+
+    /// Whether mode, owner and time are those of `other`, as far as the format keeps them: times in
+    /// whole seconds, and none before 1970.
+    pub fn has_attributes_of(&self, other: &Self) -> bool {
+        let attributes = |entry: &Self| (entry.mode, entry.uid, entry.gid, entry.mtime.max(0));
+        attributes(self) == attributes(other)
+    }
+}

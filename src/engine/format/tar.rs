@@ -254,6 +254,11 @@ impl<R: Read> Reader<R> {
     }
 
     /// What the entries come from.
+    pub fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
+    /// What the entries come from.
     pub fn into_inner(self) -> R {
         self.inner
     }

@@ -15,8 +15,25 @@ use crate::engine::path::EntryPath;
 use crate::engine::storage::Storage;
 use crate::engine::stored::{BUFFER_BYTES, StoredReader, about, check_hash, unreadable};
 
-/// Buffers that a volume is read ahead: 4 MiB.
-const READ_AHEAD: usize = 16;
+/// How far volumes are prepared ahead of the one that is in use.
+#[derive(Debug, Clone, Copy)]
+pub struct Ahead {
+    /// Volumes that are checked and opened beside the one in use.
+    pub volumes: usize,
+    /// Buffers of [`BUFFER_BYTES`] that a volume is read ahead.
+    pub buffers: usize,
+}
+
+impl Ahead {
+    /// For a set that most of the data comes from: as many volumes as there are processors, each read
+    /// 4 MiB ahead.
+    pub fn far() -> Self {
+        Self { volumes: std::thread::available_parallelism().map_or(1, usize::from), buffers: 16 }
+    }
+
+    /// For one of many sets that are read side by side.
+    pub const NEAR: Self = Self { volumes: 0, buffers: 2 };
+}
 
 /// A volume that is to be read.
 #[derive(Debug, Clone)]
@@ -39,7 +56,7 @@ pub struct Fetcher<'scope, 'env> {
     job: &'env Job,
     to_open: VecDeque<Volume>,
     open: VecDeque<OpenVolume>,
-    ahead: usize,
+    ahead: Ahead,
 }
 
 impl<'scope, 'env> Fetcher<'scope, 'env> {
@@ -50,17 +67,17 @@ impl<'scope, 'env> Fetcher<'scope, 'env> {
         opener: &'env Opener,
         job: &'env Job,
         volumes: Vec<Volume>,
+        ahead: Ahead,
     ) -> Self {
-        let ahead = std::thread::available_parallelism().map_or(1, usize::from);
         Self { scope, storage, opener, job, to_open: volumes.into(), open: VecDeque::new(), ahead }
     }
 
     /// The next volume in order.
     pub fn next_volume(&mut self) -> Result<Option<OpenVolume>> {
         self.job.check()?;
-        while self.open.len() <= self.ahead {
+        while self.open.len() <= self.ahead.volumes {
             let Some(volume) = self.to_open.pop_front() else { break };
-            let (sender, buffers) = sync_channel(READ_AHEAD);
+            let (sender, buffers) = sync_channel(self.ahead.buffers);
             self.open.push_back(OpenVolume {
                 name: volume.name.clone(),
                 range: volume.range.clone(),

@@ -1,11 +1,14 @@
 //! Bringing files back.
 //!
-//! Volumes are checked, fetched and opened several at a time ([`fetch`]); one thread reads their
-//! entries in order and writes them to their place ([`place`]). What is damaged is named, and
-//! everything else is restored.
+//! Volumes are checked, fetched and opened several at a time ([`fetch`]). Each set of the chain is a row
+//! of entries ([`stream`]); one thread reads the rows side by side ([`merge`]), puts each file together
+//! from its last whole state and the differences to it, and writes it to its place ([`writer`]). What
+//! is damaged is named, and everything else is restored.
 
 mod fetch;
+mod merge;
 mod place;
+mod stream;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -14,16 +17,15 @@ use std::time::{Duration, Instant};
 use super::chain::{Collection, Set};
 use super::crypto::{Keyring, Opener, Passphrases};
 use super::error::{Damage, Error, Result};
-use super::format::difftar;
 use super::format::manifest::{Manifest, VolumeInfo};
 use super::format::name::{Codec, FileName, Part};
-use super::format::tar;
 use super::format::time::SetTime;
 use super::job::{Job, Phase, Warning};
 use super::path::EntryPath;
 use super::storage::Storage;
-use super::stored::{read_small, unreadable};
-use fetch::{Fetcher, Volume};
+use super::stored::read_small;
+use fetch::{Ahead, Volume};
+use stream::SetStream;
 use writer::Writer;
 
 /// Largest manifest that is believed, in bytes: room for millions of volumes.
@@ -83,6 +85,21 @@ pub struct RestoreSummary {
     pub elapsed: Duration,
 }
 
+/// What a restore reads from.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    storage: &'a dyn Storage,
+    opener: &'a Opener,
+    job: &'a Job,
+}
+
+/// What is to be read of one set.
+struct Wanted<'a> {
+    set: &'a Set,
+    /// The volumes that hold something of what is wanted; an error if the manifest is damaged.
+    volumes: Result<Vec<Volume>>,
+}
+
 /// Restores. Fails if nothing at all can be done; what is damaged or cannot be written is a warning.
 pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary> {
     let started = Instant::now();
@@ -90,58 +107,44 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     let collection = Collection::new(request.storage.list()?);
     let no_backup = || Error::NoBackup { location: request.storage.location() };
     let sets = collection.sets_for(request.time).ok_or_else(no_backup)?;
-    let set = match sets {
-        [only] => only,
-        [.., last] => return Err(Error::IncrementalSet { set: last.name() }),
-        [] => return Err(no_backup()),
-    };
+    let last = sets.last().ok_or_else(no_backup)?;
     let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
-    let manifest = read_manifest(request.storage, set, &opener, job)?;
-    let last = manifest.volumes.last().map_or(0, |volume| volume.number);
-    if set.volumes.keys().next_back().is_some_and(|number| *number > last) {
-        let reason = "it does not name all volumes that are there".to_owned();
-        job.warn(Warning::Damaged { file: set.name(), reason, lost: None });
-    }
-    let volumes = wanted_volumes(set, &manifest, &request.paths);
-    if volumes.is_empty() {
-        return Err(nothing_to_restore(request, set));
+    let source = Source { storage: request.storage, opener: &opener, job };
+    let wanted = sets.iter().map(|set| want(set, request, source)).collect::<Result<Vec<_>>>()?;
+    let volumes = || wanted.iter().filter_map(|wanted| wanted.volumes.as_ref().ok()).flatten();
+    let volume_count = u32::try_from(volumes().count()).unwrap_or(u32::MAX);
+    if volume_count == 0 {
+        return Err(nothing_to_restore(request, last));
     }
     if request.conflict == Conflict::Refuse {
         refuse_if_used(&request.target)?;
     }
 
     job.phase(Phase::Restoring);
-    job.add_total(0, volumes.iter().map(|volume| volume.stored_bytes).sum());
+    job.add_total(0, volumes().map(|volume| volume.stored_bytes).sum());
     job.total_is_known();
     let mut writer = Writer::new(request, job)?;
-    let mut damage = None;
-    let volume_count = u32::try_from(volumes.len()).unwrap_or(u32::MAX);
-    std::thread::scope(|scope| -> Result<()> {
-        let mut fetcher = Fetcher::new(scope, request.storage, &opener, job, volumes);
-        while let Some(volume) = fetcher.next_volume()? {
-            let (file, range) = (volume.name.clone(), volume.range.clone());
-            match restore_volume(volume, &mut writer) {
-                Ok(()) => {}
-                Err(error @ (Error::Damaged { .. } | Error::Crypto { .. })) => {
-                    if is_everywhere(&error) {
-                        return Err(error);
-                    }
-                    writer.broken_off(&range.0)?;
-                    job.warn(Warning::Damaged { file, reason: error.to_string(), lost: Some(range) });
-                    damage.get_or_insert(error);
+    let damage = std::thread::scope(|scope| -> Result<Option<Error>> {
+        let mut streams = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let ahead = if wanted.set.kind.is_full() { Ahead::far() } else { Ahead::NEAR };
+            streams.push(match wanted.volumes {
+                Ok(volumes) => SetStream::new(scope, source, wanted.set, volumes, ahead),
+                Err(damage) => {
+                    SetStream::new(scope, source, wanted.set, Vec::new(), ahead).without_volumes(damage)?
                 }
-                Err(error) => return Err(error),
-            }
+            });
         }
-        Ok(())
+        merge::restore(&mut streams, &mut writer, job)?;
+        Ok(streams.into_iter().find_map(SetStream::into_damage))
     })?;
-    let done = writer.finish()?;
+    let done = writer.finish();
     if done.found_count == 0 {
         // What was asked for may well have been in what is damaged.
-        return Err(damage.unwrap_or_else(|| nothing_to_restore(request, set)));
+        return Err(damage.unwrap_or_else(|| nothing_to_restore(request, last)));
     }
     Ok(RestoreSummary {
-        set_time: set.kind.time(),
+        set_time: last.kind.time(),
         entry_count: done.entry_count,
         skipped_count: done.skipped_count,
         written_bytes: done.written_bytes,
@@ -149,6 +152,30 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
         warning_count: job.warning_count(),
         elapsed: started.elapsed(),
     })
+}
+
+/// Reads the manifest of a set and chooses its volumes. Of an incremental set whose manifest is damaged
+/// the signatures still tell what it changed.
+fn want<'a>(set: &'a Set, request: &RestoreRequest<'_>, source: Source<'_>) -> Result<Wanted<'a>> {
+    let Source { storage, opener, job } = source;
+    let manifest = match read_manifest(storage, set, opener, job) {
+        Ok(manifest) => manifest,
+        Err(error) if set.kind.is_full() || set.signatures.is_none() || is_everywhere(&error) => {
+            return Err(error);
+        }
+        Err(error @ (Error::Damaged { .. } | Error::Crypto { .. })) => {
+            let (file, reason) = (set.name(), error.to_string());
+            job.warn(Warning::Damaged { file, reason, lost: None });
+            return Ok(Wanted { set, volumes: Err(error) });
+        }
+        Err(error) => return Err(error),
+    };
+    let last = manifest.volumes.last().map_or(0, |volume| volume.number);
+    if set.volumes.keys().next_back().is_some_and(|number| *number > last) {
+        let reason = "it does not name all volumes that are there".to_owned();
+        job.warn(Warning::Damaged { file: set.name(), reason, lost: None });
+    }
+    Ok(Wanted { set, volumes: Ok(wanted_volumes(set, &manifest, &request.paths)) })
 }
 
 /// Whether the next volume would fail for the same reason.
@@ -164,7 +191,13 @@ fn nothing_to_restore(request: &RestoreRequest<'_>, set: &Set) -> Error {
     }
 }
 
-fn read_manifest(storage: &dyn Storage, set: &Set, opener: &Opener, job: &Job) -> Result<Manifest> {
+/// Reads and parses the manifest of a set.
+pub(crate) fn read_manifest(
+    storage: &dyn Storage,
+    set: &Set,
+    opener: &Opener,
+    job: &Job,
+) -> Result<Manifest> {
     let missing = || Error::damaged(set.name(), Damage::Missing);
     let file = set.manifest.as_ref().ok_or_else(missing)?;
     if file.size_bytes == 0 {
@@ -209,19 +242,4 @@ fn refuse_if_used(target: &Path) -> Result<()> {
         }
         Err(error) => Err(failed(error)),
     }
-}
-
-fn restore_volume(volume: fetch::OpenVolume, writer: &mut Writer<'_>) -> Result<()> {
-    let name = volume.name.clone();
-    let mut tar = tar::Reader::new(volume);
-    while let Some(header) = tar.next_entry().map_err(|error| unreadable(&name, error))? {
-        let size = header.size;
-        let (record, entry) = difftar::entry(header)
-            .map_err(|error| Error::damaged(&name, Damage::Malformed(error.to_string())))?;
-        writer.take(record, entry, size, &mut tar).map_err(|error| match error {
-            writer::Failure::Source(error) => unreadable(&name, error),
-            writer::Failure::Target(error) => error,
-        })?;
-    }
-    tar.into_inner().finish()
 }

@@ -100,7 +100,7 @@ impl Place {
 
     /// Makes a new, private file beside `place`.
     pub fn temporary_file(&mut self, place: &EntryPath) -> io::Result<(Temporary, File)> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         self.temporary(place, |folder, name| openat(folder, name, flags, PRIVATE_FILE).map(File::from))
     }
 

@@ -1,7 +1,7 @@
 //! Puts entries, as they come in the order of the format, to their place.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
@@ -11,9 +11,10 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat};
 
 use super::place::{Place, Placed, Temporary, is_folder};
+use super::stream::SetStream;
 use super::{Conflict, RestoreRequest};
+use crate::engine::delta::patch;
 use crate::engine::error::{Error, Result};
-use crate::engine::format::difftar::Record;
 use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::job::{Job, Warning};
 use crate::engine::path::EntryPath;
@@ -22,37 +23,12 @@ use crate::engine::scan::{OwnerNumbers, reason};
 /// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
 const COPY_BYTES: usize = 64 * 1024;
 
-/// What ends the restore of a volume.
-pub enum Failure {
-    /// The volume could not be read on.
-    Source(io::Error),
-    /// The target is full or gone, or the job is to stop.
-    Target(Error),
-}
-
-impl Failure {
-    fn into_error(self) -> Error {
-        match self {
-            Self::Target(error) => error,
-            Self::Source(source) => {
-                Error::from_stream(source, |source| Error::Local { action: "restoring", source })
-            }
-        }
-    }
-}
-
 /// Writes restored entries.
 pub struct Writer<'a> {
     request: &'a RestoreRequest<'a>,
     job: &'a Job,
     place: Place,
     owners: OwnerNumbers,
-    /// The last entry that was taken; entries ascend.
-    last: Option<EntryPath>,
-    /// A file whose chunks are still coming.
-    open: Option<OpenFile>,
-    /// A path whose further chunks are of no use.
-    ignored: Option<EntryPath>,
     /// Folders that more may still come for; their attributes are set when they are left.
     folders: Vec<OpenFolder>,
     buffer: Box<[u8]>,
@@ -72,12 +48,20 @@ pub struct Done {
     pub written_bytes: u64,
 }
 
-struct OpenFile {
-    entry: Entry,
-    place: EntryPath,
+/// Where the contents of a file are.
+pub struct FileParts<'a, 'scope, 'env> {
+    /// The sets, the oldest first, each of which has come to the file or passed it.
+    pub streams: &'a mut [SetStream<'scope, 'env>],
+    /// The set that has the whole of an earlier state.
+    pub base: usize,
+    /// The sets after it that have differences.
+    pub diffs: Vec<usize>,
+}
+
+/// Contents that are there, but not yet in their place.
+struct Contents {
     temporary: Temporary,
     file: File,
-    next_chunk: u64,
     size: u64,
 }
 
@@ -97,95 +81,77 @@ impl<'a> Writer<'a> {
             job,
             place: Place::open(&request.target).map_err(failed)?,
             owners: OwnerNumbers::default(),
-            last: None,
-            open: None,
-            ignored: None,
             folders: Vec::new(),
             buffer: vec![0; COPY_BYTES].into(),
             done: Done::default(),
         })
     }
 
-    /// Takes the next entry with the `size` bytes of `data` behind it.
-    pub fn take(
-        &mut self,
-        record: Record,
-        entry: Entry,
-        size: u64,
-        data: &mut impl Read,
-    ) -> Result<(), Failure> {
-        self.job.check().map_err(Failure::Target)?;
-        let chunk = match record {
-            Record::Snapshot => None,
-            Record::SnapshotChunk(number) => Some(number),
-            Record::Deleted | Record::Diff | Record::DiffChunk(_) | Record::Signature => {
-                self.not_restored(entry.path, "a full set should hold nothing but whole files".to_owned());
-                return Ok(());
-            }
-        };
-        if let Some(number) = chunk
-            && self.last.as_ref() == Some(&entry.path)
-            && (self.open.is_some() || self.ignored.as_ref() == Some(&entry.path))
-        {
-            return self.continue_file(number, size, data);
-        }
-        self.close_file()?;
-        if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
-            self.not_restored(entry.path, "it comes twice or out of order in the backup".to_owned());
-            return Ok(());
-        }
-        self.last = Some(entry.path.clone());
-        self.ignored = None;
-        let Some(relative) = self.wanted(&entry.path) else {
-            self.ignored = Some(entry.path);
-            return Ok(());
-        };
-        self.done.found_count += 1;
-        self.job.entry_started(&entry.path);
-        let place = self.place.map(&relative);
-        self.leave_folders(Some(&place));
-        let path = entry.path.clone();
-        let result = match entry.kind {
-            EntryKind::Directory => self.folder(entry, place).map_err(Trouble::Target),
-            EntryKind::File => self.begin_file(entry, place, chunk, data),
-            _ => self.special(entry, place).map_err(Trouble::Target),
-        };
-        match result {
-            Ok(()) => Ok(()),
-            Err(Trouble::Source(error)) => Err(Failure::Source(error)),
-            Err(Trouble::Target(error)) => {
-                self.ignored = Some(path.clone());
-                self.refused(path, &error)
-            }
-        }
+    /// Whether the path is to be restored.
+    pub fn wants(&self, path: &EntryPath) -> bool {
+        self.relative(path).is_some()
     }
 
-    /// A volume that begins with `first` ended early or is missing: a file that was to go on in it
-    /// cannot be restored.
-    pub fn broken_off(&mut self, first: &EntryPath) -> Result<()> {
-        let goes_on = |open: &mut OpenFile| open.entry.path >= *first;
-        match self.open.take_if(goes_on) {
-            Some(open) => {
-                self.ignored = Some(open.entry.path.clone());
-                self.not_restored(open.entry.path, "a part of it is in a damaged volume".to_owned());
-                Ok(())
-            }
-            None => self.close_file().map_err(Failure::into_error),
-        }
+    /// Restores a regular file.
+    pub fn file(&mut self, entry: Entry, mut parts: FileParts<'_, '_, '_>) -> Result<()> {
+        let Some(place) = self.begin(&entry) else { return Ok(()) };
+        let path = entry.path.clone();
+        let result = self.write_file(entry, place, &mut parts);
+        self.settle(path, result)
+    }
+
+    /// Restores anything but a regular file.
+    pub fn other(&mut self, entry: Entry) -> Result<()> {
+        let Some(place) = self.begin(&entry) else { return Ok(()) };
+        let path = entry.path.clone();
+        let result = match entry.kind {
+            EntryKind::Directory => self.folder(entry, place),
+            _ => self.special(entry, place),
+        };
+        self.settle(path, result.map_err(Trouble::Target))
+    }
+
+    /// Tells of an entry that was to be restored, but cannot be.
+    pub fn not_restored(&self, path: EntryPath, reason: String) {
+        self.job.warn(Warning::NotRestored { path, reason });
     }
 
     /// Completes what is open.
-    pub fn finish(mut self) -> Result<Done> {
-        self.close_file().map_err(Failure::into_error)?;
+    pub fn finish(mut self) -> Done {
         self.leave_folders(None);
-        Ok(self.done)
+        self.done
+    }
+
+    /// Where the entry goes. Entries come in order, so folders that do not hold it are left for good.
+    fn begin(&mut self, entry: &Entry) -> Option<EntryPath> {
+        let place = self.place.map(&self.relative(&entry.path)?);
+        self.done.found_count += 1;
+        self.job.entry_started(&entry.path);
+        self.leave_folders(Some(&place));
+        Some(place)
     }
 
     /// The path relative to what the target stands for, if the entry is to be restored.
-    fn wanted(&self, path: &EntryPath) -> Option<EntryPath> {
+    fn relative(&self, path: &EntryPath) -> Option<EntryPath> {
         let paths = &self.request.paths;
         let asked_for = paths.is_empty() || paths.iter().any(|wanted| path.starts_with(wanted));
         path.strip_prefix(&self.request.strip).filter(|_| asked_for)
+    }
+
+    /// Whether the restore goes on after an entry.
+    fn settle(&mut self, path: EntryPath, result: Result<(), Trouble>) -> Result<()> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(Trouble::Target(error)) => self.refused(path, &error),
+            // Our own errors are of more than this entry; others say what is wrong with it.
+            Err(Trouble::Source(error)) => match error.downcast::<Error>() {
+                Ok(ours) => Err(ours),
+                Err(error) => {
+                    self.not_restored(path, reason(&error));
+                    Ok(())
+                }
+            },
+        }
     }
 
     fn folder(&mut self, entry: Entry, place: EntryPath) -> io::Result<()> {
@@ -220,88 +186,51 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn begin_file(
+    /// Puts a file together: the whole of an earlier state, and the differences to it one by one.
+    fn write_file(
         &mut self,
         entry: Entry,
         place: EntryPath,
-        chunk: Option<u64>,
-        data: &mut impl Read,
+        parts: &mut FileParts<'_, '_, '_>,
     ) -> Result<(), Trouble> {
-        if chunk.is_some_and(|number| number != 1) {
-            self.ignored = Some(entry.path.clone());
-            self.not_restored(entry.path, "its beginning is in a damaged volume".to_owned());
-            return Ok(());
-        }
         if self.keeps(&place).map_err(Trouble::Target)? {
-            self.ignored = Some(entry.path);
             return Ok(());
         }
-        let (temporary, file) = self.place.temporary_file(&place).map_err(Trouble::Target)?;
-        let mut open = OpenFile { entry, place, temporary, file, next_chunk: 2, size: 0 };
-        self.copy(&mut open, data)?;
-        if chunk.is_some() {
-            self.open = Some(open);
-            return Ok(());
+        let mut contents = self.write(&place, &mut parts.streams[parts.base].data())?;
+        for diff in &parts.diffs {
+            let Contents { temporary: _kept, mut file, .. } = contents;
+            file.rewind().map_err(Trouble::Target)?;
+            let delta = BufReader::with_capacity(COPY_BYTES, parts.streams[*diff].data());
+            contents = self.write(&place, &mut patch(file, delta).map_err(Trouble::Source)?)?;
         }
-        self.complete(open).map_err(Trouble::Target)
+        self.done.written_bytes += contents.size;
+        self.complete(entry, place, contents).map_err(Trouble::Target)
     }
 
-    fn continue_file(&mut self, number: u64, size: u64, data: &mut impl Read) -> Result<(), Failure> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        let path = open.entry.path.clone();
-        if number != open.next_chunk {
-            self.ignored = Some(path.clone());
-            self.not_restored(path, "a part of it is missing".to_owned());
-            return Ok(());
-        }
-        open.next_chunk += 1;
-        debug_assert!(size <= u64::MAX - open.size);
-        match self.copy(&mut open, data) {
-            Ok(()) => {
-                self.open = Some(open);
-                Ok(())
-            }
-            Err(Trouble::Source(error)) => {
-                self.open = Some(open);
-                Err(Failure::Source(error))
-            }
-            Err(Trouble::Target(error)) => {
-                self.ignored = Some(path.clone());
-                self.refused(path, &error)
-            }
-        }
-    }
-
-    fn close_file(&mut self) -> Result<(), Failure> {
-        let Some(open) = self.open.take() else { return Ok(()) };
-        let path = open.entry.path.clone();
-        match self.complete(open) {
-            Ok(()) => Ok(()),
-            Err(error) => self.refused(path, &error),
-        }
-    }
-
-    fn copy(&mut self, open: &mut OpenFile, data: &mut impl Read) -> Result<(), Trouble> {
+    /// Writes data into a new file beside `place`.
+    fn write(&mut self, place: &EntryPath, data: &mut impl Read) -> Result<Contents, Trouble> {
+        let (temporary, mut file) = self.place.temporary_file(place).map_err(Trouble::Target)?;
+        let mut size = 0;
         loop {
+            self.job.check().map_err(|error| Trouble::Source(error.into_stream()))?;
             let count = fill(data, &mut self.buffer).map_err(Trouble::Source)?;
             if count == 0 {
-                return Ok(());
+                return Ok(Contents { temporary, file, size });
             }
             let bytes = &self.buffer[..count];
             let is_hole = count == COPY_BYTES && bytes.iter().all(|byte| *byte == 0);
             let written = if is_hole {
-                open.file.seek(SeekFrom::Current(count as i64)).map(drop)
+                file.seek(SeekFrom::Current(count as i64)).map(drop)
             } else {
-                open.file.write_all(bytes)
+                file.write_all(bytes)
             };
             written.map_err(Trouble::Target)?;
-            open.size += count as u64;
-            self.done.written_bytes += count as u64;
+            size += count as u64;
         }
     }
 
-    fn complete(&mut self, open: OpenFile) -> io::Result<()> {
-        let OpenFile { entry, place, temporary, file, size, .. } = open;
+    fn complete(&mut self, entry: Entry, place: EntryPath, contents: Contents) -> io::Result<()> {
+        let Contents { temporary, file, size } = contents;
         // Ends that are holes are not there yet.
         if file.metadata()?.len() != size {
             file.set_len(size)?;
@@ -397,19 +326,15 @@ impl<'a> Writer<'a> {
     }
 
     /// An entry that the target would not take: a warning, unless nothing else would be taken either.
-    fn refused(&mut self, path: EntryPath, error: &io::Error) -> Result<(), Failure> {
+    fn refused(&mut self, path: EntryPath, error: &io::Error) -> Result<()> {
         use io::ErrorKind as K;
         if matches!(error.kind(), K::StorageFull | K::QuotaExceeded | K::ReadOnlyFilesystem) {
             let source =
                 error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
-            return Err(Failure::Target(Error::Target { path: self.request.target.clone(), source }));
+            return Err(Error::Target { path: self.request.target.clone(), source });
         }
         self.not_restored(path, reason(error));
         Ok(())
-    }
-
-    fn not_restored(&self, path: EntryPath, reason: String) {
-        self.job.warn(Warning::NotRestored { path, reason });
     }
 
     fn attribute_not_set(&self, path: EntryPath, errno: Errno) {
@@ -423,12 +348,13 @@ enum Trouble {
     Target(io::Error),
 }
 
-/// Only root gives files away: for others it is no failure that the owner stays. Tells whether the
-/// owner is the stored one.
+/// Only root gives files away: for others it is no failure that the owner stays. In a sandbox many
+/// owners do not even exist, which the system calls an invalid argument. Tells whether the owner is the
+/// stored one.
 fn owner_result(result: nix::Result<()>) -> nix::Result<bool> {
     match result {
         Ok(()) => Ok(true),
-        Err(Errno::EPERM) if !Uid::effective().is_root() => Ok(false),
+        Err(Errno::EPERM | Errno::EINVAL) if !Uid::effective().is_root() => Ok(false),
         Err(errno) => Err(errno),
     }
 }

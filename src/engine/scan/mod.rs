@@ -8,5 +8,5 @@ mod walk;
 pub use owners::{OwnerNames, OwnerNumbers};
 pub use selection::{Rule, RuleKind, Selection, Verdict};
 pub use tree::Tree;
-pub use walk::{SourceEntry, Stamp, Walk};
+pub use walk::{Found, SourceEntry, Stamp, Walk};
 pub(crate) use walk::{left_out_because, reason};

@@ -28,6 +28,15 @@ pub struct SourceEntry {
     pub stamp: Stamp,
 }
 
+/// What a walk comes to.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// An entry that is to be backed up.
+    Entry(SourceEntry),
+    /// Nobody can tell what is at this path, or in it if it is a folder that was found. It was warned of.
+    Unknown(EntryPath),
+}
+
 /// What shows whether a file is still as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -64,7 +73,7 @@ pub struct Walk<'a> {
     names: OwnerNames,
     /// One level for each open folder: what of it is still to come, last first.
     levels: Vec<Level>,
-    ready: VecDeque<SourceEntry>,
+    ready: VecDeque<Found>,
 }
 
 struct Level {
@@ -103,15 +112,15 @@ impl<'a> Walk<'a> {
             ready: VecDeque::new(),
         };
         let root = walk.source_entry(EntryPath::root(), EntryKind::Directory, &stat);
-        walk.ready.push_back(root);
+        walk.ready.push_back(Found::Entry(root));
         walk.enter(EntryPath::root(), None).map_err(unreadable)?;
         Ok(walk)
     }
 
-    fn step(&mut self) -> Result<Option<SourceEntry>> {
+    fn step(&mut self) -> Result<Option<Found>> {
         loop {
-            if let Some(entry) = self.ready.pop_front() {
-                return Ok(Some(entry));
+            if let Some(found) = self.ready.pop_front() {
+                return Ok(Some(found));
             }
             let Some(level) = self.levels.last_mut() else { return Ok(None) };
             let Some(name) = level.names.pop() else {
@@ -122,9 +131,18 @@ impl<'a> Walk<'a> {
             let path = level.path.join(&name);
             match level.stat(self.tree, &name) {
                 Ok(stat) => self.visit(path, &name, &stat),
-                Err(error) => self.warn(left_out_because(path, &error)),
+                Err(error) => self.leave_out(path, &error),
             }
         }
+    }
+
+    /// What is gone is known to be gone; of everything else nothing is known.
+    fn leave_out(&mut self, path: EntryPath, error: &io::Error) {
+        let warning = left_out_because(path, error);
+        if let Warning::Unreadable { path, .. } = &warning {
+            self.ready.push_back(Found::Unknown(path.clone()));
+        }
+        self.warn(warning);
     }
 
     fn visit(&mut self, path: EntryPath, name: &[u8], stat: &FileStat) {
@@ -136,7 +154,7 @@ impl<'a> Walk<'a> {
                 }
                 return;
             }
-            Err(errno) => return self.warn(left_out_because(path, &errno.into())),
+            Err(errno) => return self.leave_out(path, &errno.into()),
         };
         let is_folder = kind == EntryKind::Directory;
         if is_folder && self.left_out.contains(&path) {
@@ -154,15 +172,15 @@ impl<'a> Walk<'a> {
             Some(entry)
         };
         if is_folder && let Err(error) = self.enter(path.clone(), pending) {
-            self.warn(left_out_because(path, &error));
+            self.leave_out(path, &error);
         }
     }
 
     /// Makes an entry part of the backup, after the folders that lead to it.
     fn let_in(&mut self, entry: SourceEntry) {
         let parents = self.levels.iter_mut().filter_map(|level| level.pending.take());
-        self.ready.extend(parents);
-        self.ready.push_back(entry);
+        self.ready.extend(parents.map(Found::Entry));
+        self.ready.push_back(Found::Entry(entry));
     }
 
     fn enter(&mut self, path: EntryPath, pending: Option<SourceEntry>) -> io::Result<()> {
@@ -220,7 +238,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Iterator for Walk<'_> {
-    type Item = Result<SourceEntry>;
+    type Item = Result<Found>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()

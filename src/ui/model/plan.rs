@@ -8,7 +8,8 @@ use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
 use super::{JobKind, JobModel, JobState, Repository};
-use crate::engine::backup::{BackupRequest, BackupSummary, backup};
+use crate::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
+use crate::engine::chain::FullPolicy;
 use crate::engine::crypto::Keyring;
 use crate::engine::error::Result;
 use crate::engine::job::Job;
@@ -212,6 +213,9 @@ impl PlanObject {
                 passphrases: &passphrases,
                 volume_bytes: plan.volume_bytes(),
                 set_time: None,
+                kind: BackupKind::Auto(FullPolicy::default()),
+                compare: Compare::Attributes,
+                allow_source_mismatch: false,
             };
             backup(&request, job)
         };

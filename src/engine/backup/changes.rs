@@ -1,0 +1,256 @@
+//! What has changed since the last set: the walk and what the chain knows, side by side.
+//!
+//! Both come in the order of the format, so one look at each entry is enough and memory does not grow
+//! with the tree.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::iter::Peekable;
+use std::os::unix::fs::FileExt;
+
+use super::Compare;
+use crate::engine::delta::{SignatureWriter, block_len_of, delta};
+use crate::engine::error::{Error, Result};
+use crate::engine::format::entry::{Entry, EntryKind};
+use crate::engine::job::Job;
+use crate::engine::known::KnownTree;
+use crate::engine::path::EntryPath;
+use crate::engine::scan::{Found, SourceEntry, Tree, Walk};
+
+/// What a set says of one path.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The whole of it.
+    Whole(SourceEntry),
+    /// The difference of a regular file to the state that this signature was made of.
+    Delta(SourceEntry, Vec<u8>),
+    /// Attributes of a regular file whose contents, which have this signature, are the same.
+    Attributes(SourceEntry, Vec<u8>),
+    /// It is gone.
+    Deleted(EntryPath),
+}
+
+impl Change {
+    /// The path it is about.
+    pub fn path(&self) -> &EntryPath {
+        match self {
+            Self::Whole(source) | Self::Delta(source, _) | Self::Attributes(source, _) => &source.entry.path,
+            Self::Deleted(path) => path,
+        }
+    }
+}
+
+/// Up to this size in bytes, both the delta and the whole of a file are made and the smaller one is
+/// stored. Larger files are probed.
+pub const SMALL_FILE: u64 = 512 * 1024;
+
+/// Bytes that are tried at each of three places of a large file.
+const PROBE_BYTES: usize = 128 * 1024;
+
+/// Iterates over what a set has to say, in the order of the format.
+pub struct Changes<'a> {
+    tree: &'a Tree,
+    walk: Peekable<Walk<'a>>,
+    known: KnownTree,
+    compare: Compare,
+    /// Folders that should be there but are not: what was known of them stays as it is.
+    absent: Vec<EntryPath>,
+    /// What is known at and below this path stays as it is.
+    unknown: Option<EntryPath>,
+    /// Whether a full set is made: then everything is new.
+    is_full: bool,
+    job: &'a Job,
+}
+
+impl<'a> Changes<'a> {
+    /// Everything the walk finds, as for a full set.
+    pub fn everything(tree: &'a Tree, walk: Walk<'a>, job: &'a Job) -> Self {
+        Self {
+            tree,
+            walk: walk.peekable(),
+            known: KnownTree::empty(),
+            compare: Compare::Attributes,
+            absent: Vec::new(),
+            unknown: None,
+            is_full: true,
+            job,
+        }
+    }
+
+    /// What the walk finds to be different from `known`.
+    pub fn since(
+        tree: &'a Tree,
+        walk: Walk<'a>,
+        known: KnownTree,
+        absent: Vec<EntryPath>,
+        compare: Compare,
+        job: &'a Job,
+    ) -> Self {
+        let (walk, is_full) = (walk.peekable(), false);
+        Self { tree, walk, known, compare, absent, unknown: None, is_full, job }
+    }
+
+    /// Whether there is anything beside the root.
+    pub fn finds_something(walk: Walk<'_>) -> Result<bool> {
+        let entries = walk.filter(|found| !matches!(found, Ok(Found::Unknown(_))));
+        let first: Vec<_> = entries.take(2).collect::<Result<_>>()?;
+        Ok(first.len() == 2)
+    }
+
+    fn step(&mut self) -> Result<Option<Change>> {
+        loop {
+            let found = match self.walk.peek() {
+                Some(Ok(found)) => Some(found),
+                Some(Err(_)) => return self.walk.next().transpose().map(|_| None),
+                None => None,
+            };
+            let known = self.known.peek()?;
+            let found_path = found.map(|found| match found {
+                Found::Entry(source) => &source.entry.path,
+                Found::Unknown(path) => path,
+            });
+            let is_known_first = match (found_path, known) {
+                (None, None) => return Ok(None),
+                (Some(found), Some(known)) => known.path < *found,
+                (found, _) => found.is_none(),
+            };
+            if is_known_first {
+                let Some(known) = self.known.take()? else { continue };
+                if !self.stays(&known.path) {
+                    return Ok(Some(Change::Deleted(known.path)));
+                }
+                continue;
+            }
+            match self.walk.next().transpose()? {
+                Some(Found::Entry(source)) => {
+                    if let Some(change) = self.compare(source)? {
+                        return Ok(Some(change));
+                    }
+                }
+                Some(Found::Unknown(path)) => self.unknown = Some(path),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether a known path that was not found is to stay as it is, since nobody can tell.
+    fn stays(&self, path: &EntryPath) -> bool {
+        let is_unknown = self.unknown.as_ref().is_some_and(|unknown| path.starts_with(unknown));
+        is_unknown || self.absent.iter().any(|absent| path.starts_with(absent) || absent.starts_with(path))
+    }
+
+    /// What the set has to say of an entry, in front of which nothing is left of what is known.
+    fn compare(&mut self, source: SourceEntry) -> Result<Option<Change>> {
+        if self.is_full {
+            return Ok(Some(Change::Whole(source)));
+        }
+        let known = self.known.peek()?.filter(|known| known.path == source.entry.path).cloned();
+        let Some(known) = known else { return Ok(Some(Change::Whole(source))) };
+        let change = self.change(source, &known)?;
+        self.known.take()?;
+        Ok(change)
+    }
+
+    fn change(&mut self, source: SourceEntry, known: &Entry) -> Result<Option<Change>> {
+        let entry = &source.entry;
+        let has_same_attributes = entry.has_attributes_of(known);
+        if entry.kind != EntryKind::File || known.kind != EntryKind::File {
+            let is_same = match (&entry.kind, &known.kind) {
+                // Times of links are not compared: duplicity does not restore them.
+                (EntryKind::Symlink(target), EntryKind::Symlink(known_target)) => {
+                    target == known_target && (entry.uid, entry.gid) == (known.uid, known.gid)
+                }
+                (kind, known_kind) => kind == known_kind && has_same_attributes,
+            };
+            return Ok(if is_same { self.unchanged(entry) } else { Some(Change::Whole(source)) });
+        }
+        let has_same_size = known.size_bytes.is_none_or(|size| entry.size_bytes == Some(size));
+        let looks_same = has_same_size && entry.mtime.max(0) == known.mtime.max(0);
+        if looks_same && has_same_attributes && self.compare == Compare::Attributes {
+            return Ok(self.unchanged(entry));
+        }
+        let Some(signature) = self.known.signature()? else { return Ok(Some(Change::Whole(source))) };
+        let has_same_contents = match self.compare {
+            Compare::Attributes => looks_same && known.size_bytes.is_some(),
+            // A file that cannot be read is met again, and warned of, by whoever stores it.
+            Compare::Contents => self.has_signature(entry, &signature).unwrap_or(false),
+        };
+        if has_same_contents {
+            return Ok(if has_same_attributes {
+                self.unchanged(entry)
+            } else {
+                Some(Change::Attributes(source, signature))
+            });
+        }
+        let size = entry.size_bytes.unwrap_or(0);
+        if size > SMALL_FILE && !self.is_worth_a_delta(entry, &signature).unwrap_or(false) {
+            return Ok(Some(Change::Whole(source)));
+        }
+        Ok(Some(Change::Delta(source, signature)))
+    }
+
+    fn unchanged(&self, entry: &Entry) -> Option<Change> {
+        self.job.entry_done();
+        self.job.bytes_done(entry.size_bytes.unwrap_or(0));
+        None
+    }
+
+    /// Whether the file has the contents that the signature was made of.
+    fn has_signature(&self, entry: &Entry, signature: &[u8]) -> io::Result<bool> {
+        let Some(block_len) = block_len_of(signature) else { return Ok(false) };
+        let mut file = self.tree.open_file(&entry.path)?;
+        let mut found = SignatureWriter::new(block_len)?;
+        let mut buffer = vec![0; PROBE_BYTES];
+        loop {
+            self.job.check().map_err(Error::into_stream)?;
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(found.finish()? == signature);
+            }
+            found.push(&buffer[..count])?;
+        }
+    }
+
+    /// Whether a delta of a large file is likely to be smaller than the file: finding out that nothing of
+    /// it is known already takes much longer than storing it.
+    fn is_worth_a_delta(&self, entry: &Entry, signature: &[u8]) -> io::Result<bool> {
+        let file = self.tree.open_file(&entry.path)?;
+        let size = entry.size_bytes.unwrap_or(0);
+        let last = size.saturating_sub(PROBE_BYTES as u64);
+        let block_len = block_len_of(signature).unwrap_or(0);
+        // A place must hold at least two blocks to have one that begins where a block began.
+        let probe_bytes = PROBE_BYTES.max(usize::try_from(block_len * 3).unwrap_or(usize::MAX));
+        for place in [0, last / 2, last] {
+            let probe = read_at(&file, place, probe_bytes)?;
+            let mut difference = delta(&probe[..], signature)?;
+            let delta_bytes = io::copy(&mut difference, &mut io::sink())?;
+            if delta_bytes < probe.len() as u64 * 9 / 10 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn read_at(file: &File, place: u64, wanted: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; wanted];
+    let mut filled = 0;
+    while filled < wanted {
+        match file.read_at(&mut bytes[filled..], place + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+impl Iterator for Changes<'_> {
+    type Item = Result<Change>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}

@@ -1,0 +1,175 @@
+//! When a new full set is due, though the chain could be extended.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Chain;
+use crate::engine::format::time::SetTime;
+
+const SECONDS_A_DAY: u64 = 86_400;
+
+/// How far a chain may go before a new full set begins another. What is `None` sets no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullPolicy {
+    /// Age of the full set.
+    pub max_age: Option<Duration>,
+    /// Incremental sets on the full one. A restore opens them all.
+    pub max_increments: Option<u32>,
+    /// Bytes of all incremental sets together, in percent of the full set's.
+    pub max_delta_percent: Option<u32>,
+}
+
+impl Default for FullPolicy {
+    /// Three months, a hundred sets, or as much again as the full set.
+    fn default() -> Self {
+        Self {
+            max_age: Some(Duration::from_secs(90 * SECONDS_A_DAY)),
+            max_increments: Some(100),
+            max_delta_percent: Some(100),
+        }
+    }
+}
+
+/// Why a full set is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FullReason {
+    /// It was asked for.
+    Asked,
+    /// There is no complete backup to build on.
+    First,
+    /// The full set of the chain is that old.
+    Age {
+        /// In whole days.
+        days: u64,
+    },
+    /// That many incremental sets build on the full one.
+    Increments {
+        /// How many.
+        count: u32,
+    },
+    /// The incremental sets together have become large.
+    DeltaShare {
+        /// In percent of the full set's bytes.
+        percent: u64,
+    },
+    /// A set of the chain has no signatures, so nobody can tell what has changed since.
+    NoSignatures {
+        /// The set's name.
+        set: String,
+    },
+    /// The chain was made by another machine or of another folder.
+    OtherSource {
+        /// Folder and machine of the chain.
+        found: String,
+    },
+    /// The chain is encrypted and the new set is not to be, or the other way round.
+    Protection,
+}
+
+impl fmt::Display for FullReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("it was asked for"),
+            Self::First => f.write_str("there is no backup to build on"),
+            Self::Age { days } => write!(f, "the last full backup is {days} days old"),
+            Self::Increments { count } => write!(f, "{count} backups build on the last full one"),
+            Self::DeltaShare { percent } => {
+                write!(f, "what was added since the last full backup has come to {percent} % of its size")
+            }
+            Self::NoSignatures { set } => write!(f, "{set} has no signatures to compare with"),
+            Self::OtherSource { found } => write!(f, "the last backup is of {found}"),
+            Self::Protection => f.write_str("the protection is another one than before"),
+        }
+    }
+}
+
+impl FullPolicy {
+    /// Why a set at `now` should not extend the chain but be a full one; `None` if it may extend it.
+    pub fn full_is_due(&self, chain: &Chain, now: SetTime) -> Option<FullReason> {
+        let (full, increments) = chain.sets.split_first()?;
+        let age_secs = u64::try_from(now.epoch() - full.kind.time().epoch()).unwrap_or(0);
+        if self.max_age.is_some_and(|most| age_secs >= most.as_secs()) {
+            return Some(FullReason::Age { days: age_secs / SECONDS_A_DAY });
+        }
+        let count = u32::try_from(increments.len()).unwrap_or(u32::MAX);
+        if self.max_increments.is_some_and(|most| count >= most) {
+            return Some(FullReason::Increments { count });
+        }
+        let added_bytes: u64 = increments.iter().map(|set| set.stored_bytes).sum();
+        let percent = added_bytes.saturating_mul(100) / full.stored_bytes.max(1);
+        if self.max_delta_percent.is_some_and(|most| percent >= u64::from(most)) {
+            return Some(FullReason::DeltaShare { percent });
+        }
+        None
+    }
+}
+
+impl Chain {
+    /// Why nothing can be built on the chain; `None` if it can be extended.
+    pub fn cannot_be_extended(&self) -> Option<FullReason> {
+        let bare = self.sets.iter().find(|set| set.signatures.is_none())?;
+        Some(FullReason::NoSignatures { set: bare.name() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Collection;
+    use super::*;
+    use crate::engine::storage::StoredFile;
+
+    /// A full set of 1000 bytes on the first of January 2024, and an incremental one of each size a day.
+    fn chain(increments: &[u64]) -> Chain {
+        let day = |number: usize| format!("202401{:02}T000000Z", number + 1);
+        let file = |name: String, size_bytes| StoredFile { name, size_bytes };
+        let mut files = vec![
+            file(format!("duplicity-full.{}.manifest", day(0)), 1000),
+            file(format!("duplicity-full-signatures.{}.sigtar.gz", day(0)), 0),
+        ];
+        for (index, size) in increments.iter().enumerate() {
+            let times = format!("{}.to.{}", day(index), day(index + 1));
+            files.push(file(format!("duplicity-inc.{times}.manifest"), *size));
+            files.push(file(format!("duplicity-new-signatures.{times}.sigtar.gz"), 0));
+        }
+        Collection::new(files).chains.remove(0)
+    }
+
+    fn due(chain: &Chain, now: &str) -> Option<FullReason> {
+        let policy = FullPolicy { max_increments: Some(3), ..FullPolicy::default() };
+        policy.full_is_due(chain, SetTime::parse(now).unwrap())
+    }
+
+    #[test]
+    fn each_limit_counts() {
+        let ordinary = chain(&[10, 10]);
+        assert_eq!(due(&ordinary, "20240103T120000Z"), None);
+        assert_eq!(due(&ordinary, "20240330T235959Z"), None);
+        assert_eq!(due(&ordinary, "20240331T000000Z"), Some(FullReason::Age { days: 90 }));
+        assert_eq!(due(&ordinary, "20230101T000000Z"), None, "the clock went back");
+        assert_eq!(due(&chain(&[1, 1, 1]), "20240104T120000Z"), Some(FullReason::Increments { count: 3 }));
+        assert_eq!(
+            due(&chain(&[600, 399]), "20240103T120000Z"),
+            None,
+            "a little less than the full set again"
+        );
+        assert_eq!(
+            due(&chain(&[600, 400]), "20240103T120000Z"),
+            Some(FullReason::DeltaShare { percent: 100 })
+        );
+    }
+
+    #[test]
+    fn without_limits_a_chain_goes_on_for_ever() {
+        let policy = FullPolicy { max_age: None, max_increments: None, max_delta_percent: None };
+        let now = SetTime::parse("20990101T000000Z").unwrap();
+        assert_eq!(policy.full_is_due(&chain(&[5000; 20]), now), None);
+    }
+
+    #[test]
+    fn a_set_without_signatures_cannot_be_built_on() {
+        let mut chain = chain(&[10]);
+        assert_eq!(chain.cannot_be_extended(), None);
+        chain.sets[1].signatures = None;
+        assert!(matches!(chain.cannot_be_extended(), Some(FullReason::NoSignatures { .. })));
+    }
+}
