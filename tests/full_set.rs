@@ -16,7 +16,7 @@ use common::engine::{Backup, Options, PASSPHRASE, error, is_cancelled, names, ru
 use common::hooked::{Hook, Hooked};
 use common::tree::{assert_same, look, make_everything, make_socket, noise};
 use souvenir::engine::Error;
-use souvenir::engine::backup::{BackupRequest, backup};
+use souvenir::engine::backup::{BackupKind, BackupRequest, Compare, backup};
 use souvenir::engine::crypto::{Passphrases, Protection, Secret};
 use souvenir::engine::job::{CancelReason, Warning};
 use souvenir::engine::path::EntryPath;
@@ -180,6 +180,9 @@ fn a_plan_of_folders_keeps_their_places() {
             passphrases: &Passphrases::new(),
             volume_bytes: 1 << 20,
             set_time: None,
+            kind: BackupKind::Full,
+            compare: Compare::Attributes,
+            allow_source_mismatch: false,
         };
         backup(&request, job)
     });
@@ -403,6 +406,9 @@ fn a_cancelled_backup_leaves_nothing() {
                     passphrases: &Passphrases::new(),
                     volume_bytes: 1 << 20,
                     set_time: None,
+                    kind: BackupKind::Full,
+                    compare: Compare::Attributes,
+                    allow_source_mismatch: false,
                 };
                 backup(&request, job)
             },
@@ -470,6 +476,9 @@ fn a_new_passphrase_is_confirmed() {
                 passphrases: &Passphrases::new(),
                 volume_bytes: 1 << 20,
                 set_time: None,
+                kind: BackupKind::Full,
+                compare: Compare::Attributes,
+                allow_source_mismatch: false,
             };
             backup(&request, job)
         })

@@ -4,14 +4,16 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::duplicity::{Duplicity, statistic, url, versions};
 use common::engine::{Backup, Options, PASSPHRASE, to_key};
 use common::gpg::Home;
-use common::tree::{assert_same, change_something, look, make_everything};
+use common::tree::{Looks, assert_same, change_something, edit, look, make_everything, make_small, noise};
 use souvenir::engine::crypto::{Encryption, Keyring, Protection};
+use souvenir::engine::format::time::SetTime;
 
 /// A protection, what duplicity has to be told of it, and which versions of it are tried.
 struct Case {
@@ -76,6 +78,7 @@ in_every_protection! {
     duplicity_lists_verifies_and_restores_our_full_sets: reads;
     duplicity_extends_our_full_set_and_restores_both_times: extends;
     we_list_and_restore_duplicitys_full_sets: is_read;
+    both_go_on_where_the_other_stopped: takes_turns;
 }
 
 fn with(name: &str, check: fn(&Case, &Duplicity, Keyring, &Path)) {
@@ -190,6 +193,124 @@ fn is_read(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Path) {
         assert_eq!(warnings, []);
         assert_eq!(fs::read(&one).unwrap(), fs::read(source.join(path)).unwrap());
         fs::remove_file(&one).unwrap();
+    }
+}
+
+/// Who makes a set of a chain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Author {
+    We,
+    Duplicity,
+}
+
+/// A chain that we and duplicity make together.
+struct Shared<'a> {
+    case: &'a Case,
+    program: &'a Duplicity,
+    backup: Backup,
+    source: PathBuf,
+    destination: PathBuf,
+    scratch: &'a Path,
+    /// The time of each set, and what the tree looked like then.
+    states: Vec<(i64, BTreeMap<Vec<u8>, Looks>)>,
+}
+
+impl<'a> Shared<'a> {
+    fn new(case: &'a Case, program: &'a Duplicity, keyring: Keyring, scratch: &'a Path) -> Self {
+        let (source, destination) = (scratch.join("source"), scratch.join("destination"));
+        let backup = Backup::new(&source, &destination).protected(case.protection.clone(), keyring);
+        Self { case, program, backup, source, destination, scratch, states: Vec::new() }
+    }
+
+    fn back_up(&mut self, author: Author) {
+        let time = 1_700_000_000 + self.states.len() as i64 * 100_000;
+        let is_full = self.states.is_empty();
+        match author {
+            Author::We => {
+                let mut backup = self.backup.clone().at(time);
+                if !is_full {
+                    backup = backup.incremental();
+                }
+                assert_eq!(backup.back_up().is_full(), is_full);
+            }
+            Author::Duplicity => {
+                let verb = if is_full { "full" } else { "incremental" };
+                let (time, place) = (time.to_string(), url(&self.destination));
+                let source = self.source.to_str().unwrap();
+                let arguments = [verb, "--volsize", "1", "--current-time", &time, source, &place];
+                duplicity(self.program, self.case, &arguments);
+            }
+        }
+        self.states.push((time, look(&self.source)));
+    }
+
+    /// Every state is restored by both.
+    fn check(&self) {
+        let place = url(&self.destination);
+        let status = duplicity(self.program, self.case, &["collection-status", &place]);
+        assert!(status.contains("No orphaned or incomplete backup sets found"), "{status}");
+        for (time, expected) in &self.states {
+            let ours = self.scratch.join(format!("ours-{time}"));
+            let options = Options { time: SetTime::from_epoch(*time), ..Options::default() };
+            let (result, warnings) = self.backup.try_restore(&ours, options);
+            assert_eq!(result.unwrap().set_time.epoch(), *time);
+            assert_eq!(warnings, [], "{time}");
+            assert_same(expected, &look(&ours), &format!("our restore of {time}"));
+            let theirs = self.scratch.join(format!("theirs-{time}"));
+            let (text, target) = (time.to_string(), theirs.to_str().unwrap());
+            let restored = ["restore", "--time", &text, &place, target];
+            duplicity(self.program, self.case, &restored);
+            assert_same(expected, &look(&theirs), &format!("duplicity's restore of {time}"));
+        }
+        let listed = self.backup.list().entries;
+        let (_, newest) = self.states.last().unwrap();
+        assert_eq!(listed.len(), newest.len());
+        let verified = duplicity(
+            self.program,
+            self.case,
+            &["verify", "--compare-data", &place, self.source.to_str().unwrap()],
+        );
+        assert!(verified.contains(" 0 difference(s) found"), "{verified}");
+    }
+}
+
+fn takes_turns(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Path) {
+    use Author::{Duplicity, We};
+    for (index, authors) in [[Duplicity, We, Duplicity, We], [We, We, Duplicity, We]].into_iter().enumerate()
+    {
+        let scratch = scratch.join(index.to_string());
+        let mut shared = Shared::new(case, program, keyring.clone(), &scratch);
+        make_everything(&shared.source);
+        shared.back_up(authors[0]);
+        change_something(&shared.source);
+        shared.back_up(authors[1]);
+        edit(&shared.source, 1, 12);
+        shared.back_up(authors[2]);
+        edit(&shared.source, 2, 12);
+        shared.back_up(authors[3]);
+        shared.check();
+    }
+}
+
+/// Random edits of a random tree by turns; every state comes back from both.
+#[test]
+fn random_chains_come_back() {
+    let home = Home::new();
+    let case = case(&home, "none");
+    for seed in 0..4 {
+        let program = &versions(home.path())[seed % 2];
+        let scratch = tempfile::tempdir().unwrap();
+        let mut shared = Shared::new(&case, program, home.keyring(), scratch.path());
+        make_small(&shared.source);
+        for step in 0..6 {
+            let author =
+                if noise(seed as u64 * 100 + step, 1)[0] < 128 { Author::We } else { Author::Duplicity };
+            println!("{seed}: {author:?} makes set {step}");
+            shared.back_up(author);
+            edit(&shared.source, seed as u64 * 100 + step, 8);
+        }
+        shared.back_up(Author::We);
+        shared.check();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use souvenir::engine::backup::{BackupRequest, BackupSummary, backup};
+use souvenir::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
 use souvenir::engine::crypto::{Encryption, Keyring, Passphrases, Protection, Recipient, Secret};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::{self, CancelReason, Event, Job, Warning};
@@ -32,6 +32,8 @@ pub struct Backup {
     pub sign_key: Option<String>,
     pub volume_bytes: u64,
     pub set_time: Option<SetTime>,
+    pub kind: BackupKind,
+    pub compare: Compare,
     pub rules: Vec<Rule>,
 }
 
@@ -50,6 +52,8 @@ impl Backup {
             sign_key: None,
             volume_bytes: SMALL_VOLUMES,
             set_time: None,
+            kind: BackupKind::Full,
+            compare: Compare::Attributes,
             rules: Vec::new(),
         }
     }
@@ -67,6 +71,12 @@ impl Backup {
 
     pub fn at(mut self, epoch: i64) -> Self {
         self.set_time = SetTime::from_epoch(epoch);
+        self
+    }
+
+    /// Extends the newest chain, which must be possible.
+    pub fn incremental(mut self) -> Self {
+        self.kind = BackupKind::Incremental;
         self
     }
 
@@ -96,6 +106,9 @@ impl Backup {
                 passphrases: &this.passphrases(),
                 volume_bytes: this.volume_bytes,
                 set_time: this.set_time,
+                kind: this.kind,
+                compare: this.compare,
+                allow_source_mismatch: false,
             };
             backup(&request, job)
         })

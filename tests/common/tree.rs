@@ -189,7 +189,8 @@ pub fn make_everything(root: &Path) {
     for (name, bits) in [
         ("ab", 0o4755),
         ("a b", 0o2711),
-        ("a!", 0o000),
+        // Only root reads what nobody may read.
+        ("a!", if Uid::effective().is_root() { 0o000 } else { 0o400 }),
         ("empty", 0o1777),
         ("empty/also empty", 0o500),
         ("sizes/1", 0o444),
@@ -241,4 +242,83 @@ pub fn change_something(root: &Path) {
 fn set_modified(path: &Path, seconds: u64) {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+/// A small tree that [`edit`] can work on.
+pub fn make_small(root: &Path) {
+    for (name, size) in
+        [("one", 10), ("two", 70_000), ("folder/three", 200_000), ("folder/deep/four", 1), ("big", 1_500_000)]
+    {
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), noise(size as u64, size)).unwrap();
+    }
+    fs::create_dir(root.join("empty")).unwrap();
+    symlink("one", root.join("link")).unwrap();
+}
+
+/// Changes a tree at random, in `count` ways that `seed` decides on.
+pub fn edit(root: &Path, seed: u64, count: usize) {
+    let mut random = noise(seed.wrapping_mul(7919) + 1, count * 64).into_iter();
+    let mut number = move |below: usize| {
+        let high = random.next().unwrap_or(0) as usize;
+        (high << 8 | random.next().unwrap_or(0) as usize) % below
+    };
+    for step in 0..count {
+        let mut names: Vec<_> = look(root).into_iter().filter(|(name, _)| !name.is_empty()).collect();
+        names.sort_by(|one, other| one.0.cmp(&other.0));
+        let (name, looks) = names.swap_remove(number(names.len()));
+        let path = root.join(OsStr::from_bytes(&name));
+        // Another time than every one before, to the second: duplicity does not look at anything finer.
+        let now = 1_500_000_000 + seed * 1000 + step as u64;
+        let fresh = format!("new-{seed}-{step}");
+        let size = [0, 3, 5_000, 65_536, 131_072, 700_000][number(6)];
+        match (number(9), looks.kind) {
+            (0, "folder") => fs::write(path.join(fresh), noise(now, size)).unwrap(),
+            (1, "folder") => fs::remove_dir_all(&path).unwrap(),
+            (2, "folder") => {
+                fs::remove_dir_all(&path).unwrap();
+                fs::write(&path, noise(now, size)).unwrap();
+                set_modified(&path, now);
+            }
+            (3, "folder") => fs::create_dir(path.join(fresh)).unwrap(),
+            (0, "file") => fs::remove_file(&path).unwrap(),
+            (1, "file") => {
+                fs::remove_file(&path).unwrap();
+                fs::create_dir(&path).unwrap();
+                fs::write(path.join("inside"), fresh).unwrap();
+            }
+            (2, "file") => {
+                fs::remove_file(&path).unwrap();
+                symlink(fresh, &path).unwrap();
+            }
+            (3, "file") => {
+                fs::write(&path, noise(now, size)).unwrap();
+                set_modified(&path, now);
+            }
+            (4, "file") => set_modified(&path, now),
+            (5 | 6, "file") => {
+                let mut contents = fs::read(&path).unwrap();
+                let at = number(contents.len() + 1);
+                contents.splice(at..at, *b"an insertion");
+                contents.truncate(contents.len() - number(20).min(contents.len()));
+                fs::write(&path, contents).unwrap();
+                set_modified(&path, now);
+            }
+            (0 | 1, _) => {
+                fs::remove_file(&path).unwrap();
+                fs::write(&path, fresh).unwrap();
+            }
+            (2..5, "link") => {
+                fs::remove_file(&path).unwrap();
+                symlink(fresh, &path).unwrap();
+            }
+            (7, _) => fs::rename(&path, root.join(fresh)).unwrap(),
+            (_, "link") => {}
+            _ => fs::set_permissions(&path, fs::Permissions::from_mode([0o700, 0o755, 0o750][number(3)]))
+                .unwrap(),
+        }
+        if root.read_dir().unwrap().next().is_none() {
+            fs::write(root.join("one"), "never quite empty").unwrap();
+        }
+    }
 }
