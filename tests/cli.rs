@@ -15,11 +15,15 @@ use common::gpg::Home;
 use common::tree::{assert_same, look, noise};
 use serde_json::Value;
 
-struct Scratch(tempfile::TempDir);
+struct Scratch {
+    folder: tempfile::TempDir,
+    /// Nobody's own keyring is touched.
+    gnupg: Home,
+}
 
 impl Scratch {
     fn new() -> Self {
-        let scratch = Self(tempfile::tempdir().unwrap());
+        let scratch = Self { folder: tempfile::tempdir().unwrap(), gnupg: Home::new() };
         fs::create_dir_all(scratch.path("source/folder")).unwrap();
         fs::write(scratch.path("source/folder/file"), "contents").unwrap();
         fs::write(scratch.path("source/other.tmp"), "other").unwrap();
@@ -27,15 +31,16 @@ impl Scratch {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// The command in the scratch folder, without anything in its environment that it could use.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_souvenir-cli"));
         command
-            .current_dir(self.0.path())
+            .current_dir(self.folder.path())
             .args(arguments)
+            .env("GNUPGHOME", self.gnupg.path())
             .env_remove("PASSPHRASE")
             .env_remove("SIGN_PASSPHRASE")
             .stdin(Stdio::null());
@@ -145,7 +150,7 @@ fn the_passphrase_is_asked_for_on_a_terminal() {
                 &format!("{program} {command}"),
                 "/dev/null",
             ])
-            .current_dir(scratch.0.path())
+            .current_dir(scratch.folder.path())
             .env_remove("PASSPHRASE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -284,8 +289,13 @@ fn a_signal_stops_it_cleanly() {
         assert!(status.success());
         let (_, told) = expect(130, &child.wait_with_output().unwrap());
         assert!(told.contains("cancelled"), "{told}");
-        assert_eq!(names(&scratch.path("to")), [] as [String; 0], "{signal}");
+        let left = names(&scratch.path("to"));
+        assert!(left.iter().all(|name| name.starts_with(".unfinished-")), "{signal}: {left:?}");
     }
+    // The next one goes on with what is finished.
+    scratch.expect(0, &["backup", "--no-encryption", "--volume-size", "5", "source", "to"]);
+    let left = names(&scratch.path("to"));
+    assert!(left.iter().all(|name| name.starts_with("duplicity-full")), "{left:?}");
 }
 
 /// Runs a script in a mount namespace of its own, in which it may mount what it likes.
@@ -296,7 +306,7 @@ fn in_own_mounts(scratch: &Scratch, script: &str) -> Output {
         .args(map)
         .args(["sh", "-c", &format!("mkdir -p to && {script}")])
         .env("CLI", env!("CARGO_BIN_EXE_souvenir-cli"))
-        .current_dir(scratch.0.path())
+        .current_dir(scratch.folder.path())
         .output()
         .unwrap()
 }
@@ -358,7 +368,7 @@ fn output_that_nobody_reads_to_its_end_is_no_failure() {
     let command = format!("{} list to | head -n 1", env!("CARGO_BIN_EXE_souvenir-cli"));
     let output = Command::new("bash")
         .args(["-o", "pipefail", "-c", &command])
-        .current_dir(scratch.0.path())
+        .current_dir(scratch.folder.path())
         .output()
         .unwrap();
     expect(0, &output);

@@ -377,46 +377,127 @@ fn what_cannot_be_read_is_warned_of_and_the_rest_is_backed_up() {
     fs::set_permissions(scratch.source().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
+/// Names of the files at the destination that belong to a set which does not exist yet.
+fn unfinished(scratch: &Scratch) -> Vec<String> {
+    names(&scratch.destination()).into_iter().filter(|name| name.starts_with(".unfinished-")).collect()
+}
+
+/// Backs up and cancels when `at_volume` is being written.
+fn cancel_at(scratch: &Scratch, at_volume: &'static str) {
+    let control = Arc::new(std::sync::OnceLock::<souvenir::engine::job::Control>::new());
+    let at_hook = Arc::clone(&control);
+    let hook: Hook = Arc::new(move |name, bytes| {
+        if name.contains(at_volume) && (bytes > 0 || at_volume == "sigtar") {
+            at_hook.wait().cancel(CancelReason::User);
+        }
+        Ok(())
+    });
+    let inner = Arc::new(LocalFolder::new(scratch.destination()));
+    let storage = Hooked { inner, hook };
+    let source = scratch.source();
+    let outcome = run_with(
+        move |job| {
+            let request = BackupRequest {
+                root: &source,
+                selection: &Selection::everything(),
+                storage: &storage,
+                protection: &Protection::none(),
+                keyring: &Default::default(),
+                passphrases: &Passphrases::new(),
+                volume_bytes: 1 << 20,
+                set_time: None,
+                kind: BackupKind::Full,
+                compare: Compare::Attributes,
+                allow_source_mismatch: false,
+            };
+            backup(&request, job)
+        },
+        |found| drop(control.set(found)),
+    );
+    assert!(is_cancelled(&outcome, CancelReason::User), "{at_volume}: {:?}", outcome.0);
+}
+
 #[test]
-fn a_cancelled_backup_leaves_nothing() {
+fn a_cancelled_backup_is_gone_on_with() {
     let scratch = Scratch::new();
     fs::write(scratch.source().join("file"), noise(1, 20 << 20)).unwrap();
+    fs::write(scratch.source().join("file2"), noise(2, 1000)).unwrap();
     scratch.backup().at(1_700_000_000).back_up();
-    let before = names(&scratch.destination());
-    for at_volume in ["vol1.", "vol5.", "sigtar"] {
-        let control = Arc::new(std::sync::OnceLock::<souvenir::engine::job::Control>::new());
-        let at_hook = Arc::clone(&control);
-        let hook: Hook = Arc::new(move |name, bytes| {
-            if name.contains(at_volume) && (bytes > 0 || at_volume == "sigtar") {
-                at_hook.wait().cancel(CancelReason::User);
-            }
+    let mut before = names(&scratch.destination());
+    for (at_volume, change) in [("vol1.", false), ("vol5.", false), ("vol15.", true), ("sigtar", false)] {
+        cancel_at(&scratch, at_volume);
+        let left = unfinished(&scratch);
+        let others: Vec<_> =
+            names(&scratch.destination()).into_iter().filter(|name| !left.contains(name)).collect();
+        assert_eq!(others, before, "{at_volume}: nothing that another program would see");
+        let finished = left.iter().filter(|name| !name.starts_with(".unfinished-new-")).count();
+        if change {
+            // What was finished is of another file now.
+            fs::write(scratch.source().join("file"), noise(3, 20 << 20)).unwrap();
+        }
+
+        let written = Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+        let noted = Arc::clone(&written);
+        let hook: Hook = Arc::new(move |name, _| {
+            noted.lock().unwrap().insert(name.to_owned());
             Ok(())
         });
         let inner = Arc::new(LocalFolder::new(scratch.destination()));
-        let storage = Hooked { inner, hook };
-        let source = scratch.source();
-        let outcome = run_with(
-            move |job| {
-                let request = BackupRequest {
-                    root: &source,
-                    selection: &Selection::everything(),
-                    storage: &storage,
-                    protection: &Protection::none(),
-                    keyring: &Default::default(),
-                    passphrases: &Passphrases::new(),
-                    volume_bytes: 1 << 20,
-                    set_time: None,
-                    kind: BackupKind::Full,
-                    compare: Compare::Attributes,
-                    allow_source_mismatch: false,
-                };
-                backup(&request, job)
-            },
-            |found| drop(control.set(found)),
-        );
-        assert!(is_cancelled(&outcome, CancelReason::User), "{at_volume}: {:?}", outcome.0);
-        assert_eq!(names(&scratch.destination()), before, "{at_volume}");
+        let mut backup = scratch.backup().stored_in(Arc::new(Hooked { inner, hook }));
+        backup.volume_bytes = 1 << 20;
+        let summary = backup.back_up();
+        let written = written.lock().unwrap().iter().filter(|name| name.contains(".vol")).count();
+        // The volume with nothing but the root has not changed.
+        let reused = if change { 1 } else { finished };
+        assert_eq!(written + reused, summary.volume_count as usize, "{at_volume}: {left:?}");
+        assert_eq!(unfinished(&scratch), [] as [String; 0], "{at_volume}");
+        let target = scratch.path(at_volume);
+        backup.restore(&target);
+        assert_same(&look(&scratch.source()), &look(&target), at_volume);
+        before = names(&scratch.destination());
     }
+}
+
+#[test]
+fn what_was_sealed_with_another_passphrase_is_not_gone_on_with() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), noise(1, 8 << 20)).unwrap();
+    let hook: Hook = Arc::new(|name, _| {
+        let gone = std::io::Error::from(std::io::ErrorKind::NetworkDown);
+        if name.contains("vol5.") { Err(gone) } else { Ok(()) }
+    });
+    let inner = Arc::new(LocalFolder::new(scratch.destination()));
+    let mut backup = scratch.backup().stored_in(Arc::new(Hooked { inner, hook }));
+    backup.protection = Protection::passphrase();
+    error(backup.try_back_up());
+    assert!(!unfinished(&scratch).is_empty());
+
+    let mut backup = scratch.backup();
+    backup.protection = Protection::passphrase();
+    backup.passphrase = Some("another one".to_owned());
+    backup.back_up();
+    assert_eq!(unfinished(&scratch), [] as [String; 0]);
+    backup.restore(&scratch.path("restored"));
+    assert_same(&look(&scratch.source()), &look(&scratch.path("restored")), "all with one passphrase");
+}
+
+#[test]
+fn of_two_runs_at_once_the_second_is_told_who_is_at_work() {
+    let scratch = Scratch::new();
+    fs::write(scratch.source().join("file"), noise(1, 3 << 20)).unwrap();
+    let second = scratch.backup();
+    let told = Arc::new(std::sync::Mutex::new(None));
+    let noted = Arc::clone(&told);
+    let hook: Hook = Arc::new(move |_, _| {
+        noted.lock().unwrap().get_or_insert_with(|| error(second.try_back_up()).to_string());
+        Ok(())
+    });
+    let inner = Arc::new(LocalFolder::new(scratch.destination()));
+    scratch.backup().stored_in(Arc::new(Hooked { inner, hook })).back_up();
+    let told = told.lock().unwrap().take().unwrap();
+    assert!(told.contains(&format!("process {}", std::process::id())), "{told}");
+    assert!(!names(&scratch.destination()).iter().any(|name| name.contains("lock")));
+    scratch.backup().back_up();
 }
 
 #[test]

@@ -297,7 +297,8 @@ fn takes_turns(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Pat
 fn random_chains_come_back() {
     let home = Home::new();
     let case = case(&home, "none");
-    for seed in 0..4 {
+    let seeds = if std::env::var_os("SOUVENIR_TEST_ALL").is_some() { 40 } else { 4 };
+    for seed in 0..seeds {
         let program = &versions(home.path())[seed % 2];
         let scratch = tempfile::tempdir().unwrap();
         let mut shared = Shared::new(&case, program, home.keyring(), scratch.path());

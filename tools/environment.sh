@@ -159,8 +159,12 @@ run_in_root() {
     PATH="$cargo_home/bin:/run/tools:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" \
     CARGO_HOME="$cargo_home" RUSTUP_HOME="$rustup_home" LANG=C.UTF-8 SHELL=/bin/bash \
     SOUVENIR_DEV_ROOT="$root" debian_chroot=souvenir \
-    bwrap --unshare-pid "${mounts[@]}" --chdir "$folder" "$@"
+    bwrap --unshare-pid "${mounts[@]}" --chdir "$folder" bash -c "$and_nothing_stays" bash "$@"
 }
+
+# Runs a command and ends what it leaves behind: bubblewrap stays, and keeps the output open, for as
+# long as there is a process inside, such as a gpg-agent.
+readonly and_nothing_stays='trap : INT; "$@"; status=$?; kill -KILL -1 2>/dev/null; exit $status'
 
 # The root's list of users or groups with the caller added: ssh and git refuse to work for a number
 # without a name.

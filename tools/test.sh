@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# ./dev test: every check of CI, a line a step; a step that fails stops the run with its output.
-# The tests come last, so that the closing lines count them.
+# ./dev test [--all] [STEP…]: every check of CI, a line a step; a step that fails stops the run with its
+# output. The tests come last, so that the closing lines count them. With --all, tests that try many
+# moments, seeds or sizes try many more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -89,6 +90,10 @@ run_step() {
 }
 
 mkdir -p "$logs"
+if [ "${1:-}" = --all ]; then
+  export SOUVENIR_TEST_ALL=1
+  shift
+fi
 if [ $# -eq 0 ]; then set -- "${all_steps[@]}"; fi
 for name in "$@"; do
   declare -F "step_$name" >/dev/null || {

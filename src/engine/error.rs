@@ -111,6 +111,15 @@ pub enum Error {
     #[error("the restore target is not empty: {}", .0.display())]
     TargetNotEmpty(PathBuf),
 
+    /// Another run is changing the destination.
+    #[error("another backup is at work in {location}: {holder}")]
+    Busy {
+        /// The destination.
+        location: String,
+        /// What the other run says of itself.
+        holder: String,
+    },
+
     /// An incremental set was asked for, but there is nothing that it could build on.
     #[error("an incremental backup cannot be made in {location}: {reason}")]
     CannotExtend {

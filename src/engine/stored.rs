@@ -41,6 +41,7 @@ pub struct StoredWriter {
 }
 
 enum Layer {
+    Nowhere,
     Plain(Sink),
     /// A new gzip member begins whenever the compression changes; readers take members as one.
     Gzip(Option<Box<GzEncoder<Sink>>>, Compression),
@@ -73,14 +74,20 @@ impl Write for Sink {
 }
 
 impl StoredWriter {
-    /// Begins the file `name`, wrapped as its codec says.
-    pub fn create(storage: &dyn Storage, name: FileName, sealer: &Sealer, job: &Job) -> Result<Self> {
-        let text = name.to_string();
+    /// Begins a file, wrapped as `codec` says.
+    pub fn create(
+        storage: &dyn Storage,
+        name: &str,
+        codec: Codec,
+        sealer: &Sealer,
+        job: &Job,
+    ) -> Result<Self> {
+        let text = name.to_owned();
         let upload = storage.create(&text)?;
         let location = format!("{}/{text}", storage.location());
         let hash = Sha1::new();
         let sink = Sink { upload, location: location.clone(), hash, size_bytes: 0, job: job.clone() };
-        let layer = match name.codec {
+        let layer = match codec {
             Codec::Plain => Layer::Plain(sink),
             Codec::Gzip => {
                 let level = Compression::new(GZIP_LEVEL);
@@ -90,6 +97,11 @@ impl StoredWriter {
             Codec::Smime => return Err(Error::Internal("S/MIME is never written".to_owned())),
         };
         Ok(Self { location, name: text, layer })
+    }
+
+    /// A file that goes nowhere, for who wants only what comes of reading what would be in it.
+    pub fn nowhere() -> Self {
+        Self { name: String::new(), location: String::new(), layer: Layer::Nowhere }
     }
 
     /// Says whether what comes next is worth compressing.
@@ -115,6 +127,7 @@ impl StoredWriter {
     pub fn finish(self) -> Result<Stored> {
         let Self { name, location, layer } = self;
         let sink = match layer {
+            Layer::Nowhere => return Ok(Stored { name, size_bytes: 0, sha1: String::new() }),
             Layer::Plain(sink) => Ok(sink),
             Layer::Gzip(Some(encoder), _) => encoder.finish(),
             Layer::Gzip(None, _) => Err(io::ErrorKind::BrokenPipe.into()),
@@ -129,6 +142,7 @@ impl StoredWriter {
 impl Write for StoredWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match &mut self.layer {
+            Layer::Nowhere => Ok(buffer.len()),
             Layer::Plain(sink) => sink.write(buffer),
             Layer::Gzip(Some(encoder), _) => encoder.write(buffer),
             Layer::Gzip(None, _) => Err(io::ErrorKind::BrokenPipe.into()),
@@ -161,6 +175,17 @@ impl StoredReader {
     /// Opens the file `name`, unwrapping it as the end of its name says.
     pub fn open(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
         let codec = FileName::parse(name).map_or(Codec::Plain, |name| name.codec);
+        Self::open_as(storage, name, codec, opener, job)
+    }
+
+    /// The same for a file whose name does not tell how it is wrapped.
+    pub fn open_as(
+        storage: &dyn Storage,
+        name: &str,
+        codec: Codec,
+        opener: &Opener,
+        job: &Job,
+    ) -> Result<Self> {
         let source: Box<dyn Read + Send> = Box::new(Source { inner: storage.open(name)?, job: job.clone() });
         let layer = match codec {
             Codec::Plain => ReadLayer::Plain(source),
@@ -328,7 +353,8 @@ pub fn about(name: &str, error: Error) -> Error {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

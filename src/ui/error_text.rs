@@ -98,6 +98,11 @@ fn parts(error: &Error) -> (String, String, String) {
             path.display().to_string(),
             gettext("Choose an empty or a new folder."),
         ),
+        Error::Busy { holder, .. } => (
+            gettext("Another backup is at work at this destination"),
+            holder.clone(),
+            gettext("Wait until it is done, then try again."),
+        ),
         Error::CannotExtend { location, .. } => (
             gettext("There is no backup that could be continued"),
             location.clone(),

@@ -1,7 +1,9 @@
 //! The engine's verbs with everything they take, run as jobs whose warnings are collected.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use super::gpg::Home;
 
 use souvenir::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
 use souvenir::engine::crypto::{Encryption, Keyring, Passphrases, Protection, Recipient, Secret};
@@ -27,7 +29,9 @@ pub struct Backup {
     pub root: PathBuf,
     pub storage: Arc<dyn Storage>,
     pub protection: Protection,
-    pub keyring: Keyring,
+    keyring: Option<Keyring>,
+    /// Made where no other keyring is given: nobody's own is touched.
+    home: Arc<OnceLock<Home>>,
     pub passphrase: Option<String>,
     pub sign_key: Option<String>,
     pub volume_bytes: u64,
@@ -47,7 +51,8 @@ impl Backup {
             root: root.to_owned(),
             storage: Arc::new(LocalFolder::new(destination)),
             protection: Protection::none(),
-            keyring: Keyring::default(),
+            keyring: None,
+            home: Arc::default(),
             passphrase: Some(PASSPHRASE.to_owned()),
             sign_key: None,
             volume_bytes: SMALL_VOLUMES,
@@ -60,8 +65,16 @@ impl Backup {
 
     pub fn protected(mut self, protection: Protection, keyring: Keyring) -> Self {
         self.protection = protection;
-        self.keyring = keyring;
+        self.keyring = Some(keyring);
         self
+    }
+
+    fn keyring(&self) -> Keyring {
+        match &self.keyring {
+            Some(keyring) => keyring.clone(),
+            None if self.protection.is_openpgp() => self.home.get_or_init(Home::new).keyring(),
+            None => Keyring::default(),
+        }
     }
 
     pub fn stored_in(mut self, storage: Arc<dyn Storage>) -> Self {
@@ -102,7 +115,7 @@ impl Backup {
                 selection: &selection,
                 storage: &*this.storage,
                 protection: &this.protection,
-                keyring: &this.keyring,
+                keyring: &this.keyring(),
                 passphrases: &this.passphrases(),
                 volume_bytes: this.volume_bytes,
                 set_time: this.set_time,
@@ -124,7 +137,7 @@ impl Backup {
         run(move |job| {
             let request = RestoreRequest {
                 storage: &*this.storage,
-                keyring: &this.keyring,
+                keyring: &this.keyring(),
                 passphrases: &this.passphrases(),
                 sign_key: this.sign_key.as_deref(),
                 time: options.time,
@@ -147,7 +160,7 @@ impl Backup {
         run(move |job| {
             let request = ListRequest {
                 storage: &*this.storage,
-                keyring: &this.keyring,
+                keyring: &this.keyring(),
                 passphrases: &this.passphrases(),
                 time: None,
             };

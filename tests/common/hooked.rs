@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use souvenir::engine::storage::{Storage, StorageResult, StoredFile, Upload};
+use souvenir::engine::storage::{Lock, Storage, StorageResult, StoredFile, Upload};
 
 /// Called before bytes are written, with the file's name and how many bytes it has by then.
 pub type Hook = Arc<dyn Fn(&str, u64) -> io::Result<()> + Send + Sync>;
@@ -40,6 +40,14 @@ impl Storage for Hooked {
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
         let upload = self.inner.create(name)?;
         Ok(Box::new(HookedUpload { upload, name: name.to_owned(), bytes: 0, hook: Arc::clone(&self.hook) }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn lock(&self, holder: &str) -> StorageResult<Lock> {
+        self.inner.lock(holder)
     }
 
     fn delete(&self, name: &str) -> StorageResult<()> {

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::NewSet;
 use super::changes::Changes;
+use super::new_set::NewSet;
 use super::plan::{Planner, VolumePlan};
 use super::volume::{Counts, Signatures, VolumeMade, make_volume};
 use crate::engine::delta::join_signatures;
@@ -125,7 +125,7 @@ impl NewSet<'_> {
             return Err(Error::Internal(format!("volume {next} was never made")));
         }
         self.job.phase(Phase::Finishing);
-        total.stored_bytes += self.finish(signatures.finish()?)?.size_bytes;
+        total.stored_bytes += self.finish_signatures(signatures.finish()?)?.size_bytes;
         Ok(total)
     }
 }

@@ -8,9 +8,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use nix::sys::stat::{SFlag, fstat};
 
-use super::NewSet;
 use super::changes::{Change, SMALL_FILE};
+use super::fingerprint::fingerprint;
 use super::intake::{Intake, read_up_to};
+use super::new_set::NewSet;
 use super::plan::{Contents, Piece, VolumePlan};
 use crate::engine::delta::{DeltaPart, block_len, copying_delta, delta};
 use crate::engine::error::{Error, Result};
@@ -71,9 +72,36 @@ pub enum Signatures {
     },
 }
 
-/// Makes and stores a volume.
+/// Makes and stores a volume, unless an interrupted run has done that already. Then its entries are only
+/// read for their signatures.
 pub fn make_volume(set: &NewSet<'_>, plan: VolumePlan) -> Result<VolumeMade> {
-    let tar = tar::Writer::new(set.create(Part::Volume(plan.number))?);
+    let fingerprint = fingerprint(&plan, set.request.protection);
+    let number = plan.number;
+    let finished = set.finished_before(number, &fingerprint);
+    let writer = match &finished {
+        Some(_) => StoredWriter::nowhere(),
+        None => set.create(Part::Volume(number))?,
+    };
+    let warnings_before = set.job.warning_count();
+    let (writer, mut made) = fill_volume(set, plan, writer)?;
+    let stored = match finished {
+        Some(stored) => stored,
+        // What came of a file that changed meanwhile is not what a later run would make.
+        None if set.job.warning_count() > warnings_before => set.finish_volume(writer, number, None)?,
+        None => set.finish_volume(writer, number, Some(fingerprint))?,
+    };
+    made.stored_bytes = stored.size_bytes;
+    made.info.hash = Some((HashAlgorithm::Sha1, stored.sha1));
+    Ok(made)
+}
+
+/// Writes what is planned for a volume, which is to be finished then. Its hash and size are still to come.
+fn fill_volume(
+    set: &NewSet<'_>,
+    plan: VolumePlan,
+    writer: StoredWriter,
+) -> Result<(StoredWriter, VolumeMade)> {
+    let tar = tar::Writer::new(writer);
     let mut volume = Volume { set, tar, chunk: Vec::new(), counts: Counts::default() };
     let (start, end, signatures) = match plan.contents {
         Contents::Entries(changes) => {
@@ -106,13 +134,8 @@ pub fn make_volume(set: &NewSet<'_>, plan: VolumePlan) -> Result<VolumeMade> {
     };
     let Volume { mut tar, counts, .. } = volume;
     tar.end().map_err(|error| tar.get_mut().fail(error))?;
-    let stored = set.finish(tar.into_inner())?;
-    Ok(VolumeMade {
-        info: VolumeInfo { number: plan.number, start, end, hash: Some((HashAlgorithm::Sha1, stored.sha1)) },
-        signatures,
-        counts,
-        stored_bytes: stored.size_bytes,
-    })
+    let info = VolumeInfo { number: plan.number, start, end, hash: None };
+    Ok((tar.into_inner(), VolumeMade { info, signatures, counts, stored_bytes: 0 }))
 }
 
 /// The number of a piece's first chunk. How many chunks the delta of an earlier piece has is not known

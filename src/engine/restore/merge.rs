@@ -37,12 +37,14 @@ fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, writer: &mu
     let mut base = None;
     let mut diffs = Vec::new();
     let mut is_uncertain = false;
+    let mut is_hearsay = false;
     for (index, stream) in streams.iter_mut().enumerate().rev() {
         is_uncertain |= base.is_none() && stream.is_blind_at(path);
         if stream.head()?.is_none_or(|head| head.entry.path != *path) {
             continue;
         }
         let Some(head) = stream.take()? else { continue };
+        is_hearsay |= newest.is_none() && head.is_hearsay;
         if base.is_none() {
             match head.word {
                 Word::Diff => diffs.push(index),
@@ -64,7 +66,7 @@ fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, writer: &mu
         Some((base, Word::Snapshot, EntryKind::File)) if entry.kind == EntryKind::File => {
             return writer.file(entry, FileParts { streams, base, diffs });
         }
-        Some((_, Word::Snapshot, _)) if diffs.is_empty() => return writer.other(entry),
+        Some((_, Word::Snapshot, _)) if diffs.is_empty() => return writer.other(entry, is_hearsay),
         _ => "the state that it builds on is not in the backup",
     };
     writer.not_restored(path.clone(), reason.to_owned());

@@ -138,7 +138,7 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
         merge::restore(&mut streams, &mut writer, job)?;
         Ok(streams.into_iter().find_map(SetStream::into_damage))
     })?;
-    let done = writer.finish();
+    let done = writer.finish()?;
     if done.found_count == 0 {
         // What was asked for may well have been in what is damaged.
         return Err(damage.unwrap_or_else(|| nothing_to_restore(request, last)));

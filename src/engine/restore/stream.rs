@@ -38,6 +38,8 @@ pub struct Head {
     pub word: Word,
     /// The entry, with the attributes that the set gives it.
     pub entry: Entry,
+    /// Whether the volume with it is damaged, and only the signatures tell of it.
+    pub is_hearsay: bool,
 }
 
 /// The entries of one set.
@@ -164,7 +166,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             }
         };
         self.last = Some((record, path));
-        Some(Head { word, entry })
+        Some(Head { word, entry, is_hearsay: false })
     }
 
     /// Reads on to the next entry, be it a chunk or not.
@@ -305,7 +307,7 @@ impl Lost {
                 (_, EntryKind::File) => Word::Lost,
                 _ => Word::Snapshot,
             };
-            return Ok(Some(Head { word, entry: head.entry }));
+            return Ok(Some(Head { word, entry: head.entry, is_hearsay: true }));
         }
         Ok(None)
     }

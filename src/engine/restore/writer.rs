@@ -23,6 +23,9 @@ use crate::engine::scan::{OwnerNumbers, reason};
 /// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
 const COPY_BYTES: usize = 64 * 1024;
 
+/// Entries that are held back at most.
+const MAX_HEARSAY: usize = 10_000;
+
 /// Writes restored entries.
 pub struct Writer<'a> {
     request: &'a RestoreRequest<'a>,
@@ -31,6 +34,9 @@ pub struct Writer<'a> {
     owners: OwnerNumbers,
     /// Folders that more may still come for; their attributes are set when they are left.
     folders: Vec<OpenFolder>,
+    /// Entries that only signatures tell of, as long as nothing else has come: if nothing does, they are
+    /// not worth restoring.
+    hearsay: Vec<Entry>,
     buffer: Box<[u8]>,
     done: Done,
 }
@@ -42,6 +48,8 @@ pub struct Done {
     pub found_count: u64,
     /// Entries written.
     pub entry_count: u64,
+    /// Entries that were to be restored, but could not be.
+    pub lost_count: u64,
     /// Entries left alone because something was there.
     pub skipped_count: u64,
     /// Bytes of contents written.
@@ -82,6 +90,7 @@ impl<'a> Writer<'a> {
             place: Place::open(&request.target).map_err(failed)?,
             owners: OwnerNumbers::default(),
             folders: Vec::new(),
+            hearsay: Vec::new(),
             buffer: vec![0; COPY_BYTES].into(),
             done: Done::default(),
         })
@@ -94,14 +103,29 @@ impl<'a> Writer<'a> {
 
     /// Restores a regular file.
     pub fn file(&mut self, entry: Entry, mut parts: FileParts<'_, '_, '_>) -> Result<()> {
+        self.believe_hearsay()?;
         let Some(place) = self.begin(&entry) else { return Ok(()) };
         let path = entry.path.clone();
         let result = self.write_file(entry, place, &mut parts);
         self.settle(path, result)
     }
 
-    /// Restores anything but a regular file.
-    pub fn other(&mut self, entry: Entry) -> Result<()> {
+    /// Restores anything but a regular file. Of a damaged volume only the signatures tell of it.
+    pub fn other(&mut self, entry: Entry, is_hearsay: bool) -> Result<()> {
+        let is_held = is_hearsay && self.done.found_count == 0 && self.hearsay.len() < MAX_HEARSAY;
+        if is_held {
+            self.hearsay.push(entry);
+            return Ok(());
+        }
+        self.believe_hearsay()?;
+        self.other_now(entry)
+    }
+
+    fn believe_hearsay(&mut self) -> Result<()> {
+        std::mem::take(&mut self.hearsay).into_iter().try_for_each(|entry| self.other_now(entry))
+    }
+
+    fn other_now(&mut self, entry: Entry) -> Result<()> {
         let Some(place) = self.begin(&entry) else { return Ok(()) };
         let path = entry.path.clone();
         let result = match entry.kind {
@@ -112,14 +136,18 @@ impl<'a> Writer<'a> {
     }
 
     /// Tells of an entry that was to be restored, but cannot be.
-    pub fn not_restored(&self, path: EntryPath, reason: String) {
+    pub fn not_restored(&mut self, path: EntryPath, reason: String) {
+        self.done.lost_count += 1;
         self.job.warn(Warning::NotRestored { path, reason });
     }
 
-    /// Completes what is open.
-    pub fn finish(mut self) -> Done {
+    /// Completes what is open. If everything but hearsay is lost, nothing is restored.
+    pub fn finish(mut self) -> Result<Done> {
+        if self.done.lost_count == 0 {
+            self.believe_hearsay()?;
+        }
         self.leave_folders(None);
-        self.done
+        Ok(self.done)
     }
 
     /// Where the entry goes. Entries come in order, so folders that do not hold it are left for good.

@@ -59,6 +59,13 @@ impl Stamp {
             ctime: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
         }
     }
+
+    /// All of it as numbers.
+    pub fn numbers(&self) -> [u64; 7] {
+        let bits = i64::cast_unsigned;
+        let (mtime, ctime) = (self.mtime, self.ctime);
+        [self.device, self.inode, bits(self.size), bits(mtime.0), bits(mtime.1), bits(ctime.0), bits(ctime.1)]
+    }
 }
 
 /// Iterates over a tree. What cannot be read is warned of and left out; an error ends the walk.
@@ -157,10 +164,13 @@ impl<'a> Walk<'a> {
             Err(errno) => return self.leave_out(path, &errno.into()),
         };
         let is_folder = kind == EntryKind::Directory;
-        if is_folder && self.left_out.contains(&path) {
-            return self.warn(Warning::DestinationLeftOut { path });
-        }
         let verdict = self.selection.verdict(&path, is_folder);
+        if is_folder && self.left_out.contains(&path) {
+            if verdict == Verdict::Include {
+                self.warn(Warning::DestinationLeftOut { path });
+            }
+            return;
+        }
         if verdict == Verdict::Exclude {
             return;
         }

@@ -2,17 +2,22 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
-use super::{Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, Upload};
+use super::{
+    Lock, LockGuard, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, UPLOAD_PREFIX,
+    Upload,
+};
 
-/// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
-/// names begin as its own do.
-const UPLOAD_PREFIX: &str = ".upload-";
+/// The file that keeps two runs apart.
+const LOCK_NAME: &str = ".souvenir-lock";
+
+/// What is read of a holder's word on itself, in bytes.
+const HOLDER_LIMIT: u64 = 1024;
 
 /// Backups in a folder.
 #[derive(Debug, Clone)]
@@ -97,6 +102,17 @@ impl Storage for LocalFolder {
         Ok(Box::new(LocalUpload { temporary, final_path }))
     }
 
+    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
+        let (from, target) = (self.folder.join(from), self.folder.join(to));
+        rename_without_replacing(&from, &target).map_err(|source| self.fail_file("writing", to, source))
+    }
+
+    fn lock(&self, holder: &str) -> StorageResult<Lock> {
+        fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))?;
+        LockFile::take(self.folder.join(LOCK_NAME), holder)
+            .map_err(|source| self.fail_file("locking", LOCK_NAME, source))
+    }
+
     fn delete(&self, name: &str) -> StorageResult<()> {
         fs::remove_file(self.folder.join(name)).map_err(|source| self.fail_file("deleting", name, source))
     }
@@ -115,6 +131,59 @@ impl Storage for LocalFolder {
     }
 }
 
+/// A file that is locked for as long as this lives. The system lets go of it when the process ends,
+/// however it ends.
+#[derive(Debug)]
+pub(super) struct LockFile {
+    path: PathBuf,
+    _locked: Flock<File>,
+}
+
+impl LockFile {
+    fn take(path: PathBuf, holder: &str) -> io::Result<Lock> {
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)?;
+            let mut locked = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(locked) => locked,
+                Err((file, Errno::EWOULDBLOCK)) => {
+                    let mut text = String::new();
+                    file.take(HOLDER_LIMIT).read_to_string(&mut text)?;
+                    return Ok(Lock::Busy(text));
+                }
+                Err((_, Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
+                    tracing::warn!(path = %path.display(), "the file system has no locks");
+                    return Ok(Lock::Held(LockGuard { _file: None }));
+                }
+                Err((_, errno)) => return Err(errno.into()),
+            };
+            // Whoever had it may have deleted it between our opening and our locking it.
+            let is_current = path.metadata().is_ok_and(|there| {
+                locked.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+            });
+            if is_current {
+                locked.set_len(0)?;
+                locked.write_all(holder.as_bytes())?;
+                let lock = Self { path, _locked: locked };
+                return Ok(Lock::Held(LockGuard { _file: Some(lock) }));
+            }
+        }
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, "the lock stays, but nobody holds it");
+        }
+    }
+}
+
 struct LocalUpload {
     /// Removes its file when it is dropped.
     temporary: tempfile::NamedTempFile,
@@ -124,15 +193,17 @@ struct LocalUpload {
 impl LocalUpload {
     fn publish(self) -> io::Result<()> {
         self.temporary.as_file().sync_all()?;
-        let from = self.temporary.path();
-        match renameat2(AT_FDCWD, from, AT_FDCWD, &self.final_path, RenameFlags::RENAME_NOREPLACE) {
-            Ok(()) => {}
-            // Some network and FAT file systems cannot refuse to replace.
-            Err(Errno::EINVAL | Errno::ENOSYS) => rename_without_kernel_help(from, &self.final_path)?,
-            Err(errno) => return Err(errno.into()),
-        }
-        let folder = self.final_path.parent().unwrap_or(Path::new("."));
-        sync_folder(folder)
+        rename_without_replacing(self.temporary.path(), &self.final_path)?;
+        sync_folder(self.final_path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(()),
+        // Some network and FAT file systems cannot refuse to replace.
+        Err(Errno::EINVAL | Errno::ENOSYS) => rename_without_kernel_help(from, to),
+        Err(errno) => Err(errno.into()),
     }
 }
 

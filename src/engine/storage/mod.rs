@@ -14,6 +14,10 @@ use std::path::Path;
 pub use error::{StorageError, StorageErrorKind};
 pub use local::LocalFolder;
 
+/// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
+/// names begin as its own do.
+pub const UPLOAD_PREFIX: &str = ".souvenir-upload-";
+
 /// The result of a storage operation.
 pub type StorageResult<T> = std::result::Result<T, StorageError>;
 
@@ -45,6 +49,14 @@ pub trait Storage: Send + Sync + Debug {
     /// upload before that leaves nothing behind. The place itself is created if it is missing.
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>>;
 
+    /// Gives a file another name, at once and as a whole. Fails if the name is taken. The new name is
+    /// durable when the next file is.
+    fn rename(&self, from: &str, to: &str) -> StorageResult<()>;
+
+    /// Keeps everybody else who asks from changing the place, as long as the result lives. Whoever goes
+    /// away without a word holds nothing any more. `holder` tells others who it is.
+    fn lock(&self, holder: &str) -> StorageResult<Lock>;
+
     /// Deletes a file.
     fn delete(&self, name: &str) -> StorageResult<()>;
 
@@ -55,6 +67,21 @@ pub trait Storage: Send + Sync + Debug {
     fn local_folder(&self) -> Option<&Path> {
         None
     }
+}
+
+/// The answer to [`Storage::lock`].
+#[derive(Debug)]
+pub enum Lock {
+    /// The place is ours until this is dropped.
+    Held(LockGuard),
+    /// Somebody else has it; what they said of themselves.
+    Busy(String),
+}
+
+/// Holds the lock of a place. A place that cannot be locked gives one that holds nothing.
+#[derive(Debug)]
+pub struct LockGuard {
+    _file: Option<local::LockFile>,
 }
 
 /// A file on its way into a storage.

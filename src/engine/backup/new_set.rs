@@ -1,0 +1,178 @@
+//! A set while it is made: its files have unfinished names until the last volume is stored.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::BackupRequest;
+use super::changes::Changes;
+use super::pipeline::Made;
+use super::source::{host_name, local_dir};
+use super::staging::{self, Fingerprint, Staged, new_name};
+use crate::engine::crypto::Sealer;
+use crate::engine::error::{Error, Result};
+use crate::engine::format::manifest::Manifest;
+use crate::engine::format::name::{Codec, FileName, Part, SetKind};
+use crate::engine::job::Job;
+use crate::engine::path::EntryPath;
+use crate::engine::scan::Tree;
+use crate::engine::storage::StorageErrorKind;
+use crate::engine::stored::{Stored, StoredWriter};
+
+/// A set while it is made.
+pub struct NewSet<'a> {
+    pub request: &'a BackupRequest<'a>,
+    pub tree: &'a Tree,
+    /// Folders of the tree that are left out.
+    pub left_out: &'a [EntryPath],
+    pub sealer: Sealer,
+    pub kind: SetKind,
+    pub codec: Codec,
+    /// Finished volumes of an interrupted run, with their sizes in bytes.
+    pub finished: HashMap<Staged, u64>,
+    /// The unfinished names of the files that are stored, by the names that they will have.
+    stored: Mutex<BTreeMap<String, (String, FileName)>>,
+    pub job: &'a Job,
+}
+
+impl<'a> NewSet<'a> {
+    /// A set of which nothing is stored but what an interrupted run left.
+    pub fn new(
+        request: &'a BackupRequest<'a>,
+        tree: &'a Tree,
+        left_out: &'a [EntryPath],
+        sealer: Sealer,
+        kind: SetKind,
+        finished: HashMap<Staged, u64>,
+        job: &'a Job,
+    ) -> Self {
+        let codec = if request.protection.is_openpgp() { Codec::OpenPgp } else { Codec::Gzip };
+        Self { request, tree, left_out, sealer, kind, codec, finished, stored: Mutex::default(), job }
+    }
+
+    /// Stores the set. What is finished when it fails, but could be gone on with, stays for the next run.
+    pub fn store_all(&self, changes: Changes<'_>) -> Result<Made> {
+        let result = self.store(changes).and_then(|mut made| {
+            made.stored_bytes += self.publish(&made)?;
+            Ok(made)
+        });
+        if result.as_ref().is_err_and(|error| !can_go_on_after(error)) {
+            self.delete_what_was_stored();
+        }
+        result
+    }
+
+    /// Begins a file of the set.
+    pub fn create(&self, part: Part) -> Result<StoredWriter> {
+        let file = self.file(part);
+        StoredWriter::create(self.request.storage, &new_name(file), file.codec, &self.sealer, self.job)
+    }
+
+    /// Completes the signatures.
+    pub fn finish_signatures(&self, writer: StoredWriter) -> Result<Stored> {
+        let stored = writer.finish()?;
+        self.note(self.file(Part::Signatures), stored.name.clone());
+        Ok(stored)
+    }
+
+    /// Completes a volume. With a fingerprint, a later run may take it as it is.
+    pub fn finish_volume(
+        &self,
+        writer: StoredWriter,
+        number: u32,
+        fingerprint: Option<Fingerprint>,
+    ) -> Result<Stored> {
+        let mut stored = writer.finish()?;
+        let file = self.file(Part::Volume(number));
+        if let Some(fingerprint) = fingerprint {
+            let name = Staged { sha1: stored.sha1.clone(), fingerprint, file }.to_string();
+            self.request.storage.rename(&stored.name, &name)?;
+            stored.name = name;
+        }
+        self.note(file, stored.name.clone());
+        Ok(stored)
+    }
+
+    /// The volume, if an interrupted run has finished just that.
+    pub fn finished_before(&self, number: u32, fingerprint: &Fingerprint) -> Option<Stored> {
+        let file = self.file(Part::Volume(number));
+        let (staged, size_bytes) = self
+            .finished
+            .iter()
+            .find(|(staged, _)| staged.file == file && staged.fingerprint == *fingerprint)?;
+        let stored = Stored { name: staged.to_string(), size_bytes: *size_bytes, sha1: staged.sha1.clone() };
+        self.note(file, stored.name.clone());
+        Some(stored)
+    }
+
+    /// Makes the set exist: all its files get their names, and the manifest is stored last. Returns the
+    /// manifest's size in bytes.
+    fn publish(&self, made: &Made) -> Result<u64> {
+        let storage = self.request.storage;
+        let files: Vec<_> = self.stored().values().cloned().collect();
+        let is_used = |name: &str| files.iter().any(|(unfinished, _)| unfinished == name);
+        for staged in self.finished.keys().map(Staged::to_string).filter(|name| !is_used(name)) {
+            staging::delete(storage, &staged);
+        }
+        self.job.check()?;
+        let mut stored_bytes = 0;
+        staging::publish(storage, self.file(Part::Manifest), &files, || {
+            stored_bytes = self.store_manifest(made)?;
+            Ok(())
+        })?;
+        Ok(stored_bytes)
+    }
+
+    fn store_manifest(&self, made: &Made) -> Result<u64> {
+        let manifest = Manifest {
+            host_name: host_name(),
+            local_dir: Some(local_dir(self.request.root)),
+            volumes: made.volumes.clone(),
+        };
+        let file = self.file(Part::Manifest);
+        let (storage, name) = (self.request.storage, file.to_string());
+        let mut writer = StoredWriter::create(storage, &name, file.codec, &self.sealer, self.job)?;
+        writer.write_all(&manifest.to_bytes()).map_err(|error| writer.fail(error))?;
+        Ok(writer.finish()?.size_bytes)
+    }
+
+    fn file(&self, part: Part) -> FileName {
+        let codec = match (part, self.codec) {
+            // duplicity never compresses a manifest.
+            (Part::Manifest, Codec::Gzip) => Codec::Plain,
+            (_, codec) => codec,
+        };
+        FileName { set: self.kind, part, codec }
+    }
+
+    /// Deletes all files of the set, whatever their names are by now. What cannot be deleted (the
+    /// destination may be gone) the next run finds.
+    fn delete_what_was_stored(&self) {
+        let files: Vec<_> = std::mem::take(&mut *self.stored()).into_iter().collect();
+        for (name, (unfinished, _)) in files {
+            staging::delete(self.request.storage, &unfinished);
+            staging::delete(self.request.storage, &name);
+        }
+    }
+
+    fn note(&self, file: FileName, unfinished: String) {
+        self.stored().insert(file.to_string(), (unfinished, file));
+    }
+
+    fn stored(&self) -> MutexGuard<'_, BTreeMap<String, (String, FileName)>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the same run would go on well a little later: it was stopped, or the destination went away. A
+/// full disk is better left as it was found.
+fn can_go_on_after(error: &Error) -> bool {
+    match error {
+        Error::Cancelled(_) => true,
+        Error::Storage(error) => matches!(
+            error.kind,
+            StorageErrorKind::Unreachable | StorageErrorKind::Timeout | StorageErrorKind::NotFound
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,65 @@
+//! The tree that is backed up, seen from outside: where it is, what it is called, and whether the
+//! destination lies in it.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::BackupRequest;
+use crate::engine::error::{Error, Result};
+use crate::engine::path::EntryPath;
+use crate::engine::scan::Tree;
+
+/// Opens the root.
+pub fn open_source(root: &Path) -> Result<Tree> {
+    Tree::open(root).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::SourceMissing(root.to_owned()),
+        _ => Error::SourceUnreadable { path: root.to_owned(), source },
+    })
+}
+
+/// The root as duplicity writes it into the manifest and compares it: without doubled slashes, `.`
+/// components and a slash at the end, but neither made absolute nor resolved.
+pub fn local_dir(root: &Path) -> Vec<u8> {
+    let path: PathBuf = root.components().collect();
+    let bytes = path.into_os_string().into_vec();
+    if bytes.is_empty() { b".".to_vec() } else { bytes }
+}
+
+/// The name of this machine, as manifests have it.
+pub fn host_name() -> Option<Vec<u8>> {
+    nix::unistd::gethostname().ok().map(OsStringExt::into_vec)
+}
+
+/// The destination's folder where it lies in the source.
+#[derive(Debug)]
+pub struct LeftOut(pub Vec<EntryPath>);
+
+impl LeftOut {
+    /// Looks where the destination is. Fails if it is the root itself.
+    pub fn find(request: &BackupRequest<'_>) -> Result<Self> {
+        let Some(folder) = request.storage.local_folder() else { return Ok(Self(Vec::new())) };
+        let unreadable = |source| Error::SourceUnreadable { path: request.root.to_owned(), source };
+        let root = request.root.canonicalize().map_err(unreadable)?;
+        let folder = resolve(folder)
+            .map_err(|source| Error::Local { action: "looking at the destination", source })?;
+        match folder.strip_prefix(&root) {
+            Ok(inside) if inside.as_os_str().is_empty() => {
+                Err(Error::DestinationIsSource(request.root.to_owned()))
+            }
+            Ok(inside) => Ok(Self(EntryPath::from_user(inside).into_iter().collect())),
+            Err(_) => Ok(Self(Vec::new())),
+        }
+    }
+}
+
+/// The real path of a folder that may not exist yet.
+fn resolve(folder: &Path) -> std::io::Result<PathBuf> {
+    let absolute = std::path::absolute(folder)?;
+    for ancestor in absolute.ancestors() {
+        if let Ok(real) = ancestor.canonicalize() {
+            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
+        }
+    }
+    Ok(absolute)
+}

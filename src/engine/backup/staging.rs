@@ -1,0 +1,230 @@
+//! The files of a set that does not exist yet.
+//!
+//! A set without a manifest is more than nothing to duplicity: from 3.0.7 on it cannot restore the newest
+//! state while there is one. So the files of a set have names that no other program takes for a set's
+//! until the last volume is stored. Then they get their own names, and the manifest comes last.
+//!
+//! An unfinished name carries what the next run must know to take a finished volume as it is: its hash,
+//! and a fingerprint of the entries that went into it. Nothing has to be remembered elsewhere, so what
+//! a crash, a lost network or a cancel leaves behind can be gone on with, from any machine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io::{Read, Write};
+
+use crate::engine::error::Result;
+use crate::engine::format::name::{FileName, SetKind};
+use crate::engine::job::Job;
+use crate::engine::storage::{Storage, StorageError, StorageErrorKind, StoredFile, UPLOAD_PREFIX};
+
+/// Beginning of the names of files that belong to no set yet.
+const PREFIX: &str = ".unfinished-";
+
+/// What follows while a file is being written, or if it is of no use to a later run.
+const NEW: &str = "new-";
+
+/// What follows in the name of the list of files that are about to get their own names.
+const LIST: &str = "list-";
+
+/// Hexadecimal digits of a SHA-1.
+const DIGITS: usize = 40;
+
+/// Largest list that is believed, in bytes: room for a hundred thousand volumes.
+const LIST_LIMIT: u64 = 32 << 20;
+
+/// A SHA-1 over everything that decides what is in a volume.
+pub type Fingerprint = String;
+
+/// The unfinished name of a finished volume.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Staged {
+    /// SHA-1 of the stored file.
+    pub sha1: String,
+    /// What went into it.
+    pub fingerprint: Fingerprint,
+    /// The name that it will have.
+    pub file: FileName,
+}
+
+impl Staged {
+    fn parse(name: &str) -> Option<Self> {
+        let rest = name.strip_prefix(PREFIX)?;
+        let (sha1, rest) = rest.split_at_checked(DIGITS)?;
+        let (fingerprint, rest) = rest.strip_prefix('-')?.split_at_checked(DIGITS)?;
+        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let file = FileName::parse(rest.strip_prefix('-')?)?;
+        (is_hex(sha1) && is_hex(fingerprint)).then(|| Self {
+            sha1: sha1.to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            file,
+        })
+    }
+}
+
+impl fmt::Display for Staged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}-{}-{}", self.sha1, self.fingerprint, self.file)
+    }
+}
+
+/// The name of a file while it is being written.
+pub fn new_name(file: FileName) -> String {
+    format!("{PREFIX}{NEW}{file}")
+}
+
+/// Whether a file belongs to a set that does not exist yet.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
+/// What an earlier run left behind.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    /// Finished volumes of each set that was begun, with their sizes in bytes.
+    volumes: HashMap<SetKind, Vec<(Staged, u64)>>,
+    /// Names of files that are of no use.
+    useless: Vec<String>,
+}
+
+impl Leftovers {
+    /// Finds them. A set that was just getting its names, but no manifest, is taken apart again. Nobody
+    /// else may be at work at the destination.
+    pub fn find(storage: &dyn Storage, files: &[StoredFile], job: &Job) -> Result<Self> {
+        let mut found = Self::default();
+        let lists = files.iter().filter(|file| file.name.strip_prefix(PREFIX).is_some_and(is_list));
+        let mut renamed = BTreeMap::new();
+        for list in lists {
+            undo_publishing(storage, files, list, &mut renamed, job)?;
+        }
+        for file in files {
+            let name = renamed.get(&file.name).unwrap_or(&file.name);
+            match Staged::parse(name) {
+                Some(staged) => {
+                    found.volumes.entry(staged.file.set).or_default().push((staged, file.size_bytes))
+                }
+                None => match name.strip_prefix(PREFIX) {
+                    Some(rest) if is_list(rest) => {}
+                    Some(_) => found.useless.push(name.clone()),
+                    None if name.starts_with(UPLOAD_PREFIX) => found.useless.push(name.clone()),
+                    None => {}
+                },
+            }
+        }
+        Ok(found)
+    }
+
+    /// The set of which most is there, of those that `fits` lets pass.
+    pub fn best(&self, fits: impl Fn(SetKind) -> bool) -> Option<SetKind> {
+        let sets = self.volumes.iter().filter(|(kind, _)| fits(**kind));
+        sets.max_by_key(|(kind, volumes)| (volumes.len(), kind.time())).map(|(kind, _)| *kind)
+    }
+
+    /// One of the finished volumes of a set, to try a passphrase on.
+    pub fn any_volume(&self, kind: SetKind) -> Option<String> {
+        self.volumes.get(&kind)?.first().map(|(staged, _)| staged.to_string())
+    }
+
+    /// Keeps the volumes of one set and deletes everything else.
+    pub fn keep_only(&mut self, kind: Option<SetKind>, storage: &dyn Storage) -> HashMap<Staged, u64> {
+        let kept = kind.and_then(|kind| self.volumes.remove(&kind)).unwrap_or_default();
+        for (staged, _) in self.volumes.drain().flat_map(|(_, volumes)| volumes) {
+            delete(storage, &staged.to_string());
+        }
+        for name in self.useless.drain(..) {
+            delete(storage, &name);
+        }
+        kept.into_iter().collect()
+    }
+}
+
+fn is_list(rest: &str) -> bool {
+    rest.starts_with(LIST)
+}
+
+/// Deletes a file that no set needs; if it cannot be deleted, the next run tries again.
+pub fn delete(storage: &dyn Storage, name: &str) {
+    match storage.delete(name) {
+        Err(error) if error.kind != StorageErrorKind::NotFound => {
+            tracing::warn!(%error, "an unfinished file stays");
+        }
+        _ => {}
+    }
+}
+
+/// Gives the files of a set their names. `files` are unfinished names and the names to be.
+///
+/// A list of them is stored first and deleted once `finish` has stored the manifest, so that a run which
+/// is interrupted in between can be taken back.
+pub fn publish(
+    storage: &dyn Storage,
+    manifest: FileName,
+    files: &[(String, FileName)],
+    finish: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let list = format!("{PREFIX}{LIST}{manifest}");
+    let mut upload = storage.create(&list)?;
+    let lines: String = files.iter().map(|(unfinished, file)| format!("{unfinished} {file}\n")).collect();
+    let location = format!("{}/{list}", storage.location());
+    upload
+        .write_all(lines.as_bytes())
+        .map_err(|source| StorageError::from_io("writing", location, source))?;
+    upload.finish()?;
+    for (unfinished, file) in files {
+        storage.rename(unfinished, &file.to_string())?;
+    }
+    finish()?;
+    delete(storage, &list);
+    Ok(())
+}
+
+/// Takes back what a run did that was interrupted before its manifest. `renamed` tells the new names of
+/// `files` that were renamed.
+fn undo_publishing(
+    storage: &dyn Storage,
+    files: &[StoredFile],
+    list: &StoredFile,
+    renamed: &mut BTreeMap<String, String>,
+    job: &Job,
+) -> Result<()> {
+    let manifest = &list.name[PREFIX.len() + LIST.len()..];
+    if !files.iter().any(|file| file.name == manifest) {
+        let mut text = String::new();
+        let location = format!("{}/{}", storage.location(), list.name);
+        storage
+            .open(&list.name)?
+            .take(LIST_LIMIT)
+            .read_to_string(&mut text)
+            .map_err(|source| StorageError::from_io("reading", location, source))?;
+        for (unfinished, file) in text.lines().filter_map(|line| line.split_once(' ')) {
+            job.check()?;
+            let is_ours = is_unfinished(unfinished) && FileName::parse(file).is_some();
+            if is_ours && files.iter().any(|found| found.name == file) {
+                storage.rename(file, unfinished)?;
+                renamed.insert(file.to_owned(), unfinished.to_owned());
+            }
+        }
+    }
+    delete(storage, &list.name);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfinished_name_tells_everything() {
+        let file = FileName::parse("duplicity-full.20231114T221320Z.vol12.difftar.gpg").unwrap();
+        let staged = Staged { sha1: "a".repeat(40), fingerprint: "0".repeat(40), file };
+        let name = staged.to_string();
+        assert!(is_unfinished(&name) && name.len() < 200);
+        assert_eq!(Staged::parse(&name), Some(staged));
+        assert_eq!(FileName::parse(&name), None, "nobody takes it for a volume");
+        let new = new_name(file);
+        assert!(is_unfinished(&new));
+        assert_eq!((Staged::parse(&new), FileName::parse(&new)), (None, None));
+        for other in ["", ".unfinished-", ".unfinished-é", &name[..name.len() - 20], "notes"] {
+            assert_eq!(Staged::parse(other), None, "{other}");
+        }
+    }
+}

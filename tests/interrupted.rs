@@ -1,0 +1,207 @@
+//! The program is killed in the middle: whatever moment it is, the destination stays valid for duplicity,
+//! everything earlier restores, and the next run goes on with what is finished.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::duplicity::{url, versions};
+use common::engine::{Backup, Options, names};
+use common::gpg::Home;
+use common::tree::{assert_same, edit, look, noise};
+use souvenir::engine::format::time::SetTime;
+
+const FIRST: i64 = 1_700_000_000;
+
+/// Moments at which the program is killed; many more if everything is to be tested.
+fn moments() -> u32 {
+    if std::env::var_os("SOUVENIR_TEST_ALL").is_some() { 70 } else { 9 }
+}
+
+fn cli(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_souvenir-cli"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// How long it takes undisturbed.
+fn duration(arguments: &[&str]) -> Duration {
+    let begun = Instant::now();
+    assert!(cli(arguments).wait().unwrap().success());
+    begun.elapsed()
+}
+
+fn kill_after(arguments: &[&str], wait: Duration) {
+    let mut child = cli(arguments);
+    std::thread::sleep(wait);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Kills a backup when so many volumes are finished, or, for the last moment, when the set is just being
+/// given its names.
+fn kill_backup(arguments: &[&str], to: &Path, moment: u32) {
+    let mut child = cli(arguments);
+    let is_due = |left: &[String]| {
+        if moment + 1 == moments() {
+            left.iter().any(|name| name.starts_with(".unfinished-list-"))
+        } else {
+            left.iter().filter(|name| is_finished_volume(name)).count() >= moment as usize % 10
+        }
+    };
+    while !is_due(&names(to)) && child.try_wait().unwrap().is_none() {}
+    std::thread::sleep(Duration::from_millis((moment / 10).into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn is_finished_volume(name: &str) -> bool {
+    name.starts_with(".unfinished-") && !name.starts_with(".unfinished-new-") && name.contains(".vol")
+}
+
+/// A tree of some 12 MB, one large file among it.
+fn make_tree(root: &Path) {
+    for index in 0..300_usize {
+        let path = root.join(format!("folder-{}/file-{index}", index % 7));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, noise(index as u64, index * 100)).unwrap();
+    }
+    fs::write(root.join("large"), noise(1, 8_000_000)).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for name in names(from) {
+        fs::copy(from.join(&name), to.join(&name)).unwrap();
+    }
+}
+
+struct Killed {
+    scratch: tempfile::TempDir,
+    backup: Backup,
+}
+
+impl Killed {
+    /// A destination with a full set, and a tree that has changed since.
+    fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let source = scratch.path().join("source");
+        make_tree(&source);
+        let mut backup = Backup::new(&source, &scratch.path().join("base"));
+        backup.volume_bytes = 1 << 20;
+        Self { scratch, backup }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+}
+
+fn backups_are_gone_on_with(verb: &str) {
+    let killed = Killed::new();
+    killed.backup.clone().at(FIRST).back_up();
+    let (source, base) = (killed.path("source"), killed.path("base"));
+    let before = look(&source);
+    edit(&source.join("folder-1"), 1, 20);
+    fs::write(source.join("large"), noise(2, 9_000_000)).unwrap();
+    let after = look(&source);
+    let home = Home::new();
+    let programs = versions(home.path());
+
+    let arguments = |to: &str| -> Vec<String> {
+        let options = ["backup", verb, "--no-encryption", "--volume-size", "1"];
+        options.into_iter().map(str::to_owned).chain([source.to_str().unwrap().into(), to.into()]).collect()
+    };
+    let mut reused = 0;
+    for moment in 0..moments() {
+        let to = killed.path(&format!("to-{moment}"));
+        copy(&base, &to);
+        let arguments = arguments(to.to_str().unwrap());
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        kill_backup(&arguments, &to, moment);
+        let left = names(&to);
+        println!("{verb} {moment}: {left:?}");
+        // Whatever is left, both duplicities read it as it is, and so do we.
+        let program = &programs[moment as usize % 2];
+        let target = killed.path(&format!("theirs-{moment}"));
+        let time = FIRST.to_string();
+        program.run(&["restore", "--no-encryption", "--time", &time, &url(&to), target.to_str().unwrap()]);
+        assert_same(&before, &look(&target), "duplicity's restore of the earlier state");
+        let status = program.run(&["collection-status", "--no-encryption", &url(&to)]);
+        assert!(status.contains("No orphaned or incomplete backup sets found"), "{status}");
+        let mut backup = Backup::new(&source, &to);
+        backup.volume_bytes = 1 << 20;
+        let target = killed.path(&format!("ours-{moment}"));
+        let options = Options { time: SetTime::from_epoch(FIRST), ..Options::default() };
+        let (result, warnings) = backup.try_restore(&target, options);
+        result.unwrap();
+        assert_eq!(warnings, []);
+        assert_same(&before, &look(&target), "our restore of the earlier state");
+
+        // The next run finishes what was begun, with the volumes that are there.
+        assert!(cli(&arguments).wait().unwrap().success());
+        let stored = names(&to);
+        assert!(stored.iter().all(|name| name.starts_with("duplicity-")), "{stored:?}");
+        let kept = left.iter().filter(|name| is_finished_volume(name));
+        reused += kept.filter(|name| stored.iter().any(|stored| name.ends_with(stored))).count();
+        let target = killed.path(&format!("newest-{moment}"));
+        backup.restore(&target);
+        assert_same(&after, &look(&target), "the newest state");
+        for name in ["to", "theirs", "ours", "newest"] {
+            fs::remove_dir_all(killed.path(&format!("{name}-{moment}"))).unwrap();
+        }
+    }
+    assert!(reused > 0, "the moments were too few or too early");
+}
+
+#[test]
+fn a_full_backup_that_is_killed_is_gone_on_with() {
+    backups_are_gone_on_with("--full");
+}
+
+#[test]
+fn an_incremental_backup_that_is_killed_is_gone_on_with() {
+    backups_are_gone_on_with("--incremental");
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_only_whole_files() {
+    let killed = Killed::new();
+    killed.backup.back_up();
+    let (source, base) = (killed.path("source"), killed.path("base"));
+    let arguments = |target: &Path| -> Vec<String> {
+        ["restore", "--force", base.to_str().unwrap(), target.to_str().unwrap()].map(str::to_owned).to_vec()
+    };
+    let trial = arguments(&killed.path("trial"));
+    let whole = duration(&trial.iter().map(String::as_str).collect::<Vec<_>>());
+    let expected = look(&source);
+    for moment in 0..moments() {
+        let target = killed.path(&format!("target-{moment}"));
+        let arguments = arguments(&target);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        kill_after(&arguments, whole * moment / moments());
+        for (name, looks) in if target.exists() { look(&target) } else { Default::default() } {
+            let is_temporary = String::from_utf8_lossy(&name).contains(".souvenir-restore-");
+            // Folders get their attributes once nothing more can come for them.
+            if !is_temporary && !target.join(std::str::from_utf8(&name).unwrap()).is_dir() {
+                assert_eq!(expected.get(&name), Some(&looks), "{}", name.escape_ascii());
+            }
+        }
+        assert!(cli(&arguments).wait().unwrap().success());
+        let restored: std::collections::BTreeMap<_, _> = look(&target)
+            .into_iter()
+            .filter(|(name, _)| !String::from_utf8_lossy(name).contains(".souvenir-restore-"))
+            .collect();
+        for (name, looks) in &expected {
+            assert_eq!(restored.get(name), Some(looks), "{}", name.escape_ascii());
+        }
+    }
+}
