@@ -17,6 +17,7 @@ use common::hooked::{Hook, Hooked};
 use common::tree::{assert_same, look, make_everything, make_socket, noise};
 use souvenir::engine::Error;
 use souvenir::engine::backup::{BackupKind, BackupRequest, Compare, backup};
+use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::{Passphrases, Protection, Secret};
 use souvenir::engine::job::{CancelReason, Warning};
 use souvenir::engine::path::EntryPath;
@@ -182,6 +183,7 @@ fn a_plan_of_folders_keeps_their_places() {
             set_time: None,
             kind: BackupKind::Full,
             compare: Compare::Attributes,
+            copies: &Copies::none(),
             allow_source_mismatch: false,
         };
         backup(&request, job)
@@ -408,6 +410,7 @@ fn cancel_at(scratch: &Scratch, at_volume: &'static str) {
                 set_time: None,
                 kind: BackupKind::Full,
                 compare: Compare::Attributes,
+                copies: &Copies::none(),
                 allow_source_mismatch: false,
             };
             backup(&request, job)
@@ -559,6 +562,7 @@ fn a_new_passphrase_is_confirmed() {
                 set_time: None,
                 kind: BackupKind::Full,
                 compare: Compare::Attributes,
+                copies: &Copies::none(),
                 allow_source_mismatch: false,
             };
             backup(&request, job)

@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use common::duplicity::{Duplicity, statistic, url, versions};
@@ -313,6 +314,43 @@ fn random_chains_come_back() {
         shared.back_up(Author::We);
         shared.check();
     }
+}
+
+/// Copies of what was written take the place of what only the secret key opens.
+#[test]
+fn a_backup_to_a_key_goes_on_with_the_public_key_alone() {
+    let (owner, here) = (Home::new(), Home::new());
+    let key = owner.key("owner", "");
+    here.gpg(&["--import"], &owner.gpg(&["--export", &key], b""));
+    let scratch = tempfile::tempdir().unwrap();
+    let (source, destination) = (scratch.path().join("source"), scratch.path().join("destination"));
+    make_small(&source);
+    let mut backup = Backup::new(&source, &destination).protected(to_key(&key, false, None), here.keyring());
+    backup.cache = Some(scratch.path().join("cache"));
+    backup.clone().at(1_700_000_000).back_up();
+    for step in 1..3 {
+        edit(&source, step, 10);
+        backup.clone().at(1_700_000_000 + step as i64).incremental().back_up();
+    }
+    let expected = look(&source);
+    let of_owner = backup.clone().protected(to_key(&key, false, None), owner.keyring());
+    of_owner.restore(&scratch.path().join("restored"));
+    assert_same(&expected, &look(&scratch.path().join("restored")), "the owner's restore");
+
+    // Nobody else reads what is in clear text.
+    let folder = fs::read_dir(scratch.path().join("cache")).unwrap().next().unwrap().unwrap().path();
+    for path in [folder.clone(), folder.join("copies")] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
+    }
+    assert_eq!(fs::read_dir(folder.join("copies")).unwrap().count(), 6, "a copy for each of them");
+    // Without copies the secret key is needed; damaged ones are made again by whoever has it.
+    for path in fs::read_dir(folder.join("copies")).unwrap() {
+        fs::write(path.unwrap().path(), "damaged").unwrap();
+    }
+    of_owner.incremental().back_up();
+    fs::remove_dir_all(folder).unwrap();
+    let (result, _) = backup.incremental().try_back_up();
+    assert!(result.unwrap_err().to_string().contains("secret key"));
 }
 
 #[test]

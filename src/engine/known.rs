@@ -2,6 +2,7 @@
 //! stream in the order of the format. Memory does not grow with the number of entries.
 
 use super::chain::Set;
+use super::copies::Copies;
 use super::crypto::Opener;
 use super::error::{Damage, Error, Result};
 use super::format::difftar::{self, Record};
@@ -31,11 +32,17 @@ impl KnownTree {
     }
 
     /// Opens the signatures of `sets`, given from the oldest to the newest.
-    pub fn open(storage: &dyn Storage, sets: &[Set], opener: &Opener, job: &Job) -> Result<Self> {
+    pub fn open(
+        storage: &dyn Storage,
+        copies: &Copies,
+        sets: &[Set],
+        opener: &Opener,
+        job: &Job,
+    ) -> Result<Self> {
         let sets = sets
             .iter()
             .rev()
-            .map(|set| SetSignatures::open(storage, set, opener, job))
+            .map(|set| SetSignatures::open(storage, copies, set, opener, job))
             .collect::<Result<_>>()?;
         Ok(Self { sets, next: None })
     }
@@ -111,10 +118,17 @@ pub struct Head {
 
 impl SetSignatures {
     /// Opens the signatures of a set.
-    pub fn open(storage: &dyn Storage, set: &Set, opener: &Opener, job: &Job) -> Result<Self> {
+    pub fn open(
+        storage: &dyn Storage,
+        copies: &Copies,
+        set: &Set,
+        opener: &Opener,
+        job: &Job,
+    ) -> Result<Self> {
         let missing = || Error::damaged(format!("the signatures of {}", set.name()), Damage::Missing);
-        let name = set.signatures.as_ref().ok_or_else(missing)?.name.clone();
-        let tar = tar::Reader::new(StoredReader::open(storage, &name, opener, job)?);
+        let file = set.signatures.as_ref().ok_or_else(missing)?;
+        let name = file.name.clone();
+        let tar = tar::Reader::new(copies.open(storage, file, opener, job)?);
         let is_full = set.kind.is_full();
         Ok(Self { name, is_full, tar: Some(tar), head: None, last: None, job: job.clone() })
     }

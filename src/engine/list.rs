@@ -1,6 +1,7 @@
 //! What was there at a time, read from the signatures of the chain.
 
 use super::chain::Collection;
+use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
 use super::error::{Error, Result};
 use super::format::entry::Entry;
@@ -40,7 +41,7 @@ pub fn list(request: &ListRequest<'_>, job: &Job) -> Result<Listing> {
     let sets = collection.sets_for(request.time).ok_or_else(no_backup)?;
     let set_time = sets.last().map(|set| set.kind.time()).ok_or_else(no_backup)?;
     let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
-    let mut known = KnownTree::open(request.storage, sets, &opener, job)?;
+    let mut known = KnownTree::open(request.storage, &Copies::none(), sets, &opener, job)?;
     let mut entries = Vec::new();
     while let Some(entry) = known.take()? {
         entries.push(entry);

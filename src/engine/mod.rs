@@ -9,6 +9,7 @@
 
 pub mod backup;
 pub mod chain;
+pub mod copies;
 pub mod crypto;
 pub mod delta;
 pub mod error;

@@ -174,8 +174,13 @@ enum ReadLayer {
 impl StoredReader {
     /// Opens the file `name`, unwrapping it as the end of its name says.
     pub fn open(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
-        let codec = FileName::parse(name).map_or(Codec::Plain, |name| name.codec);
-        Self::open_as(storage, name, codec, opener, job)
+        Self::open_as(storage, name, codec_of(name), opener, job)
+    }
+
+    /// The same for a volume that is restored: what is read of it counts as done.
+    pub fn open_volume(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
+        let source = Source { inner: storage.open(name)?, counts_as_done: true, job: job.clone() };
+        Self::unwrap(source, name, codec_of(name), opener)
     }
 
     /// The same for a file whose name does not tell how it is wrapped.
@@ -186,7 +191,12 @@ impl StoredReader {
         opener: &Opener,
         job: &Job,
     ) -> Result<Self> {
-        let source: Box<dyn Read + Send> = Box::new(Source { inner: storage.open(name)?, job: job.clone() });
+        let source = Source { inner: storage.open(name)?, counts_as_done: false, job: job.clone() };
+        Self::unwrap(source, name, codec, opener)
+    }
+
+    fn unwrap(source: Source, name: &str, codec: Codec, opener: &Opener) -> Result<Self> {
+        let source: Box<dyn Read + Send> = Box::new(source);
         let layer = match codec {
             Codec::Plain => ReadLayer::Plain(source),
             Codec::Gzip => {
@@ -256,6 +266,7 @@ impl Read for Members {
 /// The beginning of the way back: counts, and stops when the job is to stop.
 struct Source {
     inner: Box<dyn Read + Send>,
+    counts_as_done: bool,
     job: Job,
 }
 
@@ -264,20 +275,20 @@ impl Read for Source {
         self.job.check().map_err(Error::into_stream)?;
         let count = self.inner.read(buffer)?;
         self.job.bytes_stored(count as u64);
-        self.job.bytes_done(count as u64);
+        if self.counts_as_done {
+            self.job.bytes_done(count as u64);
+        }
         Ok(count)
     }
 }
 
-/// Reads a small stored file, such as a manifest, wholly. `limit` bounds what is believed.
-pub fn read_small(
-    storage: &dyn Storage,
-    name: &str,
-    opener: &Opener,
-    limit: u64,
-    job: &Job,
-) -> Result<Vec<u8>> {
-    let mut reader = StoredReader::open(storage, name, opener, job)?;
+/// How a file is wrapped, told by its name.
+fn codec_of(name: &str) -> Codec {
+    FileName::parse(name).map_or(Codec::Plain, |name| name.codec)
+}
+
+/// Reads a small stored file, such as a manifest, wholly. `limit` bounds what is believed, in bytes.
+pub fn read_small(name: &str, mut reader: StoredReader, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.by_ref().take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(name, error))?;
     if bytes.len() as u64 > limit {

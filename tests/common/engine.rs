@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::gpg::Home;
 
 use souvenir::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
+use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::{Encryption, Keyring, Passphrases, Protection, Recipient, Secret};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::{self, CancelReason, Event, Job, Warning};
@@ -38,6 +39,7 @@ pub struct Backup {
     pub set_time: Option<SetTime>,
     pub kind: BackupKind,
     pub compare: Compare,
+    pub cache: Option<PathBuf>,
     pub rules: Vec<Rule>,
 }
 
@@ -59,6 +61,7 @@ impl Backup {
             set_time: None,
             kind: BackupKind::Full,
             compare: Compare::Attributes,
+            cache: None,
             rules: Vec::new(),
         }
     }
@@ -121,6 +124,10 @@ impl Backup {
                 set_time: this.set_time,
                 kind: this.kind,
                 compare: this.compare,
+                copies: &this
+                    .cache
+                    .as_ref()
+                    .map_or_else(Copies::none, |cache| Copies::of(cache, &*this.storage)),
                 allow_source_mismatch: false,
             };
             backup(&request, job)

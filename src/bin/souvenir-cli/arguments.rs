@@ -124,6 +124,11 @@ pub struct BackupOptions {
     #[arg(long)]
     pub compare_contents: bool,
 
+    /// Keep no copies of manifests and signatures in the cache folder. Without them an incremental backup
+    /// to a key needs the secret key too
+    #[arg(long)]
+    pub no_cache: bool,
+
     /// Extend the chain even if another machine made it, or if it is of another folder
     #[arg(long)]
     pub allow_source_mismatch: bool,

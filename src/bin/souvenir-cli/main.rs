@@ -16,6 +16,7 @@ use secrets::Environment;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use souvenir::engine::backup::{BackupRequest, Compare, backup};
+use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::Keyring;
 use souvenir::engine::job::{self, CancelReason, Job};
 use souvenir::engine::list::{ListRequest, list};
@@ -81,6 +82,9 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             let storage = LocalFolder::new(options.destination.folder());
             let volume_bytes = options.volume_size.saturating_mul(1 << 20);
             let kind = options.kind();
+            let copies = Copies::usual_cache()
+                .filter(|_| !options.no_cache)
+                .map_or_else(Copies::none, |cache| Copies::of(&cache, &storage));
             let compare = if options.compare_contents { Compare::Contents } else { Compare::Attributes };
             let summary = in_job(console, move |job| {
                 let selection = Selection::from_rules(&options.source, &rules)?;
@@ -96,6 +100,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
                         set_time: options.current_time,
                         kind,
                         compare,
+                        copies: &copies,
                         allow_source_mismatch: options.allow_source_mismatch,
                     },
                     job,

@@ -9,7 +9,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::format::name::{Codec, SetKind};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
-use crate::engine::restore::{MANIFEST_LIMIT, read_manifest};
+use crate::engine::restore::{MANIFEST_LIMIT, parse_manifest};
 use crate::engine::stored::{StoredReader, read_small};
 
 /// What kind of set is made.
@@ -61,7 +61,9 @@ fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job)
         return Ok(Choice::Extend(chain));
     };
     let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
-    let manifest = match read_manifest(request.storage, last, &opener, job) {
+    let Some(file) = &last.manifest else { return Ok(Choice::Extend(chain)) };
+    let read = request.copies.open(request.storage, file, &opener, job);
+    let manifest = match read.and_then(|reader| parse_manifest(file, reader)) {
         // Damaged, so it says nothing. What it says of volumes is not needed here.
         Err(error) if is_damage(&error) => return Ok(Choice::Extend(chain)),
         manifest => manifest?,
@@ -105,7 +107,9 @@ pub fn know_passphrase(request: &BackupRequest<'_>, collection: &Collection, job
         return request.passphrases.new_archive(job).map(drop);
     };
     let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
-    match read_small(request.storage, &manifest.name, &opener, MANIFEST_LIMIT, job) {
+    let read = StoredReader::open(request.storage, &manifest.name, &opener, job)
+        .and_then(|reader| read_small(&manifest.name, reader, MANIFEST_LIMIT));
+    match read {
         Err(
             error @ (Error::Cancelled(_) | Error::Crypto { source: CryptoError::WrongPassphrase { .. }, .. }),
         ) => Err(error),

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::chain::{Collection, FullPolicy, FullReason, Set};
+use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases, Protection, Sealer};
 use super::error::{Error, Result};
 use super::format::name::SetKind;
@@ -63,6 +64,8 @@ pub struct BackupRequest<'a> {
     pub kind: BackupKind,
     /// How changed files are found.
     pub compare: Compare,
+    /// Copies of manifests and signatures on this machine.
+    pub copies: &'a Copies,
     /// Whether a chain may be extended that another machine made, or one of another folder.
     pub allow_source_mismatch: bool,
 }
@@ -150,6 +153,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let _lock = lock(request.storage)?;
     // Somebody may have been at work until now.
     let (collection, files) = look_at(request.storage)?;
+    request.copies.keep_only(&files);
     let mut leftovers = Leftovers::find(request.storage, &files, job)?;
     let latest = collection.latest_time();
     let time = set_time(request.set_time, latest)?;
@@ -165,10 +169,17 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
         Choice::Extend(chain) => {
             job.phase(Phase::BackingUp);
             let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
-            let set = new_set(SetKind::Incremental { start: chain.end(), end: time }, finished);
-            let made = KnownTree::open(request.storage, &chain.sets, &opener, job).and_then(|known| {
-                set.store_all(Changes::since(&tree, walk(true)?, known, absent, request.compare, job))
-            });
+            let extend = |finished| {
+                let set = new_set(SetKind::Incremental { start: chain.end(), end: time }, finished);
+                let known = KnownTree::open(request.storage, request.copies, &chain.sets, &opener, job)?;
+                let (walk, absent) = (walk(true)?, absent.clone());
+                set.store_all(Changes::since(&tree, walk, known, absent, request.compare, job))
+            };
+            let mut made = extend(finished);
+            // It may be the copies that are damaged, and not what is stored.
+            if made.as_ref().is_err_and(is_damage) && request.copies.delete_all() {
+                made = extend(Default::default());
+            }
             match made {
                 Err(error) if is_damage(&error) && request.kind != BackupKind::Incremental => {
                     let set = chain.sets.last().map(Set::name).unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::engine::format::name::{Codec, FileName, Part, SetKind};
 use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
 use crate::engine::scan::Tree;
-use crate::engine::storage::StorageErrorKind;
+use crate::engine::storage::{StorageErrorKind, StoredFile};
 use crate::engine::stored::{Stored, StoredWriter};
 
 /// A set while it is made.
@@ -54,6 +54,9 @@ impl<'a> NewSet<'a> {
     pub fn store_all(&self, changes: Changes<'_>) -> Result<Made> {
         let result = self.store(changes).and_then(|mut made| {
             made.stored_bytes += self.publish(&made)?;
+            if let Some((copy, size_bytes)) = made.copy.take() {
+                copy.keep(&StoredFile { name: self.file(Part::Signatures).to_string(), size_bytes });
+            }
             Ok(made)
         });
         if result.as_ref().is_err_and(|error| !can_go_on_after(error)) {
@@ -132,8 +135,15 @@ impl<'a> NewSet<'a> {
         let file = self.file(Part::Manifest);
         let (storage, name) = (self.request.storage, file.to_string());
         let mut writer = StoredWriter::create(storage, &name, file.codec, &self.sealer, self.job)?;
-        writer.write_all(&manifest.to_bytes()).map_err(|error| writer.fail(error))?;
-        Ok(writer.finish()?.size_bytes)
+        let text = manifest.to_bytes();
+        writer.write_all(&text).map_err(|error| writer.fail(error))?;
+        let size_bytes = writer.finish()?.size_bytes;
+        if let Some(mut copy) = self.request.copies.begin()
+            && copy.write_all(&text).is_ok()
+        {
+            copy.keep(&StoredFile { name, size_bytes });
+        }
+        Ok(size_bytes)
     }
 
     fn file(&self, part: Part) -> FileName {

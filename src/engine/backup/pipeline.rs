@@ -2,6 +2,7 @@
 //! a row and collects what the manifest will say.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use super::changes::Changes;
 use super::new_set::NewSet;
 use super::plan::{Planner, VolumePlan};
 use super::volume::{Counts, Signatures, VolumeMade, make_volume};
+use crate::engine::copies::NewCopy;
 use crate::engine::delta::join_signatures;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::difftar::{Place, Record, header};
@@ -28,6 +30,8 @@ pub struct Made {
     pub counts: Counts,
     /// Bytes of volumes and signatures.
     pub stored_bytes: u64,
+    /// The copy of the signatures, and their size in bytes at the destination.
+    pub copy: Option<(NewCopy, u64)>,
 }
 
 impl NewSet<'_> {
@@ -105,8 +109,9 @@ impl NewSet<'_> {
 
     /// Takes volumes as they are finished, in the order of their numbers.
     fn collect(&self, made: &async_channel::Receiver<Result<VolumeMade>>, window: &Window) -> Result<Made> {
-        let mut total = Made { volumes: Vec::new(), counts: Counts::default(), stored_bytes: 0 };
-        let mut signatures = SignatureTar::new(self.create(Part::Signatures)?);
+        let mut total = Made { volumes: Vec::new(), counts: Counts::default(), stored_bytes: 0, copy: None };
+        let copy = self.request.copies.begin();
+        let mut signatures = SignatureTar::new(self.create(Part::Signatures)?, copy);
         let mut waiting = BTreeMap::new();
         let mut next = 1;
         while let Ok(volume) = made.recv_blocking() {
@@ -125,21 +130,24 @@ impl NewSet<'_> {
             return Err(Error::Internal(format!("volume {next} was never made")));
         }
         self.job.phase(Phase::Finishing);
-        total.stored_bytes += self.finish_signatures(signatures.finish()?)?.size_bytes;
+        let (writer, copy) = signatures.finish()?;
+        let size_bytes = self.finish_signatures(writer)?.size_bytes;
+        total.stored_bytes += size_bytes;
+        total.copy = copy.map(|copy| (copy, size_bytes));
         Ok(total)
     }
 }
 
 /// The signature tar of the set, written as the volumes come.
 struct SignatureTar {
-    tar: tar::Writer<StoredWriter>,
+    tar: tar::Writer<WithCopy>,
     /// Signatures of the pieces of a large file, until its last one is there.
     pieces: Vec<Vec<u8>>,
 }
 
 impl SignatureTar {
-    fn new(writer: StoredWriter) -> Self {
-        Self { tar: tar::Writer::new(writer), pieces: Vec::new() }
+    fn new(stored: StoredWriter, copy: Option<NewCopy>) -> Self {
+        Self { tar: tar::Writer::new(WithCopy { stored, copy }), pieces: Vec::new() }
     }
 
     fn take(&mut self, signatures: Signatures) -> Result<()> {
@@ -153,12 +161,33 @@ impl SignatureTar {
                 self.tar.entry(&header, &whole)
             }
         };
-        result.map_err(|error| self.tar.get_mut().fail(error))
+        result.map_err(|error| self.tar.get_mut().stored.fail(error))
     }
 
-    fn finish(mut self) -> Result<StoredWriter> {
-        self.tar.end().map_err(|error| self.tar.get_mut().fail(error))?;
-        Ok(self.tar.into_inner())
+    fn finish(mut self) -> Result<(StoredWriter, Option<NewCopy>)> {
+        self.tar.end().map_err(|error| self.tar.get_mut().stored.fail(error))?;
+        let WithCopy { stored, copy } = self.tar.into_inner();
+        Ok((stored, copy))
+    }
+}
+
+/// Writes to the destination and into the copy on this machine.
+struct WithCopy {
+    stored: StoredWriter,
+    copy: Option<NewCopy>,
+}
+
+impl io::Write for WithCopy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.stored.write(bytes)?;
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&bytes[..count])?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -118,7 +118,8 @@ fn read_volume(
         Error::damaged(name, Damage::Malformed("its manifest has no hash of it".to_owned()))
     })?;
     check_hash(storage, name, (*algorithm, hash), job).map_err(|error| about(name, error))?;
-    let mut reader = StoredReader::open(storage, name, opener, job).map_err(|error| about(name, error))?;
+    let mut reader =
+        StoredReader::open_volume(storage, name, opener, job).map_err(|error| about(name, error))?;
     loop {
         job.check()?;
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);

@@ -22,8 +22,8 @@ use super::format::name::{Codec, FileName, Part};
 use super::format::time::SetTime;
 use super::job::{Job, Phase, Warning};
 use super::path::EntryPath;
-use super::storage::Storage;
-use super::stored::read_small;
+use super::storage::{Storage, StoredFile};
+use super::stored::{StoredReader, read_small};
 use fetch::{Ahead, Volume};
 use stream::SetStream;
 use writer::Writer;
@@ -203,7 +203,13 @@ pub(crate) fn read_manifest(
     if file.size_bytes == 0 {
         return Err(Error::damaged(&file.name, Damage::Empty));
     }
-    let text = read_small(storage, &file.name, opener, MANIFEST_LIMIT, job)?;
+    let reader = StoredReader::open(storage, &file.name, opener, job)?;
+    parse_manifest(file, reader)
+}
+
+/// Parses the manifest `file`, which `reader` reads.
+pub(crate) fn parse_manifest(file: &StoredFile, reader: StoredReader) -> Result<Manifest> {
+    let text = read_small(&file.name, reader, MANIFEST_LIMIT)?;
     Manifest::parse(&text).map_err(|error| Error::damaged(&file.name, Damage::Malformed(error.to_string())))
 }
 

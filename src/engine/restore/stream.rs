@@ -9,6 +9,7 @@ use std::thread::Scope;
 use super::fetch::{Ahead, Fetcher, OpenVolume, Volume};
 use super::{Source, is_everywhere};
 use crate::engine::chain::Set;
+use crate::engine::copies::Copies;
 use crate::engine::error::{Damage, Error, Result};
 use crate::engine::format::difftar::{self, Record};
 use crate::engine::format::entry::{Entry, EntryKind};
@@ -233,7 +234,11 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
 
     fn tell_lost(&self, first: EntryPath, last: Option<EntryPath>) -> Result<Lost> {
         let Source { storage, opener, job } = self.source;
-        Ok(Lost { signatures: SetSignatures::open(storage, self.set, opener, job)?, first, last })
+        Ok(Lost {
+            signatures: SetSignatures::open(storage, &Copies::none(), self.set, opener, job)?,
+            first,
+            last,
+        })
     }
 
     /// The signatures, too, are of no use. Without volumes and without signatures nothing can go on.

@@ -10,6 +10,7 @@ use glib::subclass::prelude::*;
 use super::{JobKind, JobModel, JobState, Repository};
 use crate::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
 use crate::engine::chain::FullPolicy;
+use crate::engine::copies::Copies;
 use crate::engine::crypto::Keyring;
 use crate::engine::error::Result;
 use crate::engine::job::Job;
@@ -215,6 +216,8 @@ impl PlanObject {
                 set_time: None,
                 kind: BackupKind::Auto(FullPolicy::default()),
                 compare: Compare::Attributes,
+                copies: &Copies::usual_cache()
+                    .map_or_else(Copies::none, |cache| Copies::of(&cache, &*storage)),
                 allow_source_mismatch: false,
             };
             backup(&request, job)
