@@ -214,6 +214,13 @@ pub enum Warning {
         /// Which, and why.
         reason: String,
     },
+    /// The entry is backed up, but without some of its attributes.
+    AttributesLeftOut {
+        /// The entry.
+        path: EntryPath,
+        /// Which, and why.
+        reason: String,
+    },
     /// A set without a manifest, or with files that belong to no set, is at the destination.
     Incomplete {
         /// The set or file.
@@ -244,7 +251,9 @@ impl std::fmt::Display for Warning {
             }
             Self::Damaged { file, reason, lost: None } => write!(f, "{file}: {reason}"),
             Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
-            Self::AttributeNotSet { path, reason } => write!(f, "{path}: {reason}"),
+            Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
+                write!(f, "{path}: {reason}")
+            }
             Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
         }
     }

@@ -106,6 +106,8 @@ pub enum WarningKind {
     NotRestored,
     /// Is restored, but not with all its attributes.
     AttributeNotSet,
+    /// Is backed up, but not with all its attributes.
+    AttributesLeftOut,
     /// Belongs to an unfinished backup.
     Incomplete,
     /// Anything that a newer version warns of.
@@ -128,6 +130,9 @@ impl From<&Warning> for RunWarning {
             Warning::NotRestored { path, reason } => (K::NotRestored, full_path(path), reason.clone()),
             Warning::AttributeNotSet { path, reason } => {
                 (K::AttributeNotSet, full_path(path), reason.clone())
+            }
+            Warning::AttributesLeftOut { path, reason } => {
+                (K::AttributesLeftOut, full_path(path), reason.clone())
             }
             Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
         };

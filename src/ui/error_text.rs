@@ -351,6 +351,7 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::Damaged => gettext("Is damaged; what else there is has been used"),
         WarningKind::NotRestored => gettext("Could not be restored"),
         WarningKind::AttributeNotSet => gettext("Is restored, but not with all its attributes"),
+        WarningKind::AttributesLeftOut => gettext("Is backed up, but not with all its attributes"),
         WarningKind::Incomplete => gettext("Belongs to an unfinished backup and is not used"),
         WarningKind::Other => gettext("Was noted by another version of Souvenir"),
     };

@@ -11,11 +11,11 @@ use std::os::unix::fs::FileExt;
 use super::Compare;
 use crate::engine::delta::{SignatureWriter, block_len_of, delta};
 use crate::engine::error::{Error, Result};
-use crate::engine::format::entry::{Entry, EntryKind};
+use crate::engine::format::entry::{Entry, EntryKind, Xattrs};
 use crate::engine::job::Job;
 use crate::engine::known::KnownTree;
 use crate::engine::path::EntryPath;
-use crate::engine::scan::{Found, SourceEntry, Tree, Walk};
+use crate::engine::scan::{Found, SourceEntry, Tree, Walk, xattrs};
 
 /// What a set says of one path.
 #[derive(Debug, Clone)]
@@ -153,30 +153,37 @@ impl<'a> Changes<'a> {
 
     fn change(&mut self, source: SourceEntry, known: &Entry) -> Result<Option<Change>> {
         let entry = &source.entry;
-        let has_same_attributes = entry.has_attributes_of(known);
         if entry.kind != EntryKind::File || known.kind != EntryKind::File {
-            let is_same = match (&entry.kind, &known.kind) {
-                // Times of links are not compared: duplicity does not restore them.
-                (EntryKind::Symlink(target), EntryKind::Symlink(known_target)) => {
-                    target == known_target && (entry.uid, entry.gid) == (known.uid, known.gid)
-                }
-                (kind, known_kind) => kind == known_kind && has_same_attributes,
-            };
-            return Ok(if is_same { self.unchanged(entry) } else { Some(Change::Whole(source)) });
+            return Ok(if self.is_same_other(entry, known) {
+                self.unchanged(entry)
+            } else {
+                Some(Change::Whole(source))
+            });
         }
         let has_same_size = known.size_bytes.is_none_or(|size| entry.size_bytes == Some(size));
-        let looks_same = has_same_size && entry.mtime.max(0) == known.mtime.max(0);
-        if looks_same && has_same_attributes && self.compare == Compare::Attributes {
+        let looks_same = has_same_size && entry.has_time_of(known);
+        let has_same_attributes = entry.has_attributes_of(known);
+        let is_untouched = looks_same && has_same_attributes && !is_touched(entry, known);
+        if is_untouched && self.compare == Compare::Attributes {
             return Ok(self.unchanged(entry));
         }
         let Some(signature) = self.known.signature()? else { return Ok(Some(Change::Whole(source))) };
-        let has_same_contents = match self.compare {
-            Compare::Attributes => looks_same && known.size_bytes.is_some(),
+        // If something else explains why the inode has changed, size and time are believed.
+        let is_explained = !has_same_attributes || self.has_other_extras(entry, known);
+        let has_same_contents = if self.compare == Compare::Attributes
+            && looks_same
+            && known.size_bytes.is_some()
+            && is_explained
+        {
+            true
+        } else if self.compare == Compare::Contents || looks_same {
             // A file that cannot be read is met again, and warned of, by whoever stores it.
-            Compare::Contents => self.has_signature(entry, &signature).unwrap_or(false),
+            self.has_signature(entry, &signature).unwrap_or(false)
+        } else {
+            false
         };
         if has_same_contents {
-            return Ok(if has_same_attributes {
+            return Ok(if is_untouched {
                 self.unchanged(entry)
             } else {
                 Some(Change::Attributes(source, signature))
@@ -187,6 +194,32 @@ impl<'a> Changes<'a> {
             return Ok(Some(Change::Whole(source)));
         }
         Ok(Some(Change::Delta(source, signature)))
+    }
+
+    /// Whether what is no regular file, now or before, is the same.
+    fn is_same_other(&self, entry: &Entry, known: &Entry) -> bool {
+        match (&entry.kind, &known.kind) {
+            // Times of links are not compared: duplicity does not restore them.
+            (EntryKind::Symlink(target), EntryKind::Symlink(known_target)) => {
+                target == known_target && (entry.uid, entry.gid) == (known.uid, known.gid)
+            }
+            (EntryKind::Directory, EntryKind::Directory) => {
+                let may_have_other_extras = is_touched(entry, known);
+                entry.has_attributes_of(known)
+                    && !(may_have_other_extras && self.has_other_extras(entry, known))
+            }
+            (kind, known_kind) => kind == known_kind && entry.has_attributes_of(known),
+        }
+    }
+
+    /// Whether the names or the extended attributes of an entry are others than those that are known. False
+    /// if nobody can tell, since duplicity made the set.
+    fn has_other_extras(&self, entry: &Entry, known: &Entry) -> bool {
+        if known.extras.is_none() {
+            return false;
+        }
+        let found = xattrs_of(self.tree, entry).unwrap_or_default();
+        entry.hard_link() != known.hard_link() || found != known.xattrs()
     }
 
     fn unchanged(&self, entry: &Entry) -> Option<Change> {
@@ -229,6 +262,21 @@ impl<'a> Changes<'a> {
             }
         }
         Ok(false)
+    }
+}
+
+/// Whether the inode has changed since the set, or is another one. False if nobody can tell.
+fn is_touched(entry: &Entry, known: &Entry) -> bool {
+    let touched = |entry: &Entry| entry.extras.as_ref().and_then(|extras| extras.touched);
+    matches!((touched(entry), touched(known)), (Some(now), Some(then)) if now != then)
+}
+
+/// The extended attributes of a file or folder of the tree; of other entries none are kept.
+pub fn xattrs_of(tree: &Tree, entry: &Entry) -> io::Result<Xattrs> {
+    match entry.kind {
+        EntryKind::File => xattrs(&tree.open_file(&entry.path)?),
+        EntryKind::Directory => xattrs(&File::from(tree.open_folder(&entry.path)?)),
+        _ => Ok(Xattrs::new()),
     }
 }
 

@@ -185,6 +185,7 @@ mod tests {
             group: None,
             mtime: 0,
             size_bytes: Some(size),
+            extras: None,
         };
         let stamp = Stamp::of(&nix::sys::stat::stat("/").unwrap());
         SourceEntry { entry, stamp }

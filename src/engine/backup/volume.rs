@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use nix::sys::stat::{SFlag, fstat};
 
-use super::changes::{Change, SMALL_FILE};
+use super::changes::{Change, SMALL_FILE, xattrs_of};
 use super::fingerprint::fingerprint;
 use super::intake::{Intake, read_up_to};
 use super::new_set::NewSet;
@@ -16,13 +16,13 @@ use super::plan::{Contents, Piece, VolumePlan};
 use crate::engine::delta::{DeltaPart, block_len, copying_delta, delta};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::difftar::{CHUNK, Place, Record, header};
-use crate::engine::format::entry::{Entry, EntryKind};
+use crate::engine::format::entry::{Entry, EntryKind, Xattrs};
 use crate::engine::format::manifest::{Boundary, HashAlgorithm, VolumeInfo};
 use crate::engine::format::name::Part;
 use crate::engine::format::tar;
 use crate::engine::job::Warning;
 use crate::engine::path::EntryPath;
-use crate::engine::scan::{SourceEntry, Stamp, left_out_because, reason};
+use crate::engine::scan::{SourceEntry, Stamp, extras_of, left_out_because, reason, xattrs};
 use crate::engine::stored::{StoredWriter, looks_compressible};
 
 /// A volume that is stored.
@@ -180,14 +180,18 @@ impl Volume<'_> {
                 self.counts.deleted_count += 1;
                 return self.sign(signatures, Record::Deleted, &gone, &[]);
             }
-            Change::Attributes(source, signature) => {
+            Change::Attributes(mut source, signature) => {
+                let found = xattrs_of(self.set.tree, &source.entry);
+                self.keep_xattrs(&mut source.entry, found);
                 let delta = copying_delta(source.entry.size_bytes.unwrap_or(0));
                 self.put(As::Diff, &source.entry, WHOLE_FILE, &mut &delta[..])?;
                 self.set.job.bytes_done(source.entry.size_bytes.unwrap_or(0));
                 self.count(As::Diff);
                 return self.sign(signatures, Record::Signature, &source.entry, &signature);
             }
-            Change::Whole(source) if source.entry.kind != EntryKind::File => {
+            Change::Whole(mut source) if source.entry.kind != EntryKind::File => {
+                let found = xattrs_of(self.set.tree, &source.entry);
+                self.keep_xattrs(&mut source.entry, found);
                 self.header_only(Record::Snapshot, &source.entry)?;
                 self.count(As::Snapshot);
                 return self.sign(signatures, Record::Snapshot, &source.entry, &[]);
@@ -234,6 +238,7 @@ impl Volume<'_> {
                 return Ok(None);
             }
         };
+        self.keep_xattrs(&mut entry, xattrs(&file));
         let size = entry.size_bytes.unwrap_or(0);
         let mut intake = Intake::new(job, &file, size, block_len(size)).map_err(reading)?;
         // Nothing is written of a file whose beginning cannot be read.
@@ -271,8 +276,13 @@ impl Volume<'_> {
     /// Stores a piece of a large file, and tells the number of the chunk that comes after it. Its length
     /// is fixed by the plan, since other pieces are read at the same time: what is missing is zeros,
     /// with a warning.
-    fn piece(&mut self, piece: Piece) -> Result<(Signatures, u64)> {
+    fn piece(&mut self, mut piece: Piece) -> Result<(Signatures, u64)> {
         let job = self.set.job;
+        // Its header stands with the first piece, its signature comes with the last.
+        if piece.offset == 0 || piece.is_last {
+            let found = xattrs_of(self.set.tree, &piece.file.entry);
+            self.keep_xattrs(&mut piece.file.entry, found);
+        }
         let entry = &piece.file.entry;
         let size = entry.size_bytes.unwrap_or(0);
         let opened = self.open(entry).and_then(|(mut file, stamp, _)| {
@@ -340,6 +350,21 @@ impl Volume<'_> {
         }
     }
 
+    /// Notes the extended attributes; without them the rest of the entry is still worth keeping.
+    fn keep_xattrs(&self, entry: &mut Entry, found: io::Result<Xattrs>) {
+        match (found, &mut entry.extras) {
+            (Ok(found), Some(extras)) => extras.xattrs = found,
+            // Whoever reads the contents tells of a file that is gone or closed.
+            (Err(error), _)
+                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
+            {
+                let reason = format!("its extended attributes are left out: {}", reason(&error));
+                self.set.job.warn(Warning::AttributesLeftOut { path: entry.path.clone(), reason });
+            }
+            _ => {}
+        }
+    }
+
     /// Opens a regular file and takes its attributes as they are now.
     fn open(&self, found: &Entry) -> io::Result<(File, Stamp, Entry)> {
         let file = self.set.tree.open_file(&found.path)?;
@@ -350,6 +375,7 @@ impl Volume<'_> {
         let mut entry = found.clone();
         entry.mode = stat.st_mode & 0o7777;
         entry.mtime = stat.st_mtime;
+        entry.extras = Some(Box::new(extras_of(true, &stat)));
         entry.size_bytes = Some(u64::try_from(stat.st_size).unwrap_or(0));
         if (entry.uid, entry.gid) != (stat.st_uid, stat.st_gid) {
             (entry.uid, entry.gid) = (stat.st_uid, stat.st_gid);

@@ -1,6 +1,7 @@
 //! What the entries of volumes and signature tars mean, told by the beginning of their names.
 
 use super::entry::{Entry, EntryKind};
+use super::extras;
 use super::tar::Header;
 use crate::engine::path::EntryPath;
 
@@ -143,9 +144,7 @@ pub fn header(place: Place, record: Record, entry: &Entry, size: u64) -> Header 
         EntryKind::Directory => b'5',
         EntryKind::Fifo => b'6',
     };
-    if record == Record::Signature {
-        header.file_size = entry.size_bytes;
-    }
+    extras::write(place, record, entry, &mut header);
     header
 }
 
@@ -153,6 +152,7 @@ pub fn header(place: Place, record: Record, entry: &Entry, size: u64) -> Header 
 /// the header or the entry itself tells it.
 pub fn entry(header: Header) -> Result<(Record, Entry), RecordError> {
     let (record, path) = Record::parse(&header.name)?;
+    let (extras, file_size) = extras::read(&header);
     let kind = match header.type_flag {
         b'0' => EntryKind::File,
         b'2' => EntryKind::Symlink(header.link.into()),
@@ -164,7 +164,7 @@ pub fn entry(header: Header) -> Result<(Record, Entry), RecordError> {
     };
     let size_bytes = match (record, &kind) {
         (Record::Snapshot, EntryKind::File) => Some(header.size),
-        (Record::Signature, EntryKind::File) => header.file_size,
+        (Record::Signature, EntryKind::File) => file_size,
         (_, EntryKind::File) => None,
         _ => Some(0),
     };
@@ -179,6 +179,7 @@ pub fn entry(header: Header) -> Result<(Record, Entry), RecordError> {
         group: known(header.group),
         mtime: header.mtime,
         size_bytes,
+        extras,
     };
     Ok((record, entry))
 }
@@ -236,6 +237,7 @@ mod tests {
                     group: None,
                     mtime: 12,
                     size_bytes: Some(0),
+                    extras: None,
                 };
                 for place in [Place::Volume, Place::Signatures] {
                     let stored = header(place, Record::Snapshot, &original, 0);

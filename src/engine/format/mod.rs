@@ -3,6 +3,7 @@
 
 pub mod difftar;
 pub mod entry;
+mod extras;
 pub mod manifest;
 pub mod name;
 pub mod quote;

@@ -22,8 +22,8 @@ const OCTAL_12_MAX: u64 = 0o77_777_777_777;
 /// Largest number that fits the octal fields of eight bytes.
 const OCTAL_8_MAX: u64 = 0o7_777_777;
 
-/// PAX key of ours in signature tars: size in bytes of the file that a signature is of.
-pub const FILE_SIZE_KEY: &str = "SOUVENIR.size";
+/// Beginnings of the PAX keys that are handed through. duplicity skips keys that it does not know.
+const HANDED_THROUGH: [&[u8]; 2] = [b"SOUVENIR.", b"SCHILY.xattr."];
 
 /// One entry of a tar.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,12 +46,14 @@ pub struct Header {
     pub group: String,
     /// Whole seconds since 1970.
     pub mtime: i64,
+    /// Nanoseconds of the time; 0 if there is no fraction.
+    pub mtime_nanos: u32,
     /// Bytes of data that follow.
     pub size: u64,
     /// Major and minor number of a device.
     pub device: (u32, u32),
-    /// Size of the file that a signature is of, if it was noted.
-    pub file_size: Option<u64>,
+    /// Further PAX records, keys and values: those of Souvenir, and extended attributes.
+    pub records: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Writes entries to `W`.
@@ -120,22 +122,26 @@ fn encode(header: &Header) -> io::Result<Vec<u8>> {
     }
     for (key, value) in [("uname", &header.user), ("gname", &header.group)] {
         if !fits(value.as_bytes(), 31) {
-            add_record(&mut records, key, value.as_bytes());
+            add_record(&mut records, key.as_bytes(), value.as_bytes());
         }
     }
     let mtime = u64::try_from(header.mtime).unwrap_or(0);
+    if header.mtime_nanos > 0 {
+        let text = format!("{mtime}.{:09}", header.mtime_nanos);
+        add_record(&mut records, b"mtime", text.trim_end_matches('0').as_bytes());
+    }
     for (key, value, limit) in [
         ("uid", u64::from(header.uid), OCTAL_8_MAX),
         ("gid", u64::from(header.gid), OCTAL_8_MAX),
-        ("mtime", mtime, OCTAL_12_MAX),
+        ("mtime", if header.mtime_nanos > 0 { 0 } else { mtime }, OCTAL_12_MAX),
         ("size", header.size, OCTAL_12_MAX),
     ] {
         if value > limit {
-            add_record(&mut records, key, value.to_string().as_bytes());
+            add_record(&mut records, key.as_bytes(), value.to_string().as_bytes());
         }
     }
-    if let Some(size) = header.file_size {
-        add_record(&mut records, FILE_SIZE_KEY, size.to_string().as_bytes());
+    for (key, value) in &header.records {
+        add_record(&mut records, key, value);
     }
     let mut blocks = Vec::with_capacity(BLOCK);
     if !records.is_empty() {
@@ -188,20 +194,22 @@ fn plain_block(header: &Header) -> io::Result<tar::Header> {
 fn add_name(records: &mut Vec<u8>, key: &str, value: &[u8]) {
     if str::from_utf8(value).is_err() && !records.starts_with(b"21 hdrcharset") {
         let mut first = Vec::new();
-        add_record(&mut first, "hdrcharset", b"BINARY");
+        add_record(&mut first, b"hdrcharset", b"BINARY");
         records.splice(0..0, first);
     }
-    add_record(records, key, value);
+    add_record(records, key.as_bytes(), value);
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts its own digits.
-fn add_record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
+fn add_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = 1 + key.len() + 1 + value.len() + 1;
     let mut length = rest + 1;
     while length != rest + length.to_string().len() {
         length = rest + length.to_string().len();
     }
-    records.extend_from_slice(format!("{length} {key}=").as_bytes());
+    records.extend_from_slice(format!("{length} ").as_bytes());
+    records.extend_from_slice(key);
+    records.push(b'=');
     records.extend_from_slice(value);
     records.push(b'\n');
 }
@@ -337,9 +345,9 @@ struct Extended {
     group: Option<String>,
     uid: Option<u32>,
     gid: Option<u32>,
-    mtime: Option<i64>,
+    mtime: Option<(i64, u32)>,
     size: Option<u64>,
-    file_size: Option<u64>,
+    handed_through: Vec<(Vec<u8>, Vec<u8>)>,
     any: bool,
 }
 
@@ -363,8 +371,10 @@ impl Extended {
                 b"uid" => self.uid = number(value),
                 b"gid" => self.gid = number(value),
                 b"size" => self.size = number(value),
-                b"mtime" => self.mtime = whole_seconds(value),
-                key if key == FILE_SIZE_KEY.as_bytes() => self.file_size = number(value),
+                b"mtime" => self.mtime = seconds(value),
+                key if HANDED_THROUGH.iter().any(|beginning| key.starts_with(beginning)) => {
+                    self.handed_through.push((key.to_vec(), value.to_vec()));
+                }
                 _ => {}
             }
         }
@@ -382,9 +392,9 @@ impl Extended {
         header.group = self.group.unwrap_or_else(|| std::mem::take(&mut header.group));
         header.uid = self.uid.unwrap_or(header.uid);
         header.gid = self.gid.unwrap_or(header.gid);
-        header.mtime = self.mtime.unwrap_or(header.mtime);
+        (header.mtime, header.mtime_nanos) = self.mtime.unwrap_or((header.mtime, 0));
         header.size = self.size.unwrap_or(header.size);
-        header.file_size = self.file_size;
+        header.records = self.handed_through;
     }
 }
 
@@ -402,13 +412,18 @@ fn number<N: std::str::FromStr>(digits: &[u8]) -> Option<N> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Whole seconds, rounded down, of a decimal number of seconds.
-fn whole_seconds(value: &[u8]) -> Option<i64> {
+/// Whole seconds, rounded down, and the nanoseconds on top of them, of a decimal number of seconds.
+fn seconds(value: &[u8]) -> Option<(i64, u32)> {
     let text = str::from_utf8(value).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = whole.parse().ok()?;
-    let has_fraction = fraction.bytes().any(|digit| digit != b'0');
-    Some(if whole.starts_with('-') && has_fraction { seconds.saturating_sub(1) } else { seconds })
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).chain(std::iter::repeat(b'0')).take(9);
+    let nanos = digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
+    Some(if whole.starts_with('-') && nanos > 0 {
+        (seconds.saturating_sub(1), 1_000_000_000 - nanos)
+    } else {
+        (seconds, nanos)
+    })
 }
 
 fn decode(block: &[u8; BLOCK]) -> io::Result<Header> {
@@ -446,7 +461,8 @@ fn decode(block: &[u8; BLOCK]) -> io::Result<Header> {
         mtime: field(136..148)?,
         size: u64::try_from(field(124..136)?).map_err(|_| invalid("a size is negative"))?,
         device: (small(329..337)?, small(337..345)?),
-        file_size: None,
+        mtime_nanos: 0,
+        records: Vec::new(),
     })
 }
 
@@ -538,8 +554,9 @@ mod tests {
         assert_eq!(octal(&field), Some(258));
         assert_eq!(octal(b"  644 \0\0"), Some(0o644));
         assert_eq!(octal(b"99      "), None);
-        assert_eq!(whole_seconds(b"-1.5"), Some(-2));
-        assert_eq!(whole_seconds(b"12.999"), Some(12));
+        assert_eq!(seconds(b"-1.25"), Some((-2, 750_000_000)));
+        assert_eq!(seconds(b"12.9990000001"), Some((12, 999_000_000)));
+        assert_eq!(seconds(b"12"), Some((12, 0)));
     }
 
     #[test]
@@ -560,10 +577,12 @@ mod tests {
             (uid, gid, mode) in (any::<u32>(), any::<u32>(), 0_u32..=0o7777),
             mtime in 0_i64..1 << 40,
             data in prop::collection::vec(any::<u8>(), 0..1500),
-            file_size: Option<u64>,
+            mtime_nanos in 0_u32..1_000_000_000,
+            value in prop::collection::vec(any::<u8>(), 0..300),
         ) {
+            let records = vec![(b"SCHILY.xattr.user.x".to_vec(), value), (b"SOUVENIR.y".to_vec(), vec![b'1'])];
             let header = Header {
-                name, link, user, uid, gid, mode, mtime, file_size,
+                name, link, user, uid, gid, mode, mtime, mtime_nanos, records,
                 type_flag: b'0', size: data.len() as u64, ..Header::default()
             };
             let entries = vec![(header, data)];

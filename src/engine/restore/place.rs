@@ -14,7 +14,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, makedev, mkdirat, mknodat};
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
 use crate::engine::format::entry::EntryKind;
 use crate::engine::path::EntryPath;
@@ -117,6 +117,20 @@ impl Place {
             EntryKind::File | EntryKind::Directory => Err(Errno::EINVAL),
         })?;
         Ok(temporary)
+    }
+
+    /// Makes another name for the file at `existing`, beside `place`. `None` if that cannot be, for instance
+    /// because the file is not there any more, or the file system has no such links.
+    pub fn temporary_link(
+        &mut self,
+        existing: &EntryPath,
+        place: &EntryPath,
+    ) -> io::Result<Option<Temporary>> {
+        let from = self.tree.open_folder(&existing.parent().unwrap_or_default())?;
+        let linked = self.temporary(place, |folder, name| {
+            linkat(&from, name_of(existing), folder, name, AtFlags::empty())
+        });
+        Ok(linked.ok().map(|(temporary, ())| temporary))
     }
 
     fn temporary<T>(

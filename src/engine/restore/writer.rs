@@ -1,8 +1,8 @@
 //! Puts entries, as they come in the order of the format, to their place.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -18,10 +18,13 @@ use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::job::{Job, Warning};
 use crate::engine::path::EntryPath;
-use crate::engine::scan::{OwnerNumbers, reason};
+use crate::engine::scan::{OwnerNumbers, reason, set_xattrs};
 
 /// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
 const COPY_BYTES: usize = 64 * 1024;
+
+/// Bytes that make a hole in a file that is known to have some.
+const PAGE: usize = 4096;
 
 /// Entries that are held back at most.
 const MAX_HEARSAY: usize = 10_000;
@@ -37,6 +40,8 @@ pub struct Writer<'a> {
     /// Entries that only signatures tell of, as long as nothing else has come: if nothing does, they are
     /// not worth restoring.
     hearsay: Vec<Entry>,
+    /// Files with several names, by what their names have in common, and where the first one went.
+    linked: HashMap<Box<[u8]>, (Entry, EntryPath)>,
     buffer: Box<[u8]>,
     done: Done,
 }
@@ -91,6 +96,7 @@ impl<'a> Writer<'a> {
             owners: OwnerNumbers::default(),
             folders: Vec::new(),
             hearsay: Vec::new(),
+            linked: HashMap::new(),
             buffer: vec![0; COPY_BYTES].into(),
             done: Done::default(),
         })
@@ -204,7 +210,7 @@ impl<'a> Writer<'a> {
             let mode = Mode::from_bits_truncate(entry.mode);
             result = result.and(fchmodat(folder, name, mode, nix::sys::stat::FchmodatFlags::FollowSymlink));
         }
-        let time = TimeSpec::new(entry.mtime, 0);
+        let time = time_of(&entry);
         result = result.and(utimensat(folder, name, &time, &time, UtimensatFlags::NoFollowSymlink));
         if let Err(errno) = result {
             self.attribute_not_set(entry.path.clone(), errno);
@@ -224,19 +230,45 @@ impl<'a> Writer<'a> {
         if self.keeps(&place).map_err(Trouble::Target)? {
             return Ok(());
         }
-        let mut contents = self.write(&place, &mut parts.streams[parts.base].data())?;
+        if self.link_to_other_name(&entry, &place).map_err(Trouble::Target)? {
+            return Ok(());
+        }
+        let holes =
+            if entry.extras.as_ref().is_some_and(|extras| extras.is_sparse) { PAGE } else { COPY_BYTES };
+        let mut contents = self.write(&place, &mut parts.streams[parts.base].data(), holes)?;
         for diff in &parts.diffs {
             let Contents { temporary: _kept, mut file, .. } = contents;
             file.rewind().map_err(Trouble::Target)?;
             let delta = BufReader::with_capacity(COPY_BYTES, parts.streams[*diff].data());
-            contents = self.write(&place, &mut patch(file, delta).map_err(Trouble::Source)?)?;
+            contents = self.write(&place, &mut patch(file, delta).map_err(Trouble::Source)?, holes)?;
         }
         self.done.written_bytes += contents.size;
         self.complete(entry, place, contents).map_err(Trouble::Target)
     }
 
-    /// Writes data into a new file beside `place`.
-    fn write(&mut self, place: &EntryPath, data: &mut impl Read) -> Result<Contents, Trouble> {
+    /// Another name for a file that was restored already, if that is what the entry is. False if it has to
+    /// be restored by itself.
+    fn link_to_other_name(&mut self, entry: &Entry, place: &EntryPath) -> io::Result<bool> {
+        let Some(hard_link) = entry.hard_link() else { return Ok(false) };
+        let Some((first, first_place)) = self.linked.get(hard_link) else {
+            self.linked.insert(hard_link.into(), (entry.clone(), place.clone()));
+            return Ok(false);
+        };
+        // The number of a file that is gone may have been given to another one.
+        if (Entry { path: entry.path.clone(), ..first.clone() }) != *entry {
+            return Ok(false);
+        }
+        let first_place = first_place.clone();
+        let Some(temporary) = self.place.temporary_link(&first_place, place)? else { return Ok(false) };
+        let size = self.place.look(&first_place)?.map_or(0, |stat| stat.st_size);
+        self.done.written_bytes += u64::try_from(size).unwrap_or(0);
+        let placed = temporary.put(place, self.replaces())?;
+        self.count(placed);
+        Ok(true)
+    }
+
+    /// Writes data into a new file beside `place`. Zeros that fill a piece of `holes` bytes become a hole.
+    fn write(&mut self, place: &EntryPath, data: &mut impl Read, holes: usize) -> Result<Contents, Trouble> {
         let (temporary, mut file) = self.place.temporary_file(place).map_err(Trouble::Target)?;
         let mut size = 0;
         loop {
@@ -245,14 +277,15 @@ impl<'a> Writer<'a> {
             if count == 0 {
                 return Ok(Contents { temporary, file, size });
             }
-            let bytes = &self.buffer[..count];
-            let is_hole = count == COPY_BYTES && bytes.iter().all(|byte| *byte == 0);
-            let written = if is_hole {
-                file.seek(SeekFrom::Current(count as i64)).map(drop)
-            } else {
-                file.write_all(bytes)
-            };
-            written.map_err(Trouble::Target)?;
+            for piece in self.buffer[..count].chunks(holes) {
+                let is_hole = piece.len() == holes && piece.iter().all(|byte| *byte == 0);
+                let written = if is_hole {
+                    file.seek(SeekFrom::Current(holes as i64)).map(drop)
+                } else {
+                    file.write_all(piece)
+                };
+                written.map_err(Trouble::Target)?;
+            }
             size += count as u64;
         }
     }
@@ -264,7 +297,7 @@ impl<'a> Writer<'a> {
             file.set_len(size)?;
         }
         if let Err(errno) = self.set_attributes(&file, &entry, fstat(&file)?, true) {
-            self.attribute_not_set(entry.path, errno);
+            self.attribute_not_set(entry.path.clone(), errno);
         }
         drop(file);
         let placed = temporary.put(&place, self.replaces())?;
@@ -280,7 +313,7 @@ impl<'a> Writer<'a> {
                 return;
             }
             let result = self.place.open_folder(&folder.place).and_then(|opened| {
-                let now = fstat(&opened)?;
+                let (now, opened) = (fstat(&opened)?, File::from(opened));
                 Ok(self.set_attributes(&opened, &folder.entry, now, folder.is_new)?)
             });
             if let Err(error) = result {
@@ -292,13 +325,7 @@ impl<'a> Writer<'a> {
 
     /// Owner, mode and time of an open file or folder. What belongs to another and was there before
     /// stays as it is.
-    fn set_attributes(
-        &mut self,
-        file: &impl AsFd,
-        entry: &Entry,
-        now: FileStat,
-        is_new: bool,
-    ) -> nix::Result<()> {
+    fn set_attributes(&mut self, file: &File, entry: &Entry, now: FileStat, is_new: bool) -> nix::Result<()> {
         let (uid, gid) = self.owner(entry, &now);
         let mut mode = entry.mode;
         let result = match owner_result(fchown(file, uid, gid)) {
@@ -311,7 +338,11 @@ impl<'a> Writer<'a> {
             }
             Err(errno) => Err(errno),
         };
-        let time = TimeSpec::new(entry.mtime, 0);
+        let time = time_of(entry);
+        if let Err(error) = set_xattrs(file, entry.xattrs()) {
+            let reason = format!("an extended attribute could not be set: {}", reason(&error));
+            self.job.warn(Warning::AttributeNotSet { path: entry.path.clone(), reason });
+        }
         let result = result
             .and_then(|()| {
                 if now.st_mode & 0o7777 == mode {
@@ -368,6 +399,11 @@ impl<'a> Writer<'a> {
     fn attribute_not_set(&self, path: EntryPath, errno: Errno) {
         self.job.warn(Warning::AttributeNotSet { path, reason: errno.desc().to_owned() });
     }
+}
+
+fn time_of(entry: &Entry) -> TimeSpec {
+    let nanos = entry.extras.as_ref().map_or(0, |extras| extras.mtime_nanos);
+    TimeSpec::new(entry.mtime, nanos.into())
 }
 
 /// Where copying failed.

@@ -4,9 +4,11 @@ mod owners;
 mod selection;
 mod tree;
 mod walk;
+mod xattrs;
 
 pub use owners::{OwnerNames, OwnerNumbers};
 pub use selection::{Rule, RuleKind, Selection, Verdict};
 pub use tree::Tree;
 pub use walk::{Found, SourceEntry, Stamp, Walk};
-pub(crate) use walk::{left_out_because, reason};
+pub(crate) use walk::{extras_of, left_out_because, reason};
+pub use xattrs::{set_xattrs, xattrs};

@@ -15,7 +15,7 @@ use super::owners::OwnerNames;
 use super::selection::{Selection, Verdict};
 use super::tree::Tree;
 use crate::engine::error::{Error, Result};
-use crate::engine::format::entry::{Entry, EntryKind};
+use crate::engine::format::entry::{Entry, EntryKind, Extras, Touched};
 use crate::engine::job::{Job, Warning};
 use crate::engine::path::EntryPath;
 
@@ -92,6 +92,9 @@ struct Level {
     /// Closed while the walk is far below, opened again on the way back.
     folder: Option<OwnedFd>,
 }
+
+/// Bytes in a block as `stat` counts them.
+const STAT_BLOCK_BYTES: i64 = 512;
 
 /// How many folders are kept open: a tree can be deeper than descriptors last.
 const OPEN_LEVELS: usize = 64;
@@ -259,7 +262,8 @@ impl Entry {
     /// The entry that the system describes.
     #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
     pub fn from_stat(path: EntryPath, kind: EntryKind, stat: &FileStat, names: &mut OwnerNames) -> Self {
-        let size_bytes = if kind == EntryKind::File { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 };
+        let kind_is_file = kind == EntryKind::File;
+        let size_bytes = if kind_is_file { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 };
         Self {
             path,
             kind,
@@ -270,7 +274,25 @@ impl Entry {
             group: names.group(stat.st_gid),
             mtime: stat.st_mtime as i64,
             size_bytes: Some(size_bytes),
+            extras: Some(Box::new(extras_of(kind_is_file, stat))),
         }
+    }
+}
+
+/// What the system says beyond the format. Extended attributes take more than that to find out.
+#[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
+pub(crate) fn extras_of(is_file: bool, stat: &FileStat) -> Extras {
+    let nanos = |nanos: i64| u32::try_from(nanos).unwrap_or(0);
+    let has_names = is_file && stat.st_nlink > 1;
+    Extras {
+        mtime_nanos: nanos(stat.st_mtime_nsec as i64),
+        touched: Some(Touched {
+            ctime: (stat.st_ctime as i64, nanos(stat.st_ctime_nsec as i64)),
+            inode: stat.st_ino as u64,
+        }),
+        hard_link: has_names.then(|| format!("{:x}:{:x}", stat.st_dev, stat.st_ino).into_bytes().into()),
+        is_sparse: is_file && (stat.st_blocks as i64) < (stat.st_size as i64) / STAT_BLOCK_BYTES,
+        xattrs: Vec::new(),
     }
 }
 

@@ -119,6 +119,7 @@ fn root() -> Entry {
         group: None,
         mtime: 0,
         size_bytes: Some(0),
+        extras: None,
     }
 }
 
@@ -131,6 +132,7 @@ pub(super) mod tests {
             path: EntryPath::from_bytes(path.trim_end_matches('/').as_bytes()).unwrap(),
             kind: if path.ends_with('/') || path.is_empty() { EntryKind::Directory } else { EntryKind::File },
             size_bytes: Some(*size),
+            extras: None,
             ..root()
         };
         EntryTree::new(paths.iter().map(entry).collect())
