@@ -193,9 +193,12 @@ fn keys_encrypt_and_sign() {
 fn the_environment_of_gpg_has_no_passphrase() {
     let scratch = Scratch::new();
     let home = Home::new();
+    // gpg works as long as it signs.
+    let signer = home.key("signer", PASSPHRASE);
     fs::write(scratch.path("source/large"), noise(1, 100 << 20)).unwrap();
+    let gnupg = home.path().to_str().unwrap();
     let mut child = scratch
-        .command(&["--gnupg-home", home.path().to_str().unwrap(), "backup", "source", "to"])
+        .command(&["--gnupg-home", gnupg, "backup", "--sign-key", &signer, "source", "to"])
         .env("PASSPHRASE", PASSPHRASE)
         .env("SIGN_PASSPHRASE", PASSPHRASE)
         .spawn()
