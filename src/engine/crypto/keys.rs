@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use gpgme::KeyListMode;
 use jiff::Timestamp;
@@ -245,19 +245,6 @@ fn usable(key: &gpgme::Key, asked: &str, role: Role) -> Result<(), CryptoError> 
     } else {
         Err(CryptoError::UnusableKey { key: name(), reason: role.misfit() })
     }
-}
-
-/// The part of a usable key that gpg encrypts to: the newest subkey that can, else the primary key.
-pub(super) fn encryption_part(key: &gpgme::Key) -> Option<gpgme::Subkey<'_>> {
-    let fits = |part: &gpgme::Subkey<'_>| {
-        part.can_encrypt()
-            && !part.is_bad()
-            && part.creation_time().is_none_or(|created| created <= SystemTime::now())
-    };
-    // Of those made in the same second gpg takes the first, `max_by_key` the last.
-    let subkeys: Vec<_> = key.subkeys().skip(1).filter(fits).collect();
-    let newest = subkeys.into_iter().rev().max_by_key(gpgme::Subkey::creation_time);
-    newest.or_else(|| key.primary_key().filter(fits))
 }
 
 /// A key in the keyring.

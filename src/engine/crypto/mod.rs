@@ -1,6 +1,7 @@
-//! OpenPGP: keys, sealing what is stored, opening it again. The only room that knows gpgme.
+//! OpenPGP: keys, sealing what is stored, opening it again. The only room that knows gpgme and pgp.
 //!
-//! gpg runs as a program of its own behind gpgme, so secret keys never enter this process; they stay
+//! Files are sealed in this process (`message`); that takes public keys and passphrases only. gpg runs as
+//! a program of its own behind gpgme, signs and opens, so secret keys never enter this process; they stay
 //! with gpg-agent. Stored files are streams: nothing here holds a whole one in memory.
 
 mod by_gpg;

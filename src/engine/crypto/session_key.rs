@@ -125,7 +125,7 @@ impl RecipientKey {
         is_hidden: bool,
     ) -> Result<Option<Self>, CryptoError> {
         let name = keys::name_of(key, "");
-        let Some(chosen) = keys::encryption_part(key) else { return Ok(None) };
+        let Some(chosen) = encryption_part(key) else { return Ok(None) };
         let expires =
             key.primary_key().into_iter().chain(Some(chosen)).filter_map(|part| part.expiration_time()).min();
         let fingerprint = chosen.fingerprint().unwrap_or_default();
@@ -192,4 +192,17 @@ impl Part {
         }
         found
     }
+}
+
+/// The part of a usable key that gpg encrypts to: the newest subkey that can, else the primary key.
+fn encryption_part(key: &gpgme::Key) -> Option<gpgme::Subkey<'_>> {
+    let fits = |part: &gpgme::Subkey<'_>| {
+        part.can_encrypt()
+            && !part.is_bad()
+            && part.creation_time().is_none_or(|created| created <= SystemTime::now())
+    };
+    // Of those made in the same second gpg takes the first, `max_by_key` the last.
+    let subkeys: Vec<_> = key.subkeys().skip(1).filter(fits).collect();
+    let newest = subkeys.into_iter().rev().max_by_key(gpgme::Subkey::creation_time);
+    newest.or_else(|| key.primary_key().filter(fits))
 }
