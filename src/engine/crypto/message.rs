@@ -1,4 +1,4 @@
-//! A sealed file as it is written: what was described in RFC 4880, 11.3, from the inside out.
+//! A sealed file as it is written: the message of RFC 4880, 11.3, packet in packet.
 //!
 //! ```text
 //! session key packets, protected data ( compressed data ( one-pass signature, literal data, signature ) )
@@ -9,9 +9,10 @@
 use std::io::{self, Write};
 
 use pgp::composed::RawSessionKey;
+use pgp::types::Tag;
 
 use super::deflate::Deflater;
-use super::packet_writer::{PacketWriter, tag};
+use super::packet_writer::PacketWriter;
 use super::protect::Protector;
 
 /// The compression algorithm "ZIP" (RFC 4880, 9.3).
@@ -29,12 +30,12 @@ impl<W: Write> Message<W> {
     /// Begins a file whose session key is locked in `packets`. `one_pass` announces the signature that
     /// will come at the end, or is empty. Nothing reaches the sink yet.
     pub(super) fn begin(sink: W, packets: Vec<u8>, key: RawSessionKey, one_pass: &[u8]) -> io::Result<Self> {
-        let protected = PacketWriter::behind(packets, sink, tag::PROTECTED_DATA);
-        let mut compressed = PacketWriter::new(Protector::new(protected, key)?, tag::COMPRESSED_DATA);
+        let protected = PacketWriter::behind(packets, sink, Tag::SymEncryptedProtectedData);
+        let mut compressed = PacketWriter::new(Protector::new(protected, key)?, Tag::CompressedData);
         compressed.write_all(&[ZIP])?;
         let mut deflater = Deflater::new(compressed);
         deflater.write_all(one_pass)?;
-        let mut literal = PacketWriter::new(deflater, tag::LITERAL_DATA);
+        let mut literal = PacketWriter::new(deflater, Tag::LiteralData);
         literal.write_all(&LITERAL_HEADER)?;
         Ok(Self { literal })
     }

@@ -3,12 +3,7 @@
 
 use std::io::{self, Write};
 
-/// Packet tags (RFC 4880, 4.3).
-pub(super) mod tag {
-    pub(in super::super) const COMPRESSED_DATA: u8 = 8;
-    pub(in super::super) const LITERAL_DATA: u8 = 11;
-    pub(in super::super) const PROTECTED_DATA: u8 = 18;
-}
+use pgp::types::Tag;
 
 /// Bytes that wait until there are enough for a part. The first part needs 512. It is below 8,384, so
 /// that the length of what is left at the end fits into two octets.
@@ -29,15 +24,14 @@ pub(super) struct PacketWriter<W> {
 
 impl<W: Write> PacketWriter<W> {
     /// Begins a packet. Nothing is written yet.
-    pub(super) fn new(inner: W, tag: u8) -> Self {
+    pub(super) fn new(inner: W, tag: Tag) -> Self {
         Self::behind(Vec::new(), inner, tag)
     }
 
     /// Begins a packet behind others. Nothing is written yet.
-    pub(super) fn behind(packets: Vec<u8>, inner: W, tag: u8) -> Self {
+    pub(super) fn behind(packets: Vec<u8>, inner: W, tag: Tag) -> Self {
         let mut before = packets;
-        // The new packet format.
-        before.push(0xc0 | tag);
+        before.push(tag.encode());
         Self { inner, before, waiting: Vec::new() }
     }
 
@@ -100,7 +94,7 @@ mod tests {
     use super::*;
 
     fn packet(pieces: &[&[u8]]) -> Vec<u8> {
-        let mut writer = PacketWriter::behind(vec![1, 2], Vec::new(), tag::LITERAL_DATA);
+        let mut writer = PacketWriter::behind(vec![1, 2], Vec::new(), Tag::LiteralData);
         for piece in pieces {
             writer.write_all(piece).unwrap();
         }
@@ -154,7 +148,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut writer = PacketWriter::new(Unwritable, tag::LITERAL_DATA);
+        let mut writer = PacketWriter::new(Unwritable, Tag::LiteralData);
         writer.write_all(&[0; 8191]).unwrap();
         assert!(writer.write_all(&[0]).is_err());
     }

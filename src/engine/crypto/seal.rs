@@ -42,7 +42,7 @@ enum Way {
 
 impl Sealer {
     /// Looks up the keys, unlocks the one that signs, and makes sure that the passphrase is there, asking
-    /// for what is missing. A passphrase is stretched, which takes a fifth of a second.
+    /// for what is missing. A passphrase is stretched, which takes a tenth of a second or two.
     ///
     /// Fails with the error that [`Keyring::check`] finds, with [`CryptoError::WrongPassphrase`],
     /// [`CryptoError::PassphraseNeeded`], [`CryptoError::AgentLocked`] or [`CryptoError::GpgMissing`]. With

@@ -62,11 +62,11 @@ fn failed(action: &str, error: impl std::fmt::Display) -> CryptoError {
     CryptoError::Other(format!("{action}: {error}"))
 }
 
-/// A passphrase made into a key, once for all files of an operation: that takes a fifth of a second.
+/// A passphrase made into a key, once for all files of an operation: that takes a tenth of a second or two.
 ///
-/// Every file's session key is locked with it, from the start of the cipher stream. So the first 15 bytes
-/// of two session keys can be told to differ in this or that bit, but neither to be anything; and whoever
-/// is given one of them still misses 17 bytes of every other.
+/// Every file's session key is locked with it, from the same start of the cipher stream. So of two session
+/// keys it can be seen in which bits of the first 15 bytes they differ. That tells nothing of either; and
+/// whoever is given one of them still misses 17 bytes, 136 bits, of every other.
 pub(super) struct StretchedPassphrase {
     how: StringToKey,
     key: RawSessionKey,
