@@ -198,9 +198,12 @@ fn keys_encrypt_and_sign() {
 fn the_environment_of_gpg_has_no_passphrase() {
     let scratch = Scratch::new();
     let home = Home::new();
+    // gpg works as long as it signs.
+    let signer = home.key("signer", PASSPHRASE);
     fs::write(scratch.path("source/large"), noise(1, 100 << 20)).unwrap();
+    let gnupg = home.path().to_str().unwrap();
     let mut child = scratch
-        .command(&["--gnupg-home", home.path().to_str().unwrap(), "backup", "source", "to"])
+        .command(&["--gnupg-home", gnupg, "backup", "--sign-key", &signer, "source", "to"])
         .env("PASSPHRASE", PASSPHRASE)
         .env("SIGN_PASSPHRASE", PASSPHRASE)
         .spawn()
@@ -279,9 +282,11 @@ fn a_signal_stops_it_cleanly() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Once something is stored, it is in the middle of it.
+        // Once it is writing, it is in the middle of it.
         let begun = Instant::now();
-        while !scratch.path("to").exists() || names(&scratch.path("to")).is_empty() {
+        let is_writing =
+            || names(&scratch.path("to")).iter().any(|name| name.starts_with(".souvenir-upload-"));
+        while !scratch.path("to").exists() || !is_writing() {
             assert!(begun.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use common::gpg::Home;
 use souvenir::engine::crypto::{
-    AgentTrouble, Compression, CryptoError, Encryption, KeyAlgorithm, KeyState, Keyring, NewKey, Opener,
-    PassphraseFor, PassphraseRequest, Passphrases, Pinentry, Protection, Recipient, SealDamage, Sealer,
-    Secret, SignatureState, UnusableReason,
+    AgentTrouble, CryptoError, Encryption, KeyAlgorithm, KeyState, Keyring, NewKey, Opener, PassphraseFor,
+    PassphraseRequest, Passphrases, Pinentry, Protection, Recipient, SealDamage, Sealer, Secret,
+    SignatureState, UnusableReason,
 };
 use souvenir::engine::error::{Error, Result};
 use souvenir::engine::job::{self, CancelReason, Event, Job, JobHandle, Question};
@@ -219,11 +219,11 @@ fn nothing_is_compressed_when_that_is_said() {
     let job = Job::unattended();
     let sealer = Sealer::new(&home.keyring(), &Protection::passphrase(), &secrets("pass"), &job).unwrap();
     let plain = vec![b'a'; 1 << 20];
-    let mut writer = sealer.seal_with(Vec::new(), Compression::None).unwrap();
+    let mut writer = sealer.seal(Vec::new()).unwrap();
+    writer.expect_compressible(false).unwrap();
     writer.write_all(&plain).unwrap();
     let sealed = writer.finish().unwrap();
-    assert!(sealed.len() > plain.len());
-    assert!(!packets(&home, &sealed, "pass").contains("compressed packet"));
+    assert!(sealed.len() > plain.len() && sealed.len() < plain.len() + 1000);
     assert!(open(&home.keyring(), &secrets("pass"), &sealed).unwrap().0 == plain);
     assert!(
         seal(&home.keyring(), &Protection::passphrase(), &secrets("pass"), &plain).unwrap().len() < 10_000
@@ -264,7 +264,7 @@ fn large_streams_take_little_memory() {
     let opener = Opener::new(&keyring, &secrets("pass"), None, &job).unwrap();
     let before = resident_peak_kib();
     let path = home.file("large.gpg");
-    let mut writer = sealer.seal_with(std::fs::File::create(&path).unwrap(), Compression::None).unwrap();
+    let mut writer = sealer.seal(std::fs::File::create(&path).unwrap()).unwrap();
     let piece = noise(1 << 20);
     for _ in 0..300 {
         writer.write_all(&piece).unwrap();
@@ -286,6 +286,227 @@ fn resident_peak_kib() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+// What is written
+
+/// The tags of a file's packets in turn, and whether all of them are of the new format.
+fn layout(listing: &str) -> (Vec<u8>, bool) {
+    let headers = listing.lines().filter(|line| line.starts_with("# off="));
+    let field = |line: &str, name: &str| {
+        line.split(' ').find_map(|word| word.strip_prefix(name)).expect("a field").to_owned()
+    };
+    let (mut tags, mut are_new) = (Vec::new(), true);
+    for header in headers {
+        tags.push(field(header, "tag=").parse().unwrap());
+        are_new &= u8::from_str_radix(&field(header, "ctb="), 16).unwrap() >= 0xc0;
+    }
+    (tags, are_new)
+}
+
+/// The words that follow `label` in a listing.
+fn words_after<'a>(listing: &'a str, label: &str) -> Vec<&'a str> {
+    let after = listing.split(label).skip(1);
+    after.map(|rest| rest.split([' ', '\n', ',']).find(|word| !word.is_empty()).unwrap()).collect()
+}
+
+/// A key that signs, with a part of some kind that encrypts.
+fn key_that_encrypts_by(home: &Home, algorithm: &str) -> String {
+    let user_id = format!("{algorithm} <{algorithm}@example.org>");
+    home.gpg(&["--passphrase", "", "--quick-gen-key", &user_id, "ed25519", "sign", "never"], b"");
+    let key = home.fingerprints(&user_id)[0].clone();
+    home.gpg(&["--passphrase", "", "--quick-add-key", &key, algorithm, "encr", "never"], b"");
+    key
+}
+
+#[test]
+fn packets_are_those_that_the_format_names() {
+    let home = Home::new();
+    let alice = home.key("Alice <alice@example.org>", "");
+    let bob = home.key("Bob <bob@example.org>", "");
+    let to_both = || {
+        let hidden = Recipient { key: bob.clone(), hidden: true };
+        let named = Recipient { key: alice.clone(), hidden: false };
+        Protection { encryption: Encryption::Keys(vec![named, hidden]), sign_key: None }
+    };
+    for (protection, tags) in [
+        (Protection::passphrase(), &[3, 18, 8, 11][..]),
+        (signed(Protection::passphrase(), &bob), &[3, 18, 8, 4, 11, 2]),
+        (to_keys(&[&alice]), &[1, 18, 8, 11]),
+        (signed(to_both(), &bob), &[1, 1, 18, 8, 4, 11, 2]),
+    ] {
+        let sealed = seal(&home.keyring(), &protection, &secrets("pass"), b"contents").unwrap();
+        let listing = packets(&home, &sealed, "pass");
+        let (found, are_new) = layout(&listing);
+        assert_eq!(found, tags, "{listing}");
+        // The signature is as gpg made it.
+        assert_eq!(are_new, protection.sign_key.is_none(), "{listing}");
+        assert!(listing.contains("compressed packet: algo=1"), "{listing}");
+        assert!(listing.contains("mode b (62), created 0, name=\"\""), "{listing}");
+        if protection.encryption == Encryption::Passphrase {
+            assert!(listing.contains("version 4, cipher 9, aead 0, s2k 3, hash 10, seskey"), "{listing}");
+            assert!(listing.contains("count 65011712 (255)"), "{listing}");
+        }
+    }
+}
+
+#[test]
+fn a_passphrase_is_stretched_once_for_many_files() {
+    let home = Home::new();
+    let sealer = || {
+        let protection = Protection::passphrase();
+        Sealer::new(&home.keyring(), &protection, &secrets("pass"), &Job::unattended()).unwrap()
+    };
+    let seal_with = |sealer: &Sealer| {
+        let mut writer = sealer.seal(Vec::new()).unwrap();
+        writer.write_all(b"contents").unwrap();
+        writer.finish().unwrap()
+    };
+    let (first, second) = (sealer(), sealer());
+    let files = [seal_with(&first), seal_with(&first), seal_with(&second)];
+    let salts =
+        files.each_ref().map(|file| words_after(&packets(&home, file, "pass"), "salt ")[0].to_owned());
+    assert_eq!(salts[0], salts[1]);
+    assert_ne!(salts[0], salts[2]);
+    let session_keys = files.each_ref().map(|file| {
+        let shown = home.try_gpg(&["--passphrase", "pass", "--show-session-key", "--decrypt"], file);
+        assert_eq!(shown.stdout, b"contents");
+        words_after(&String::from_utf8_lossy(&shown.stderr), "session key: '9:")[0].to_owned()
+    });
+    assert_ne!(session_keys[0], session_keys[1]);
+    assert_ne!(session_keys[0], session_keys[2]);
+}
+
+#[test]
+fn every_kind_of_key_is_encrypted_to() {
+    let home = Home::new();
+    let plain = noise(20_000);
+    let mut keys: Vec<(String, bool)> = [
+        ("cv25519", true),
+        ("rsa2048", true),
+        ("nistp256", true),
+        ("nistp384", true),
+        ("nistp521", true),
+        // Left to gpg.
+        ("brainpoolP256r1", false),
+        ("secp256k1", false),
+        ("elg1024", false),
+    ]
+    .map(|(algorithm, is_ours)| (key_that_encrypts_by(&home, algorithm), is_ours))
+    .into();
+    let whole = "Whole <whole@example.org>";
+    home.gpg(&["--passphrase", "", "--quick-gen-key", whole, "rsa2048", "sign,encr", "never"], b"");
+    keys.push((home.fingerprints(whole)[0].clone(), true));
+
+    let check = |recipients: Vec<Recipient>, sign_key: Option<String>, are_ours: bool| {
+        let count = recipients.len();
+        let protection = Protection { encryption: Encryption::Keys(recipients), sign_key };
+        let sealed = seal(&home.keyring(), &protection, &Passphrases::new(), &plain).unwrap();
+        assert!(home.gpg(&["--decrypt"], &sealed) == plain, "{protection:?}");
+        let listing = packets(&home, &sealed, "");
+        assert_eq!(words_after(&listing, "pubkey enc packet: version").len(), count, "{listing}");
+        // gpg writes these packets in the old format.
+        assert_eq!(sealed[0] == 0xc1, are_ours, "{protection:?}");
+        listing
+    };
+    for (key, is_ours) in &keys {
+        let listing = check(vec![Recipient { key: key.clone(), hidden: false }], None, *is_ours);
+        let recipient = words_after(&listing, "keyid ")[0];
+        assert!(home.keyring().find(recipient).unwrap().fingerprint == *key, "{listing}");
+        let listing = check(vec![Recipient { key: key.clone(), hidden: true }], None, *is_ours);
+        assert!(words_after(&listing, "keyid ")[0].bytes().all(|digit| digit == b'0'), "{listing}");
+    }
+    let all = |are_ours: fn(bool) -> bool| -> Vec<Recipient> {
+        let keys = keys.iter().filter(|(_, is_ours)| are_ours(*is_ours));
+        keys.enumerate()
+            .map(|(index, (key, _))| Recipient { key: key.clone(), hidden: index % 2 == 0 })
+            .collect()
+    };
+    check(all(|_| true), Some(keys[0].0.clone()), false);
+    check(all(|is_ours| is_ours), Some(keys[0].0.clone()), true);
+}
+
+#[test]
+fn of_several_parts_of_a_key_the_one_is_taken_that_gpg_takes() {
+    let home = Home::new();
+    let at = |time: &str, arguments: &[&str]| {
+        home.gpg(&[&["--passphrase", "", "--faked-system-time", time], arguments].concat(), b"");
+    };
+    let recipients_of = |sealed: &[u8]| {
+        let listing = packets(&home, sealed, "");
+        words_after(&listing, "keyid ").into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let check = |key: &str, count: usize| {
+        let ours = seal(&home.keyring(), &to_keys(&[key]), &Passphrases::new(), b"contents").unwrap();
+        let by_gpg = home.gpg(&["--recipient", key, "--encrypt"], b"contents");
+        assert_eq!(recipients_of(&ours), recipients_of(&by_gpg));
+        assert_eq!(recipients_of(&ours).len(), count);
+    };
+    at("20200101T000000!", &["--quick-gen-key", "Alice", "rsa2048", "sign,encr", "never"]);
+    let alice = home.fingerprints("Alice")[0].clone();
+    check(&alice, 1);
+    for (time, validity) in [
+        ("20200601T000000!", "never"),
+        // Two in one second.
+        ("20220101T000000!", "never"),
+        ("20220101T000000!", "never"),
+        ("20210101T000000!", "never"),
+        // Over.
+        ("20230101T000000!", "1d"),
+    ] {
+        at(time, &["--quick-add-key", &alice, "cv25519", "encr", validity]);
+        check(&alice, 1);
+    }
+    assert_eq!(home.fingerprints("Alice").len(), 6);
+
+    // Who encrypts to this key is asked to encrypt to another as well.
+    home.key("Bob", "");
+    let subkey = home.fingerprints("Bob")[1].clone();
+    home.gpg(&["--passphrase", "", "--quick-add-adsk", &alice, &subkey], b"");
+    check(&alice, 2);
+}
+
+#[test]
+fn files_of_every_length_are_whole() {
+    let home = Home::new();
+    let alice = home.key("Alice <alice@example.org>", "");
+    let job = Job::unattended();
+    let sealer = Sealer::new(&home.keyring(), &to_keys(&[&alice]), &Passphrases::new(), &job).unwrap();
+    // Around the limits of lengths and of parts, without the six bytes of the header.
+    let around = [186_usize, 8186, 16_378, 65_530, 131_066];
+    let lengths = [0, 1].into_iter().chain(around.iter().flat_map(|limit| limit - 1..=limit + 1));
+    for (index, length) in lengths.enumerate() {
+        let plain = noise(length);
+        let mut writer = sealer.seal(Vec::new()).unwrap();
+        writer.expect_compressible(index % 2 == 0).unwrap();
+        // At once and in small pieces.
+        match index % 3 {
+            0 => plain.chunks(1000).for_each(|piece| writer.write_all(piece).unwrap()),
+            _ => writer.write_all(&plain).unwrap(),
+        }
+        let sealed = writer.finish().unwrap();
+        assert!(home.gpg(&["--decrypt"], &sealed) == plain, "{length}");
+    }
+
+    // Ten megabytes, in which text and noise alternate and are not always what was announced.
+    let mut writer = sealer.seal(Vec::new()).unwrap();
+    let noise = noise(10_000_000);
+    let (mut plain, mut number) = (Vec::new(), 0_usize);
+    while plain.len() < 10_000_000 {
+        number += 1;
+        let length = (number * 7919 * number) % 150_000;
+        let start = plain.len();
+        if number % 3 == 0 {
+            plain.extend((0..length).map(|index| b"all work and no play "[(index + number) % 21]));
+        } else {
+            plain.extend_from_slice(&noise[..length]);
+        }
+        writer.expect_compressible(number % 3 == 0 || number % 5 == 0).unwrap();
+        writer.write_all(&plain[start..]).unwrap();
+    }
+    let sealed = writer.finish().unwrap();
+    assert!(sealed.len() < plain.len() * 7 / 10, "{} of {}", sealed.len(), plain.len());
+    assert!(home.gpg(&["--decrypt"], &sealed) == plain);
 }
 
 // Passphrases
@@ -501,6 +722,12 @@ fn secrets_do_not_show() {
     let request = PassphraseRequest::archive();
     let text = format!("{:?} {passphrases:?} {request:?}", Secret::from("verysecret"));
     assert!(!text.contains("verysecret"), "{text}");
+    let home = Home::new();
+    let sealer = Sealer::new(&home.keyring(), &Protection::passphrase(), &passphrases, &Job::unattended());
+    let writer = sealer.as_ref().unwrap().seal(Vec::new());
+    assert_eq!(format!("{writer:?}"), "Ok(SealWriter(…))");
+    let text = format!("{sealer:?}");
+    assert!(text.contains("here") && !text.contains("verysecret"), "{text}");
     assert_eq!(Secret::from_reader(&b"first\r\nsecond"[..]).unwrap(), Secret::from("first"));
     assert_eq!(Secret::new("one\ntwo"), Secret::from("one"));
     assert_eq!(Secret::from_reader(&b"no line ending"[..]).unwrap().expose(), b"no line ending");
@@ -723,7 +950,11 @@ fn an_agent_that_cannot_ask_is_a_locked_one() {
     let unreachable = CryptoError::AgentLocked(AgentTrouble::Unreachable);
     assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &sealed)), unreachable);
     assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &by_passphrase)), unreachable);
-    assert_eq!(crypto_error(seal(&keyring, &Protection::passphrase(), &secrets("pass"), b"")), unreachable);
+    // Only to open, gpg needs it.
+    let sealed_alone = seal(&keyring, &Protection::passphrase(), &secrets("pass"), b"contents").unwrap();
+    home.agent_settings("");
+    assert_eq!(open(&keyring, &secrets("pass"), &sealed_alone).unwrap().0, b"contents");
+    home.agent_settings("an-option-that-does-not-exist\n");
     assert_eq!(crypto_error(Sealer::new(&keyring, &sealing, &secrets("pass"), &job)), unreachable);
 }
 
@@ -776,6 +1007,73 @@ fn a_signature_by_a_subkey_counts_for_the_key() {
         let SignatureState::Good(signer) = state else { panic!("{state:?}") };
         assert_eq!((&signer.fingerprint, &signer.primary), (&subkey, &bob));
     }
+}
+
+#[test]
+fn gpg_finds_our_signatures_good() {
+    let home = Home::new();
+    let make = |user_id: &str, algorithm: &str| {
+        home.gpg(&["--passphrase", "", "--quick-gen-key", user_id, algorithm, "sign", "never"], b"");
+        home.fingerprints(user_id)[0].clone()
+    };
+    let recipient = home.key("Reader <reader@example.org>", "");
+    let mut signers: Vec<(String, String)> = ["ed25519", "rsa2048", "nistp256", "brainpoolP256r1", "dsa1024"]
+        .map(|algorithm| make(&format!("Signer by {algorithm}"), algorithm))
+        .map(|key| (key.clone(), key))
+        .into();
+    let with_subkey = make("Signer by subkey", "ed25519");
+    home.gpg(&["--passphrase", "", "--quick-add-key", &with_subkey, "rsa2048", "sign"], b"");
+    let subkey = home.fingerprints("Signer by subkey")[1].clone();
+    signers.push((with_subkey, subkey));
+
+    for (key, signing) in &signers {
+        for length in [0, 300_000] {
+            let plain = noise(length);
+            let protection = signed(to_keys(&[&recipient]), key);
+            let sealed = seal(&home.keyring(), &protection, &Passphrases::new(), &plain).unwrap();
+            assert_eq!(sealed[0], 0xc1, "sealed here");
+            let output = home.try_gpg(&["--status-fd", "2", "--decrypt"], &sealed);
+            assert!(output.stdout == plain);
+            let status = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{status}");
+            assert!(status.contains(&format!("GOODSIG {}", &signing[24..])), "{status}");
+            assert!(status.contains(&format!("VALIDSIG {signing}")), "{status}");
+            let (_, state) = open(&home.keyring(), &Passphrases::new(), &sealed).unwrap();
+            let SignatureState::Good(signer) = state else { panic!("{state:?}") };
+            assert_eq!((&signer.fingerprint, &signer.primary), (signing, key));
+        }
+    }
+}
+
+#[test]
+fn gpg_may_be_set_to_sign_twice() {
+    let home = Home::new();
+    let alice = home.key("Alice <alice@example.org>", "");
+    let bob = home.key("Bob <bob@example.org>", "");
+    std::fs::write(home.file("gpg.conf"), format!("local-user {alice}\n")).unwrap();
+    let protection = signed(to_keys(&[&alice]), &bob);
+    let sealed = seal(&home.keyring(), &protection, &Passphrases::new(), b"contents").unwrap();
+    let output = home.try_gpg(&["--status-fd", "2", "--decrypt"], &sealed);
+    assert_eq!(output.stdout, b"contents");
+    let status = String::from_utf8_lossy(&output.stderr);
+    for key in [&alice, &bob] {
+        assert!(status.contains(&format!("GOODSIG {}", &key[24..])), "{status}");
+    }
+}
+
+#[test]
+fn a_signature_that_is_not_the_announced_one_is_not_stored() {
+    let home = Home::new();
+    let alice = home.key("Alice <alice@example.org>", "");
+    let job = Job::unattended();
+    let protection = signed(to_keys(&[&alice]), &alice);
+    let sealer = Sealer::new(&home.keyring(), &protection, &Passphrases::new(), &job).unwrap();
+    std::fs::write(home.file("gpg.conf"), "digest-algo SHA384\n").unwrap();
+    let mut writer = sealer.seal(Vec::new()).unwrap();
+    writer.write_all(b"contents").unwrap();
+    let error = crypto_error(writer.finish());
+    assert!(error.to_string().contains("in another way"), "{error}");
+    seal(&home.keyring(), &protection, &Passphrases::new(), b"contents").unwrap();
 }
 
 /// A signed message of gpg with one bit of its contents changed, then encrypted: its checksum is right,
@@ -898,9 +1196,11 @@ fn a_gpg_that_is_killed_is_noticed() {
             std::thread::sleep(Duration::from_millis(5));
         }
     };
-    let sealer = Sealer::new(&keyring, &Protection::passphrase(), &secrets("pass"), &job).unwrap();
+    let alice = home.key("Alice <alice@example.org>", "");
+    let protection = signed(Protection::passphrase(), &alice);
+    let sealer = Sealer::new(&keyring, &protection, &secrets("pass"), &job).unwrap();
     let sink = Shared::default();
-    let mut writer = sealer.seal_with(sink.clone(), Compression::None).unwrap();
+    let mut writer = sealer.seal(sink.clone()).unwrap();
     writer.write_all(&noise(3_000_000)).unwrap();
     while sink.bytes().len() < 100_000 {
         std::thread::sleep(Duration::from_millis(5));
@@ -962,12 +1262,12 @@ fn the_errors_of_a_sink_come_back_as_themselves() {
         let sink = |error| Failing { left, error, is_gone: Arc::default() };
 
         // While writing, after which there is nothing but errors.
-        let mut writer = sealer.seal_with(sink(full), Compression::None).unwrap();
+        let mut writer = sealer.seal(sink(full)).unwrap();
         let error = writer.write_all(&noise(5_000_000)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(writer.write_all(b"more").is_err());
         assert!(writer.finish().is_err());
-        let mut writer = sealer.seal_with(sink(own), Compression::None).unwrap();
+        let mut writer = sealer.seal(sink(own)).unwrap();
         let error = ours(writer.write_all(&noise(5_000_000)).unwrap_err());
         assert!(matches!(error, Error::SourceEmpty(_)), "{error:?}");
     }
@@ -1012,14 +1312,28 @@ fn the_errors_of_a_source_come_back_as_themselves() {
 fn an_unfinished_file_takes_its_sink_with_it() {
     let home = Home::new();
     let job = Job::unattended();
-    let sealer = Sealer::new(&home.keyring(), &Protection::passphrase(), &secrets("pass"), &job).unwrap();
-    for length in [0, 10, 3_000_000] {
-        let is_gone = Arc::new(AtomicBool::new(false));
-        let sink = Failing { left: usize::MAX, error: || unreachable!(), is_gone: Arc::clone(&is_gone) };
-        let mut writer = sealer.seal(sink).unwrap();
-        writer.write_all(&noise(length)).unwrap();
-        drop(writer);
-        assert!(is_gone.load(Ordering::SeqCst), "{length}");
+    let alice = home.key("Alice <alice@example.org>", "");
+    let by_gpg = key_that_encrypts_by(&home, "brainpoolP256r1");
+    let gone = || {
+        let until = Instant::now() + Duration::from_secs(5);
+        while !home.running().is_empty() {
+            assert!(Instant::now() < until, "gpg is left behind");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    for protection in
+        [Protection::passphrase(), signed(Protection::passphrase(), &alice), to_keys(&[&by_gpg])]
+    {
+        let sealer = Sealer::new(&home.keyring(), &protection, &secrets("pass"), &job).unwrap();
+        for length in [0, 10, 3_000_000] {
+            let is_gone = Arc::new(AtomicBool::new(false));
+            let sink = Failing { left: usize::MAX, error: || unreachable!(), is_gone: Arc::clone(&is_gone) };
+            let mut writer = sealer.seal(sink).unwrap();
+            writer.write_all(&noise(length)).unwrap();
+            drop(writer);
+            assert!(is_gone.load(Ordering::SeqCst), "{length}");
+            gone();
+        }
     }
     // Likewise a file that is not read to its end.
     let sealed =
@@ -1028,39 +1342,41 @@ fn an_unfinished_file_takes_its_sink_with_it() {
     let mut reader = opener.open(io::Cursor::new(sealed)).unwrap();
     reader.read_exact(&mut [0; 10]).unwrap();
     drop(reader);
-    let until = Instant::now() + Duration::from_secs(5);
-    while !home.running().is_empty() {
-        assert!(Instant::now() < until, "gpg is left behind");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    gone();
 }
 
 #[test]
 fn cancelling_stops_a_file_in_the_middle() {
     let home = Home::new();
-    let keyring = home.keyring();
-    let sink = Shared::default();
-    let seen = sink.clone();
-    let handle = job::spawn("seals", move |job| {
-        let sealer = Sealer::new(&keyring, &Protection::passphrase(), &secrets("pass"), job)?;
-        let mut writer = sealer.seal_with(sink, Compression::None)?;
-        let piece = noise(100_000);
-        loop {
-            writer.write_all(&piece).map_err(ours)?;
-            std::thread::sleep(Duration::from_millis(1));
+    let alice = home.key("Alice <alice@example.org>", "");
+    let by_gpg = key_that_encrypts_by(&home, "brainpoolP256r1");
+    for protection in
+        [Protection::passphrase(), signed(Protection::passphrase(), &alice), to_keys(&[&by_gpg])]
+    {
+        let keyring = home.keyring();
+        let sink = Shared::default();
+        let seen = sink.clone();
+        let handle = job::spawn("seals", move |job| {
+            let sealer = Sealer::new(&keyring, &protection, &secrets("pass"), job)?;
+            let mut writer = sealer.seal(sink)?;
+            let piece = noise(100_000);
+            loop {
+                writer.write_all(&piece).map_err(ours)?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            #[allow(unreachable_code)]
+            Ok(())
+        })
+        .unwrap();
+        while seen.bytes().len() < 1_000_000 {
+            std::thread::sleep(Duration::from_millis(5));
         }
-        #[allow(unreachable_code)]
-        Ok(())
-    })
-    .unwrap();
-    while seen.bytes().len() < 1_000_000 {
-        std::thread::sleep(Duration::from_millis(5));
+        handle.control.cancel(CancelReason::Metered);
+        let asked = Instant::now();
+        let Event::Finished(result) = handle.events.recv_blocking().unwrap() else { panic!("not the end") };
+        assert!(matches!(result, Err(Error::Cancelled(CancelReason::Metered))), "{result:?}");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     }
-    handle.control.cancel(CancelReason::Metered);
-    let asked = Instant::now();
-    let Event::Finished(result) = handle.events.recv_blocking().unwrap() else { panic!("not the end") };
-    assert!(matches!(result, Err(Error::Cancelled(CancelReason::Metered))), "{result:?}");
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -1,26 +1,36 @@
-//! OpenPGP: keys, sealing what is stored, opening it again. The only room that knows gpgme.
+//! OpenPGP: keys, sealing what is stored, opening it again. The only room that knows gpgme and pgp.
 //!
-//! gpg runs as a program of its own behind gpgme, so secret keys never enter this process; they stay
+//! Files are sealed in this process (`message`); that takes public keys and passphrases only. gpg runs as
+//! a program of its own behind gpgme, signs and opens, so secret keys never enter this process; they stay
 //! with gpg-agent. Stored files are streams: nothing here holds a whole one in memory.
 
+mod by_gpg;
+mod deflate;
 mod error;
 mod keys;
+mod message;
 mod open;
 mod orphans;
+mod packet_writer;
 mod packets;
 mod passphrases;
 mod pipe;
+mod piped;
+mod protect;
 mod replay;
 mod seal;
+mod session_key;
+mod signing;
 mod status;
 mod talk;
 mod worker;
 
+pub use deflate::DEFLATE_LEVEL;
 pub use error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
 pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey, Pinentry};
 pub use open::{OpenReader, Opener, SignatureState, Signer};
 pub use passphrases::{PassphraseFor, PassphraseRequest, Passphrases, Secret};
-pub use seal::{Compression, SealWriter, Sealer};
+pub use seal::{SealWriter, Sealer};
 
 use serde::{Deserialize, Serialize};
 

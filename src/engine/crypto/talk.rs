@@ -27,6 +27,16 @@ const OLDEST_GPG: &str = "2.2";
 /// What gpg-agent takes.
 const MAX_PASSPHRASE_BYTES: usize = 255;
 
+/// Whether gpg could be given this passphrase.
+pub(super) fn fits_agent(secret: &Secret) -> bool {
+    secret.expose().len() <= MAX_PASSPHRASE_BYTES
+}
+
+/// The error for one that it could not.
+pub(super) fn too_long(what: &PassphraseFor) -> CryptoError {
+    CryptoError::Other(format!("the passphrase for {what} is longer than {MAX_PASSPHRASE_BYTES} bytes"))
+}
+
 impl Keyring {
     /// A context that works in this keyring and asks nobody.
     pub(super) fn context(&self) -> Result<Context, CryptoError> {
@@ -124,6 +134,34 @@ impl Talk {
         self.notes().failure.take()
     }
 
+    /// Whether the operation was ended from our side.
+    pub(super) fn has_failed(&self) -> bool {
+        self.notes().failure.is_some()
+    }
+
+    /// Why gpg failed to seal or to sign. `what` is the passphrase that it needed, unless it said so.
+    pub(super) fn seal_failure(&self, facts: &Facts, error: gpgme::Error, what: PassphraseFor) -> Error {
+        if let Some(failure) = self.failure() {
+            return failure;
+        }
+        if let Some(reason) = self.answers.job.control().cancelled() {
+            return Error::Cancelled(reason);
+        }
+        if let Some(refusal) = self.refusal() {
+            return refusal.into();
+        }
+        if facts.is_passphrase_wrong() {
+            let what = facts.needs.clone().unwrap_or(what);
+            return CryptoError::WrongPassphrase { what }.into();
+        }
+        facts.seal_error(error).into()
+    }
+
+    /// Whether nobody had a passphrase that gpg wanted.
+    pub(super) fn is_refused(&self) -> bool {
+        self.notes().refused.is_some()
+    }
+
     /// After a failure over a wrong passphrase: forgets what gpg refused. True if it is worth another
     /// try, because there is another passphrase or somebody to ask.
     pub(super) fn learn_from_refusal(&self) -> bool {
@@ -205,9 +243,8 @@ impl gpgme::PassphraseProvider for Answerer {
         let what = lock(&self.notes).facts.needs.clone().unwrap_or(PassphraseFor::Archive);
         let Answers { passphrases, job, purpose } = &self.answers;
         match passphrases.for_gpg(&what, *purpose, job) {
-            Ok(Some(secret)) if secret.expose().len() > MAX_PASSPHRASE_BYTES => {
-                let reason = format!("the passphrase for {what} is longer than {MAX_PASSPHRASE_BYTES} bytes");
-                lock(&self.notes).failure.get_or_insert(CryptoError::Other(reason).into());
+            Ok(Some(secret)) if !fits_agent(&secret) => {
+                lock(&self.notes).failure.get_or_insert(too_long(&what).into());
                 Err(gpgme::Error::CANCELED)
             }
             Ok(Some(secret)) => {
