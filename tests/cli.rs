@@ -388,3 +388,39 @@ fn the_current_time_can_be_fixed() {
         scratch.expect(3, &["backup", "--no-encryption", "--current-time", "1700000000", "source", "to"]);
     assert!(told.contains("20231114T221320Z"), "{told}");
 }
+
+#[test]
+fn conflicts_several_paths_and_a_look_before_a_restore() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    let restored = |name: &str| fs::read_to_string(scratch.path("back").join(name)).ok();
+    let (printed, _) = scratch.expect(0, &["restore", "--dry-run", "--json", "to", "back"]);
+    let seen: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&seen["files"], &seen["file_bytes"], &seen["conflicts"]), (&2.into(), &13.into(), &0.into()));
+    assert!(!scratch.path("back").exists());
+
+    let both = ["restore", "--path", "folder/file", "--path", "other.tmp", "to", "back"];
+    scratch.expect(0, &both);
+    assert_eq!(restored("folder/file").unwrap(), "contents");
+    scratch.expect(3, &both);
+    let change = || fs::write(scratch.path("back/other.tmp"), "mine").unwrap();
+    change();
+    let (printed, _) = scratch.expect(0, &["restore", "--dry-run", "to", "back"]);
+    assert!(printed.contains("2 are there already") && printed.contains("1 volumes"), "{printed}");
+    for (conflict, now, beside) in [
+        ("skip", "mine", None),
+        ("keep-both", "mine", Some("other")),
+        // Ours was written after the backup.
+        ("newer-wins", "mine", Some("other")),
+        ("replace", "other", Some("other")),
+    ] {
+        scratch.expect(0, &["restore", "--conflict", conflict, "to", "back"]);
+        assert_eq!(restored("other.tmp").as_deref(), Some(now), "{conflict}");
+        assert_eq!(restored("other (restored).tmp").as_deref(), beside, "{conflict}");
+        change();
+    }
+    let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    fs::File::options().write(true).open(scratch.path("back/other.tmp")).unwrap().set_modified(old).unwrap();
+    scratch.expect(0, &["restore", "--conflict", "newer-wins", "to", "back"]);
+    assert_eq!(restored("other.tmp").as_deref(), Some("other"), "what is older is replaced");
+}

@@ -12,6 +12,7 @@ use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
 use souvenir::engine::format::time::SetTime;
+use souvenir::engine::restore::Conflict;
 use souvenir::engine::scan::{Rule, RuleKind};
 
 const EXAMPLES: &str = "\
@@ -203,13 +204,22 @@ pub struct RestoreOptions {
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub time: Option<SetTime>,
 
-    /// Only this file, or this folder with what it holds, becomes TARGET
-    #[arg(long, value_name = "PATH")]
-    pub path: Option<PathBuf>,
+    /// Only this file, or this folder with what it holds, becomes TARGET; given several times, each goes
+    /// to its path below TARGET
+    #[arg(long, value_name = "PATH", action = ArgAction::Append)]
+    pub path: Vec<PathBuf>,
 
-    /// Restore into a folder that is not empty, replacing files that are there
+    /// Restore into a folder that is not empty; what to do where a file is already
+    #[arg(long, value_name = "WHAT")]
+    conflict: Option<OnConflict>,
+
+    /// The same as --conflict replace
+    #[arg(long, conflicts_with = "conflict")]
+    force: bool,
+
+    /// Only say what would be restored, and how much would have to be read for it
     #[arg(long)]
-    pub force: bool,
+    pub dry_run: bool,
 
     /// Refuse backups that are not signed by this key (fingerprint or key id)
     #[arg(long, value_name = "KEY")]
@@ -218,6 +228,33 @@ pub struct RestoreOptions {
     /// Where passphrases come from
     #[command(flatten)]
     pub passphrase: PassphraseOptions,
+}
+
+/// What to do where a file is already.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum OnConflict {
+    /// Leave what is there
+    Skip,
+    /// Restore beside it, as "NAME (restored)"
+    KeepBoth,
+    /// Replace what is older than the restored file
+    NewerWins,
+    /// Replace what is there
+    Replace,
+}
+
+impl RestoreOptions {
+    /// What to do where a file is already.
+    pub fn conflict(&self) -> Conflict {
+        match self.conflict {
+            None if self.force => Conflict::Replace,
+            None => Conflict::Refuse,
+            Some(OnConflict::Skip) => Conflict::Skip,
+            Some(OnConflict::KeepBoth) => Conflict::KeepBoth,
+            Some(OnConflict::NewerWins) => Conflict::NewerWins,
+            Some(OnConflict::Replace) => Conflict::Replace,
+        }
+    }
 }
 
 /// Who can read a backup.

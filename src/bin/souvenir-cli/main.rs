@@ -21,7 +21,7 @@ use souvenir::engine::crypto::Keyring;
 use souvenir::engine::job::{self, CancelReason, Job};
 use souvenir::engine::list::{ListRequest, list};
 use souvenir::engine::path::EntryPath;
-use souvenir::engine::restore::{Conflict, RestoreRequest, restore};
+use souvenir::engine::restore::{RestoreRequest, preview, restore};
 use souvenir::engine::scan::Selection;
 use souvenir::engine::status::status;
 use souvenir::engine::storage::LocalFolder;
@@ -112,26 +112,35 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Restore(options) => {
             let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
-            let path = options
+            let paths = options
                 .path
-                .map(|path| EntryPath::from_user(&path).context("--path leads out of the backup"))
-                .transpose()?;
-            let summary = in_job(console, move |job| {
-                restore(
-                    &RestoreRequest {
-                        storage: &storage,
-                        keyring: &keyring,
-                        passphrases: &passphrases,
-                        sign_key: options.sign_key.as_deref(),
-                        time: options.time,
-                        strip: path.clone().unwrap_or_default(),
-                        paths: path.into_iter().collect(),
-                        target: options.target,
-                        conflict: if options.force { Conflict::Replace } else { Conflict::Refuse },
-                    },
-                    job,
-                )
-            })?;
+                .iter()
+                .map(|path| EntryPath::from_user(path).context("--path leads out of the backup"))
+                .collect::<anyhow::Result<Vec<_>>>()?;
+            // One path becomes the target itself; several keep their places below it.
+            let strip = if let [only] = &paths[..] { only.clone() } else { EntryPath::root() };
+            let (conflict, dry_run) = (options.conflict(), options.dry_run);
+            let with_request = move |job: &Job| {
+                let request = RestoreRequest {
+                    storage: &storage,
+                    keyring: &keyring,
+                    passphrases: &passphrases,
+                    sign_key: options.sign_key.as_deref(),
+                    time: options.time,
+                    strip,
+                    paths,
+                    target: options.target,
+                    conflict,
+                };
+                if dry_run { preview(&request, job).map(Err) } else { restore(&request, job).map(Ok) }
+            };
+            let summary = match in_job(console, with_request)? {
+                Ok(summary) => summary,
+                Err(previewed) => {
+                    report::preview(console, &previewed)?;
+                    return Ok(0);
+                }
+            };
             report::restore(console, &summary)?;
             Ok(summary.warning_count)
         }

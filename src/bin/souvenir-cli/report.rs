@@ -12,7 +12,7 @@ use souvenir::engine::chain::FullReason;
 use souvenir::engine::format::entry::{Entry, EntryKind};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::list::Listing;
-use souvenir::engine::restore::RestoreSummary;
+use souvenir::engine::restore::{RestorePreview, RestoreSummary};
 use souvenir::engine::status::Status;
 
 /// What a backup did.
@@ -74,6 +74,38 @@ pub fn restore(console: &Console, summary: &RestoreSummary) -> Result<()> {
         summary.set_time,
         duration_text(summary.elapsed),
         summary.volume_count,
+    ))
+}
+
+/// What a restore would do.
+pub fn preview(console: &Console, preview: &RestorePreview) -> Result<()> {
+    if console.is_json() {
+        return print(
+            console,
+            json!({
+                "set_time": preview.set_time.map(|time| time.to_string()),
+                "entries": preview.entry_count,
+                "files": preview.file_count,
+                "file_bytes": preview.file_bytes,
+                "files_of_unknown_size": preview.unknown_size_count,
+                "conflicts": preview.conflict_count,
+                "volumes": preview.volume_count,
+                "volume_bytes": preview.volume_bytes,
+            }),
+        );
+    }
+    let size = match preview.unknown_size_count {
+        0 => HumanBytes(preview.file_bytes).to_string(),
+        unknown => format!("{}, and {unknown} files of unknown size", HumanBytes(preview.file_bytes)),
+    };
+    console.result(&format!(
+        "Would restore {} entries, {} files among them, with {size}; {} are there already.\n\
+         For that {} volumes with {} would be read.\n",
+        HumanCount(preview.entry_count),
+        HumanCount(preview.file_count),
+        HumanCount(preview.conflict_count),
+        preview.volume_count,
+        HumanBytes(preview.volume_bytes),
     ))
 }
 

@@ -8,6 +8,7 @@
 mod fetch;
 mod merge;
 mod place;
+mod preview;
 mod stream;
 mod writer;
 
@@ -24,6 +25,8 @@ use super::job::{Job, Phase, Warning};
 use super::path::EntryPath;
 use super::storage::{Storage, StoredFile};
 use super::stored::{StoredReader, read_small};
+pub use preview::{RestorePreview, preview};
+
 use fetch::{Ahead, Volume};
 use stream::SetStream;
 use writer::Writer;
@@ -38,6 +41,10 @@ pub enum Conflict {
     Refuse,
     /// Leave what is there, and count it.
     Skip,
+    /// Restore the file beside it, under a name of its own.
+    KeepBoth,
+    /// Put the restored file in its place if that is older, else leave what is there.
+    NewerWins,
     /// Put the restored file in its place. A folder with something in it is never replaced by a file.
     Replace,
 }
@@ -98,6 +105,14 @@ struct Wanted<'a> {
     set: &'a Set,
     /// The volumes that hold something of what is wanted; an error if the manifest is damaged.
     volumes: Result<Vec<Volume>>,
+}
+
+impl RestoreRequest<'_> {
+    /// Where a path goes, relative to what the target stands for; none if it is not to be restored.
+    fn relative(&self, path: &EntryPath) -> Option<EntryPath> {
+        let asked_for = self.paths.is_empty() || self.paths.iter().any(|wanted| path.starts_with(wanted));
+        path.strip_prefix(&self.strip).filter(|_| asked_for)
+    }
 }
 
 /// Restores. Fails if nothing at all can be done; what is damaged or cannot be written is a warning.

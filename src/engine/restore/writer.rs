@@ -104,7 +104,7 @@ impl<'a> Writer<'a> {
 
     /// Whether the path is to be restored.
     pub fn wants(&self, path: &EntryPath) -> bool {
-        self.relative(path).is_some()
+        self.request.relative(path).is_some()
     }
 
     /// Restores a regular file.
@@ -158,18 +158,11 @@ impl<'a> Writer<'a> {
 
     /// Where the entry goes. Entries come in order, so folders that do not hold it are left for good.
     fn begin(&mut self, entry: &Entry) -> Option<EntryPath> {
-        let place = self.place.map(&self.relative(&entry.path)?);
+        let place = self.place.map(&self.request.relative(&entry.path)?);
         self.done.found_count += 1;
         self.job.entry_started(&entry.path);
         self.leave_folders(Some(&place));
         Some(place)
-    }
-
-    /// The path relative to what the target stands for, if the entry is to be restored.
-    fn relative(&self, path: &EntryPath) -> Option<EntryPath> {
-        let paths = &self.request.paths;
-        let asked_for = paths.is_empty() || paths.iter().any(|wanted| path.starts_with(wanted));
-        path.strip_prefix(&self.request.strip).filter(|_| asked_for)
     }
 
     /// Whether the restore goes on after an entry.
@@ -197,9 +190,7 @@ impl<'a> Writer<'a> {
     }
 
     fn special(&mut self, entry: Entry, place: EntryPath) -> io::Result<()> {
-        if self.keeps(&place)? {
-            return Ok(());
-        }
+        let Some((place, replaces)) = self.room_for(&entry, place)? else { return Ok(()) };
         let temporary = self.place.temporary_special(&place, &entry.kind)?;
         let (folder, name) = temporary.location();
         let now = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
@@ -215,7 +206,7 @@ impl<'a> Writer<'a> {
         if let Err(errno) = result {
             self.attribute_not_set(entry.path.clone(), errno);
         }
-        let placed = temporary.put(&place, self.replaces())?;
+        let placed = temporary.put(&place, replaces)?;
         self.count(placed);
         Ok(())
     }
@@ -227,10 +218,9 @@ impl<'a> Writer<'a> {
         place: EntryPath,
         parts: &mut FileParts<'_, '_, '_>,
     ) -> Result<(), Trouble> {
-        if self.keeps(&place).map_err(Trouble::Target)? {
-            return Ok(());
-        }
-        if self.link_to_other_name(&entry, &place).map_err(Trouble::Target)? {
+        let room = self.room_for(&entry, place).map_err(Trouble::Target)?;
+        let Some((place, replaces)) = room else { return Ok(()) };
+        if self.link_to_other_name(&entry, &place, replaces).map_err(Trouble::Target)? {
             return Ok(());
         }
         let holes =
@@ -243,12 +233,12 @@ impl<'a> Writer<'a> {
             contents = self.write(&place, &mut patch(file, delta).map_err(Trouble::Source)?, holes)?;
         }
         self.done.written_bytes += contents.size;
-        self.complete(entry, place, contents).map_err(Trouble::Target)
+        self.complete(entry, place, replaces, contents).map_err(Trouble::Target)
     }
 
     /// Another name for a file that was restored already, if that is what the entry is. False if it has to
     /// be restored by itself.
-    fn link_to_other_name(&mut self, entry: &Entry, place: &EntryPath) -> io::Result<bool> {
+    fn link_to_other_name(&mut self, entry: &Entry, place: &EntryPath, replaces: bool) -> io::Result<bool> {
         let Some(hard_link) = entry.hard_link() else { return Ok(false) };
         let Some((first, first_place)) = self.linked.get(hard_link) else {
             self.linked.insert(hard_link.into(), (entry.clone(), place.clone()));
@@ -262,7 +252,7 @@ impl<'a> Writer<'a> {
         let Some(temporary) = self.place.temporary_link(&first_place, place)? else { return Ok(false) };
         let size = self.place.look(&first_place)?.map_or(0, |stat| stat.st_size);
         self.done.written_bytes += u64::try_from(size).unwrap_or(0);
-        let placed = temporary.put(place, self.replaces())?;
+        let placed = temporary.put(place, replaces)?;
         self.count(placed);
         Ok(true)
     }
@@ -290,7 +280,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn complete(&mut self, entry: Entry, place: EntryPath, contents: Contents) -> io::Result<()> {
+    fn complete(
+        &mut self,
+        entry: Entry,
+        place: EntryPath,
+        replaces: bool,
+        contents: Contents,
+    ) -> io::Result<()> {
         let Contents { temporary, file, size } = contents;
         // Ends that are holes are not there yet.
         if file.metadata()?.len() != size {
@@ -300,7 +296,7 @@ impl<'a> Writer<'a> {
             self.attribute_not_set(entry.path.clone(), errno);
         }
         drop(file);
-        let placed = temporary.put(&place, self.replaces())?;
+        let placed = temporary.put(&place, replaces)?;
         self.count(placed);
         Ok(())
     }
@@ -311,6 +307,10 @@ impl<'a> Writer<'a> {
             if next.is_some_and(|next| next.starts_with(&folder.place)) {
                 self.folders.push(folder);
                 return;
+            }
+            // Of a folder that was there only the contents were asked for, unless it was to be replaced.
+            if !folder.is_new && !matches!(self.request.conflict, Conflict::Refuse | Conflict::Replace) {
+                continue;
             }
             let result = self.place.open_folder(&folder.place).and_then(|opened| {
                 let (now, opened) = (fstat(&opened)?, File::from(opened));
@@ -362,18 +362,36 @@ impl<'a> Writer<'a> {
         ((uid != now.st_uid).then(|| Uid::from_raw(uid)), (gid != now.st_gid).then(|| Gid::from_raw(gid)))
     }
 
-    fn replaces(&self) -> bool {
-        self.request.conflict == Conflict::Replace
+    /// Where an entry goes and whether it may take the place of something. None if what is there stays, so
+    /// that nothing has to be read for it.
+    fn room_for(&mut self, entry: &Entry, place: EntryPath) -> io::Result<Option<(EntryPath, bool)>> {
+        let Some(stat) = self.place.look(&place)? else { return Ok(Some((place, false))) };
+        let is_older = || {
+            let time = time_of(entry);
+            (stat.st_mtime, stat.st_mtime_nsec) < (time.tv_sec(), time.tv_nsec())
+        };
+        match self.request.conflict {
+            Conflict::KeepBoth => return Ok(Some((self.free_name(&place)?, false))),
+            Conflict::Replace => {}
+            Conflict::NewerWins if is_older() => {}
+            Conflict::Refuse | Conflict::Skip | Conflict::NewerWins => {
+                self.count(Placed::Kept);
+                return Ok(None);
+            }
+        }
+        if is_folder(&stat) { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(Some((place, true))) }
     }
 
-    /// Whether something at the place stays, so that nothing has to be read for it.
-    fn keeps(&mut self, place: &EntryPath) -> io::Result<bool> {
-        let Some(stat) = self.place.look(place)? else { return Ok(false) };
-        if self.replaces() {
-            return if is_folder(&stat) { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(false) };
+    /// A name beside `place` that nothing has.
+    fn free_name(&mut self, place: &EntryPath) -> io::Result<EntryPath> {
+        let folder = place.parent().unwrap_or_default();
+        for number in 1_u32.. {
+            let beside = folder.join(&name_beside(place.file_name(), number));
+            if self.place.look(&beside)?.is_none() {
+                return Ok(beside);
+            }
         }
-        self.count(Placed::Kept);
-        Ok(true)
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     fn count(&mut self, placed: Placed) {
@@ -399,6 +417,21 @@ impl<'a> Writer<'a> {
     fn attribute_not_set(&self, path: EntryPath, errno: Errno) {
         self.job.warn(Warning::AttributeNotSet { path, reason: errno.desc().to_owned() });
     }
+}
+
+/// `a.txt` becomes `a (restored).txt`, then `a (restored 2).txt`, within what a name may have.
+fn name_beside(name: &[u8], number: u32) -> Vec<u8> {
+    const MOST_BYTES: usize = 255;
+    let dot = name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
+    let extension = if extension.len() > 32 { &[][..] } else { extension };
+    let word = if number == 1 { " (restored)".to_owned() } else { format!(" (restored {number})") };
+    let mut room = stem.len().min(MOST_BYTES - word.len() - extension.len());
+    // Not in the middle of a character.
+    while room > 0 && room < stem.len() && stem[room] & 0xc0 == 0x80 {
+        room -= 1;
+    }
+    [&stem[..room], word.as_bytes(), extension].concat()
 }
 
 fn time_of(entry: &Entry) -> TimeSpec {
@@ -435,4 +468,19 @@ fn fill(data: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_beside_keeps_its_extension_and_fits() {
+        let beside = |name: &str, number| String::from_utf8(name_beside(name.as_bytes(), number)).unwrap();
+        assert_eq!(beside("a.txt", 1), "a (restored).txt");
+        assert_eq!(beside("a.tar.gz", 2), "a.tar (restored 2).gz");
+        assert_eq!(beside(".profile", 1), ".profile (restored)");
+        let long = beside(&format!("{}.txt", "é".repeat(125)), 1);
+        assert!(long.len() <= 255 && long.ends_with("é (restored).txt"), "{long}");
+    }
 }

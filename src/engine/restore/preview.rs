@@ -1,0 +1,66 @@
+//! What a restore would do, before it does anything.
+
+use super::{RestoreRequest, Source, want};
+use crate::engine::chain::Collection;
+use crate::engine::copies::Copies;
+use crate::engine::crypto::Opener;
+use crate::engine::error::{Error, Result};
+use crate::engine::format::entry::EntryKind;
+use crate::engine::format::time::SetTime;
+use crate::engine::job::{Job, Phase};
+use crate::engine::known::KnownTree;
+
+/// What a restore would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestorePreview {
+    /// The time of the set that would be restored.
+    pub set_time: Option<SetTime>,
+    /// Entries that would be restored.
+    pub entry_count: u64,
+    /// Of these, regular files.
+    pub file_count: u64,
+    /// Bytes of contents, as far as the sizes are known: sets of duplicity do not tell.
+    pub file_bytes: u64,
+    /// Files whose size is not known.
+    pub unknown_size_count: u64,
+    /// Entries, apart from folders, in whose place something is already.
+    pub conflict_count: u64,
+    /// Volumes that would be read.
+    pub volume_count: u64,
+    /// Their bytes.
+    pub volume_bytes: u64,
+}
+
+/// Finds out what a restore would do. Reads manifests and signatures only; writes nothing.
+pub fn preview(request: &RestoreRequest<'_>, job: &Job) -> Result<RestorePreview> {
+    job.phase(Phase::Preparing);
+    let collection = Collection::new(request.storage.list()?);
+    let no_backup = || Error::NoBackup { location: request.storage.location() };
+    let sets = collection.sets_for(request.time).ok_or_else(no_backup)?;
+    let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
+    let source = Source { storage: request.storage, opener: &opener, job };
+    let set_time = sets.last().map(|set| set.kind.time());
+    let mut preview = RestorePreview { set_time, ..RestorePreview::default() };
+    for set in sets {
+        if let Ok(volumes) = want(set, request, source)?.volumes {
+            preview.volume_count += volumes.len() as u64;
+            preview.volume_bytes += volumes.iter().map(|volume| volume.stored_bytes).sum::<u64>();
+        }
+    }
+    let mut known = KnownTree::open(request.storage, &Copies::none(), sets, &opener, job)?;
+    while let Some(entry) = known.take()? {
+        let Some(relative) = request.relative(&entry.path) else { continue };
+        preview.entry_count += 1;
+        if entry.kind == EntryKind::File {
+            preview.file_count += 1;
+            preview.file_bytes += entry.size_bytes.unwrap_or(0);
+            preview.unknown_size_count += u64::from(entry.size_bytes.is_none());
+        }
+        let is_there = || request.target.join(relative.as_path()).symlink_metadata().is_ok();
+        preview.conflict_count += u64::from(entry.kind != EntryKind::Directory && is_there());
+    }
+    match request.paths.first() {
+        Some(path) if preview.entry_count == 0 => Err(Error::PathNotInBackup { path: path.clone() }),
+        _ => Ok(preview),
+    }
+}
