@@ -62,6 +62,10 @@ mod imp {
         #[template_child]
         pub hint_label: TemplateChild<gtk::Label>,
         #[template_child]
+        pub both_check: TemplateChild<gtk::CheckButton>,
+        #[template_child]
+        pub newer_check: TemplateChild<gtk::CheckButton>,
+        #[template_child]
         pub replace_check: TemplateChild<gtk::CheckButton>,
         #[template_child]
         pub amount_label: TemplateChild<gtk::Label>,
@@ -208,7 +212,15 @@ impl RestoreDialog {
             let Some(path) = imp.folder_row.path() else { return };
             (path, wish.strip.clone())
         };
-        let conflict = if imp.replace_check.is_active() { Conflict::Replace } else { Conflict::Skip };
+        let conflict = if imp.replace_check.is_active() {
+            Conflict::Replace
+        } else if imp.newer_check.is_active() {
+            Conflict::NewerWins
+        } else if imp.both_check.is_active() {
+            Conflict::KeepBoth
+        } else {
+            Conflict::Skip
+        };
         if conflict == Conflict::Replace {
             let heading = gettext("Replace Files?");
             let body = if in_place {
