@@ -380,6 +380,39 @@ fn output_that_nobody_reads_to_its_end_is_no_failure() {
 }
 
 #[test]
+fn times_are_typed_as_for_duplicity() {
+    let scratch = Scratch::new();
+    for now in ["1700000000", "1700086400"] {
+        scratch.expect(0, &["backup", "--no-encryption", "--current-time", now, "source", "to"]);
+    }
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    let printed_time = printed.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for (time, set) in [
+        (printed_time.as_str(), "20231114T221320Z"),
+        ("1D", "20231114T221320Z"),
+        ("23h59m", "20231114T221320Z"),
+        ("2023-11-15T00:13:20+02:00", "20231114T221320Z"),
+        ("now", "20231115T221320Z"),
+        ("0s", "20231115T221320Z"),
+        ("1700086400", "20231115T221320Z"),
+        ("2023/11/18", "20231115T221320Z"),
+    ] {
+        let arguments = ["--json", "list", "--current-time", "1700086400", "--time", time, "to"];
+        let (printed, _) = scratch.expect(0, &arguments);
+        let listing: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(listing["set_time"], set, "{time}");
+        let target = format!("restored-{}", time.replace('/', "-"));
+        let arguments = ["--json", "restore", "--current-time", "1700086400", "--time", time, "to", &target];
+        let (printed, _) = scratch.expect(0, &arguments);
+        assert!(printed.contains(set), "{time}: {printed}");
+    }
+    for (time, advice) in [("3d", "3D"), ("2026-03-01T12:00", "2026-03-01T12:00:00"), ("soon", "3D")] {
+        let (_, told) = scratch.expect(2, &["list", "--time", time, "to"]);
+        assert!(told.contains(advice), "{told}");
+    }
+}
+
+#[test]
 fn the_current_time_can_be_fixed() {
     let scratch = Scratch::new();
     scratch.expect(0, &["backup", "--no-encryption", "--current-time", "1700000000", "source", "to"]);

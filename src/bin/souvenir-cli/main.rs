@@ -12,12 +12,15 @@ use clap::CommandFactory;
 
 use arguments::{Arguments, Command};
 use console::Console;
+use jiff::tz::TimeZone;
 use secrets::Environment;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use souvenir::engine::backup::{BackupRequest, Compare, backup};
 use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::Keyring;
+use souvenir::engine::format::moment::Moment;
+use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::{self, CancelReason, Job};
 use souvenir::engine::list::{ListRequest, list};
 use souvenir::engine::path::EntryPath;
@@ -73,6 +76,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         }
         command => command,
     };
+    let clock = Clock { fixed: arguments.current_time };
     let keyring = arguments.gnupg_home.map_or_else(Keyring::default, Keyring::at);
     match command {
         Command::Backup(options) => {
@@ -97,7 +101,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
                         keyring: &keyring,
                         passphrases: &passphrases,
                         volume_bytes,
-                        set_time: options.current_time,
+                        set_time: arguments.current_time,
                         kind,
                         compare,
                         copies: &copies,
@@ -112,6 +116,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Restore(options) => {
             let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
+            let time = clock.time_of(options.time)?;
             let path = options
                 .path
                 .map(|path| EntryPath::from_user(&path).context("--path leads out of the backup"))
@@ -123,7 +128,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
                         keyring: &keyring,
                         passphrases: &passphrases,
                         sign_key: options.sign_key.as_deref(),
-                        time: options.time,
+                        time,
                         strip: path.clone().unwrap_or_default(),
                         paths: path.into_iter().collect(),
                         target: options.target,
@@ -138,13 +143,10 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::List(options) => {
             let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
+            let time = clock.time_of(options.time)?;
             let listing = in_job(console, move |job| {
-                let request = ListRequest {
-                    storage: &storage,
-                    keyring: &keyring,
-                    passphrases: &passphrases,
-                    time: options.time,
-                };
+                let request =
+                    ListRequest { storage: &storage, keyring: &keyring, passphrases: &passphrases, time };
                 list(&request, job)
             })?;
             report::list(console, &listing)?;
@@ -157,6 +159,26 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             Ok(0)
         }
         Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
+    }
+}
+
+/// What counts as now.
+struct Clock {
+    fixed: Option<SetTime>,
+}
+
+impl Clock {
+    fn now(&self) -> SetTime {
+        self.fixed.unwrap_or_else(SetTime::now)
+    }
+
+    /// The time that was typed, if any.
+    fn time_of(&self, moment: Option<Moment>) -> anyhow::Result<Option<SetTime>> {
+        moment.map(|moment| self.time(moment)).transpose()
+    }
+
+    fn time(&self, moment: Moment) -> anyhow::Result<SetTime> {
+        moment.resolve(self.now(), &TimeZone::system()).context("the time cannot be used")
     }
 }
 
