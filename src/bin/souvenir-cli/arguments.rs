@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::secrets::PassphraseOptions;
+use crate::upkeep::{CleanupOptions, CountOptions, OlderThanOptions, PruneOptions};
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
@@ -76,6 +77,23 @@ pub enum Command {
         #[command(flatten)]
         destination: Destination,
     },
+    /// Delete old backups, keeping some of each hour, day, week, month and year
+    ///
+    /// The newest backup always stays, and so does whatever one that is kept builds on.
+    Prune(PruneOptions),
+    /// Delete all chains (full backups with their incremental ones) that ended before a time
+    ///
+    /// A chain goes whole or stays whole. The newest chain always stays.
+    RemoveOlderThan(OlderThanOptions),
+    /// Delete all chains but the newest N
+    RemoveAllButNFull(CountOptions),
+    /// Delete the incremental backups of all chains but the newest N
+    RemoveAllIncOfButNFull(CountOptions),
+    /// Delete what runs that did not end well have left behind
+    ///
+    /// Unfinished backups that were written to a short while ago stay, since they may still be in the
+    /// making.
+    Cleanup(CleanupOptions),
     /// Print the completions for a shell
     Completions {
         /// The shell

@@ -3,7 +3,9 @@
 mod arguments;
 mod console;
 mod report;
+mod report_upkeep;
 mod secrets;
+mod upkeep;
 
 use std::process::ExitCode;
 
@@ -158,6 +160,11 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             report::status(console, &found)?;
             Ok(0)
         }
+        Command::Prune(options) => options.run(&clock, console),
+        Command::RemoveOlderThan(options) => options.run(&clock, console),
+        Command::RemoveAllButNFull(options) => options.run_all(console),
+        Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
+        Command::Cleanup(options) => options.run(console),
         Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
     }
 }

@@ -160,7 +160,8 @@ pub fn status(console: &Console, status: &Status) -> Result<()> {
     console.result(&text)
 }
 
-fn print(console: &Console, value: Value) -> Result<()> {
+/// Prints a value as a line of JSON.
+pub fn print(console: &Console, value: Value) -> Result<()> {
     console.result(&format!("{value}\n"))
 }
 
@@ -218,7 +219,8 @@ fn mode_text(entry: &Entry) -> String {
     text
 }
 
-fn local_time(epoch: i64) -> String {
+/// A time as a clock here shows it.
+pub fn local_time(epoch: i64) -> String {
     SetTime::from_epoch(epoch).and_then(|time| jiff::Timestamp::from_second(time.epoch()).ok()).map_or_else(
         || epoch.to_string(),
         |stamp| stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
