@@ -1,7 +1,7 @@
 //! The backup engine: everything that reads and writes backups, and nothing that draws.
 //!
 //! No GTK, GLib or gettext in here; `cargo test --no-default-features` builds and tests this room on
-//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`],
+//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`], [`verify`],
 //! [`prune`]) are synchronous functions that take what they work on and a [`job::Job`]; the caller owns
 //! the thread.
 //!
@@ -25,5 +25,6 @@ pub mod scan;
 pub mod status;
 pub mod storage;
 pub mod stored;
+pub mod verify;
 
 pub use error::{Error, Result};

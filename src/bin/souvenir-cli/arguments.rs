@@ -8,7 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::secrets::PassphraseOptions;
-use crate::upkeep::{CleanupOptions, CountOptions, OlderThanOptions, PruneOptions};
+use crate::upkeep::{CleanupOptions, CountOptions, OlderThanOptions, PruneOptions, VerifyOptions};
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
@@ -77,6 +77,8 @@ pub enum Command {
         #[command(flatten)]
         destination: Destination,
     },
+    /// Check whether the stored files are as they were written
+    Verify(VerifyOptions),
     /// Delete old backups, keeping some of each hour, day, week, month and year
     ///
     /// The newest backup always stays, and so does whatever one that is kept builds on.

@@ -5,11 +5,12 @@ use std::fmt::Write;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
-use crate::console::Console;
+use crate::console::{Console, duration_text};
 use crate::report::{local_time, print};
 use souvenir::engine::Result;
 use souvenir::engine::chain::retention::Reason;
 use souvenir::engine::prune::{CleanupSummary, DeletedSet, KeptSet, Mode, PruneSummary};
+use souvenir::engine::verify::VerifySummary;
 
 /// What was deleted, and what stays.
 pub fn prune(console: &Console, summary: &PruneSummary) -> Result<()> {
@@ -87,6 +88,50 @@ pub fn cleanup(console: &Console, summary: &CleanupSummary) -> Result<()> {
     let set_count = summary.orphaned.len() + summary.unfinished.len();
     push_sum(&mut text, summary.mode, set_count, summary.file_count, summary.deleted_bytes);
     console.result(&text)
+}
+
+/// What was found.
+pub fn verify(console: &Console, summary: &VerifySummary) -> Result<()> {
+    if console.is_json() {
+        let damaged: Vec<Value> = summary
+            .damaged
+            .iter()
+            .map(|damaged| {
+                json!({
+                    "file": damaged.file,
+                    "set_time": damaged.set_time.to_string(),
+                    "reason": damaged.reason,
+                    "first": damaged.held.as_ref().map(|(first, _)| first.to_string()),
+                    "last": damaged.held.as_ref().map(|(_, last)| last.to_string()),
+                })
+            })
+            .collect();
+        return print(
+            console,
+            json!({
+                "location": summary.location,
+                "set_times": summary.set_times.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "files": summary.file_count,
+                "checked_bytes": summary.checked_bytes,
+                "entries": summary.entry_count,
+                "damaged": damaged,
+                "warnings": summary.warning_count,
+                "elapsed_secs": summary.elapsed.as_secs_f64(),
+            }),
+        );
+    }
+    let verdict = match summary.damaged.len() {
+        0 => "All of them are as they were written.".to_owned(),
+        1 => "1 problem was found.".to_owned(),
+        count => format!("{count} problems were found."),
+    };
+    console.result(&format!(
+        "Checked {} files of {} sets, {}, in {}. {verdict}\n",
+        HumanCount(summary.file_count),
+        summary.set_times.len(),
+        HumanBytes(summary.checked_bytes),
+        duration_text(summary.elapsed),
+    ))
 }
 
 fn done_text(mode: Mode) -> &'static str {

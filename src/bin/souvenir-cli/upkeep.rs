@@ -7,12 +7,15 @@ use clap::{ArgGroup, Args};
 use jiff::tz::TimeZone;
 
 use crate::arguments::Destination;
+use crate::secrets::{Environment, PassphraseOptions};
 use crate::{Clock, Console, in_job, report_upkeep as report};
 use souvenir::engine::chain::removal::Policy;
 use souvenir::engine::chain::retention::Rules;
+use souvenir::engine::crypto::Keyring;
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::prune::{CleanupRequest, Mode, PruneRequest, cleanup, prune};
 use souvenir::engine::storage::LocalFolder;
+use souvenir::engine::verify::{VerifyRequest, Which, verify};
 
 /// What all verbs that delete take.
 #[derive(Debug, Args)]
@@ -97,6 +100,31 @@ pub struct CleanupOptions {
     delete: DeleteOptions,
 }
 
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyOptions {
+    /// Where the backups are
+    #[command(flatten)]
+    destination: Destination,
+
+    /// Check what makes up the state of that time instead of the newest; `restore --help` says how to
+    /// write it
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "all")]
+    time: Option<Moment>,
+
+    /// Check all backups that are there
+    #[arg(long)]
+    all: bool,
+
+    /// Report files that are not signed by this key (fingerprint or key id)
+    #[arg(long, value_name = "KEY")]
+    sign_key: Option<String>,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
+}
+
 impl DeleteOptions {
     fn storage(&self) -> LocalFolder {
         LocalFolder::new(self.destination.folder())
@@ -160,6 +188,33 @@ impl CleanupOptions {
             cleanup(&CleanupRequest { storage: &storage, mode, untouched_for, now }, job)
         })?;
         report::cleanup(console, &summary)?;
+        Ok(summary.warning_count)
+    }
+}
+
+impl VerifyOptions {
+    /// Runs the verb.
+    pub fn run(
+        self,
+        keyring: Keyring,
+        environment: Environment,
+        clock: &Clock,
+        console: &Console,
+    ) -> anyhow::Result<u64> {
+        let passphrases = self.passphrase.read(environment)?;
+        let storage = LocalFolder::new(self.destination.folder());
+        let which = if self.all { Which::All } else { Which::At(clock.time_of(self.time)?) };
+        let summary = in_job(console, move |job| {
+            let request = VerifyRequest {
+                storage: &storage,
+                keyring: &keyring,
+                passphrases: &passphrases,
+                sign_key: self.sign_key.as_deref(),
+                which,
+            };
+            verify(&request, job)
+        })?;
+        report::verify(console, &summary)?;
         Ok(summary.warning_count)
     }
 }
