@@ -380,6 +380,57 @@ fn output_that_nobody_reads_to_its_end_is_no_failure() {
 }
 
 #[test]
+fn status_says_what_is_missing_and_what_is_not_used() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("source/large"), noise(1, 4 << 20)).unwrap();
+    for now in ["1700000000", "1700000100", "1700000200"] {
+        let options = ["backup", "--full", "--no-encryption", "--volume-size", "1", "--current-time", now];
+        scratch.expect(0, &[&options[..], &["source", "to"]].concat());
+    }
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    assert!(printed.contains("3 sets in 3 chains"), "{printed}");
+    assert!(!printed.contains("without") && !printed.contains("not used"), "{printed}");
+
+    let file = |part: &str| {
+        let name = names(&scratch.path("to")).into_iter().find(|name| name.contains(part)).unwrap();
+        scratch.path("to").join(name)
+    };
+    for part in [
+        "full.20231114T221320Z.vol2",
+        "full.20231114T221320Z.vol3",
+        "signatures.20231114T221500Z",
+        "full.20231114T221640Z.manifest",
+    ] {
+        fs::remove_file(file(part)).unwrap();
+    }
+    fs::write(scratch.path("to/.souvenir-upload-x"), "half").unwrap();
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    for part in [
+        "without volume 2-3",
+        "weakest link is 20231114T221320Z",
+        "without signatures",
+        "not finished: duplicity-full",
+        "not whole: .souvenir-upload-x",
+        "souvenir-cli cleanup",
+        "2 sets in 2 chains",
+    ] {
+        assert!(printed.contains(part), "no {part} in\n{printed}");
+    }
+    let (printed, _) = scratch.expect(0, &["--json", "status", "to"]);
+    let status: Value = serde_json::from_str(&printed).unwrap();
+    let set = &status["chains"][0]["sets"][0];
+    for key in ["time", "full", "volumes", "stored_bytes", "encrypted"] {
+        assert!(!set[key].is_null(), "{key} is told as ever");
+    }
+    assert_eq!(set["missing_volumes"], serde_json::json!([2, 3]));
+    assert_eq!(status["chains"][0]["weakest_link"]["weakness"], "missing volumes");
+    assert_eq!(status["chains"][1]["sets"][0]["signatures"], false);
+    assert_eq!(status["incomplete"].as_array().unwrap().len(), 1, "as ever");
+    let kinds: Vec<_> = status["leftovers"].as_array().unwrap().iter().map(|left| &left["kind"]).collect();
+    assert_eq!(kinds, ["unfinished", "upload"]);
+}
+
+#[test]
 fn times_are_typed_as_for_duplicity() {
     let scratch = Scratch::new();
     for now in ["1700000000", "1700086400"] {

@@ -279,7 +279,7 @@ fn the_command_line_names_what_is_damaged() {
         (text.into_owned(), told.into_owned())
     };
     let (text, told) = verify(0, &[]);
-    assert!(text.contains("as they were written") && told.is_empty(), "{text}{told}");
+    assert!(text.contains("as it was written") && told.is_empty(), "{text}{told}");
     let volume = place.file(".vol2.");
     fs::remove_file(&volume).unwrap();
     let (text, told) = verify(1, &[]);

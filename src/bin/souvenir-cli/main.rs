@@ -3,6 +3,7 @@
 mod arguments;
 mod console;
 mod report;
+mod report_status;
 mod report_upkeep;
 mod secrets;
 mod upkeep;
@@ -157,7 +158,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Status { destination } => {
             let storage = LocalFolder::new(destination.folder());
             let found = in_job(console, move |job| status(&storage, job))?;
-            report::status(console, &found)?;
+            report_status::status(console, &found)?;
             Ok(0)
         }
         Command::Verify(options) => options.run(keyring, environment, &clock, console),

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use crate::console::{Console, duration_text};
-use crate::report::{local_time, print};
+use crate::report::{counted, local_time, print};
 use souvenir::engine::Result;
 use souvenir::engine::chain::retention::Reason;
 use souvenir::engine::prune::{CleanupSummary, DeletedSet, KeptSet, Mode, PruneSummary};
@@ -121,14 +121,13 @@ pub fn verify(console: &Console, summary: &VerifySummary) -> Result<()> {
         );
     }
     let verdict = match summary.damaged.len() {
-        0 => "All of them are as they were written.".to_owned(),
-        1 => "1 problem was found.".to_owned(),
-        count => format!("{count} problems were found."),
+        0 => "Everything is as it was written.".to_owned(),
+        count => format!("Found {}.", counted(count as u64, "problem", "problems")),
     };
     console.result(&format!(
-        "Checked {} files of {} sets, {}, in {}. {verdict}\n",
-        HumanCount(summary.file_count),
-        summary.set_times.len(),
+        "Checked {} of {}, {}, in {}. {verdict}\n",
+        counted(summary.file_count, "file", "files"),
+        counted(summary.set_times.len() as u64, "set", "sets"),
         HumanBytes(summary.checked_bytes),
         duration_text(summary.elapsed),
     ))
@@ -144,12 +143,12 @@ fn done_text(mode: Mode) -> &'static str {
 fn push_deleted(text: &mut String, mode: Mode, why: &str, set: &DeletedSet) {
     let _ = writeln!(
         text,
-        "{:13}{} ({}) {}: {why}{} files, {}",
+        "{:13}{} ({}) {}: {why}{}, {}",
         done_text(mode),
         set.time,
         local_time(set.time.epoch()),
         if set.start.is_none() { "full" } else { "incremental" },
-        set.file_count,
+        counted(set.file_count, "file", "files"),
         HumanBytes(set.deleted_bytes),
     );
 }
@@ -165,8 +164,9 @@ fn push_sum(text: &mut String, mode: Mode, set_count: usize, file_count: u64, by
     };
     let _ = writeln!(
         text,
-        "{what} {set_count} sets: {} files with {}.",
-        HumanCount(file_count),
+        "{what} {}: {} with {}.",
+        counted(set_count as u64, "set", "sets"),
+        counted(file_count, "file", "files"),
         HumanBytes(bytes)
     );
 }

@@ -107,8 +107,8 @@ pub struct Collection {
     pub orphaned: Vec<Set>,
     /// Sets without a manifest.
     pub incomplete: Vec<Set>,
-    /// Names that look like ours but are of a kind that cannot be read (S/MIME).
-    pub unreadable: Vec<String>,
+    /// Files whose names look like ours but are of a kind that cannot be read (S/MIME).
+    pub unreadable: Vec<StoredFile>,
     /// Sets that have more files here than are counted: of a kind that cannot be read, or with
     /// something in front of their names (duplicity's `--file-prefix`). Nothing of them is deleted.
     pub partly_hidden: HashSet<SetKind>,
@@ -130,7 +130,7 @@ impl Collection {
             };
             if name.codec == Codec::Smime {
                 collection.partly_hidden.insert(name.set);
-                collection.unreadable.push(file.name);
+                collection.unreadable.push(file);
                 continue;
             }
             let (start, end) = match name.set {
