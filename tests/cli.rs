@@ -380,6 +380,90 @@ fn output_that_nobody_reads_to_its_end_is_no_failure() {
 }
 
 #[test]
+fn status_says_what_is_missing_and_what_is_not_used() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("source/large"), noise(1, 4 << 20)).unwrap();
+    for now in ["1700000000", "1700000100", "1700000200"] {
+        let options = ["backup", "--full", "--no-encryption", "--volume-size", "1", "--current-time", now];
+        scratch.expect(0, &[&options[..], &["source", "to"]].concat());
+    }
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    assert!(printed.contains("3 sets in 3 chains"), "{printed}");
+    assert!(!printed.contains("without") && !printed.contains("not used"), "{printed}");
+
+    let file = |part: &str| {
+        let name = names(&scratch.path("to")).into_iter().find(|name| name.contains(part)).unwrap();
+        scratch.path("to").join(name)
+    };
+    for part in [
+        "full.20231114T221320Z.vol2",
+        "full.20231114T221320Z.vol3",
+        "signatures.20231114T221500Z",
+        "full.20231114T221640Z.manifest",
+    ] {
+        fs::remove_file(file(part)).unwrap();
+    }
+    fs::write(scratch.path("to/.souvenir-upload-x"), "half").unwrap();
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    for part in [
+        "without volume 2-3",
+        "weakest link is 20231114T221320Z",
+        "without signatures",
+        "not finished: duplicity-full",
+        "not whole: .souvenir-upload-x",
+        "souvenir-cli cleanup",
+        "2 sets in 2 chains",
+    ] {
+        assert!(printed.contains(part), "no {part} in\n{printed}");
+    }
+    let (printed, _) = scratch.expect(0, &["--json", "status", "to"]);
+    let status: Value = serde_json::from_str(&printed).unwrap();
+    let set = &status["chains"][0]["sets"][0];
+    for key in ["time", "full", "volumes", "stored_bytes", "encrypted"] {
+        assert!(!set[key].is_null(), "{key} is told as ever");
+    }
+    assert_eq!(set["missing_volumes"], serde_json::json!([2, 3]));
+    assert_eq!(status["chains"][0]["weakest_link"]["weakness"], "missing volumes");
+    assert_eq!(status["chains"][1]["sets"][0]["signatures"], false);
+    assert_eq!(status["incomplete"].as_array().unwrap().len(), 1, "as ever");
+    let kinds: Vec<_> = status["leftovers"].as_array().unwrap().iter().map(|left| &left["kind"]).collect();
+    assert_eq!(kinds, ["unfinished", "upload"]);
+}
+
+#[test]
+fn times_are_typed_as_for_duplicity() {
+    let scratch = Scratch::new();
+    for now in ["1700000000", "1700086400"] {
+        scratch.expect(0, &["backup", "--no-encryption", "--current-time", now, "source", "to"]);
+    }
+    let (printed, _) = scratch.expect(0, &["status", "to"]);
+    let printed_time = printed.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for (time, set) in [
+        (printed_time.as_str(), "20231114T221320Z"),
+        ("1D", "20231114T221320Z"),
+        ("23h59m", "20231114T221320Z"),
+        ("2023-11-15T00:13:20+02:00", "20231114T221320Z"),
+        ("now", "20231115T221320Z"),
+        ("0s", "20231115T221320Z"),
+        ("1700086400", "20231115T221320Z"),
+        ("2023/11/18", "20231115T221320Z"),
+    ] {
+        let arguments = ["--json", "list", "--current-time", "1700086400", "--time", time, "to"];
+        let (printed, _) = scratch.expect(0, &arguments);
+        let listing: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(listing["set_time"], set, "{time}");
+        let target = format!("restored-{}", time.replace('/', "-"));
+        let arguments = ["--json", "restore", "--current-time", "1700086400", "--time", time, "to", &target];
+        let (printed, _) = scratch.expect(0, &arguments);
+        assert!(printed.contains(set), "{time}: {printed}");
+    }
+    for (time, advice) in [("3d", "3D"), ("2026-03-01T12:00", "2026-03-01T12:00:00"), ("soon", "3D")] {
+        let (_, told) = scratch.expect(2, &["list", "--time", time, "to"]);
+        assert!(told.contains(advice), "{told}");
+    }
+}
+
+#[test]
 fn the_current_time_can_be_fixed() {
     let scratch = Scratch::new();
     scratch.expect(0, &["backup", "--no-encryption", "--current-time", "1700000000", "source", "to"]);

@@ -17,6 +17,7 @@ use souvenir::engine::error::{Damage, ForeignRepository};
 use souvenir::engine::job::Warning;
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::storage::StorageErrorKind;
+use souvenir::engine::verify::Which;
 use souvenir::engine::{Error, Result};
 
 /// What is done to a stored file.
@@ -99,8 +100,19 @@ fn right_files(source: &Path, target: &Path) -> Vec<String> {
     restored
 }
 
+/// What verifying names, each with the first and last entry in it.
+fn verified(backup: &Backup) -> Vec<(String, Option<(String, String)>)> {
+    let (result, warnings) = backup.try_verify(Which::At(None));
+    let damaged = result.unwrap().damaged;
+    assert_eq!(warnings.len(), damaged.len(), "{warnings:?}");
+    let text = |(first, last): (EntryPath, EntryPath)| (first.to_string(), last.to_string());
+    damaged.into_iter().map(|damaged| (damaged.file, damaged.held.map(text))).collect()
+}
+
 fn every_harm_is_found(protection: Protection, home: &Home) {
     let stored = Stored::new(protection, home);
+    let lost = |first: &str, last: &str| Some((first.to_owned(), last.to_owned()));
+    assert_eq!(stored.backup.verify().file_count, 9);
     let restore = |target: &str| {
         let target = stored.scratch.path().join(target);
         let _ = fs::remove_dir_all(&target);
@@ -108,8 +120,11 @@ fn every_harm_is_found(protection: Protection, home: &Home) {
     };
     for harm in HARMS {
         // Volume 1 is a, volume 3 is c, volumes 5 to 7 are e.
-        for (part, left) in [(".vol1.", "bcde"), (".vol3.", "abde"), (".vol6.", "abcd")] {
+        for (part, left, first, last) in
+            [(".vol1.", "bcde", ".", "a"), (".vol3.", "abde", "c", "c"), (".vol6.", "abcd", "e", "e")]
+        {
             stored.with(part, harm, |name| {
+                assert_eq!(verified(&stored.backup), [(name.to_owned(), lost(first, last))]);
                 let ((result, warnings), target) = restore("volume");
                 result.unwrap();
                 let named =
@@ -121,6 +136,10 @@ fn every_harm_is_found(protection: Protection, home: &Home) {
         // Which bit of a plain manifest it is decides what comes of it; see below.
         if harm != Harm::OneBit || stored.backup.protection.is_openpgp() {
             stored.with(".manifest", harm, |name| {
+                if harm != Harm::Missing {
+                    // The last volume that half a manifest names may have lost its hash.
+                    assert_eq!(verified(&stored.backup)[0], (name.to_owned(), None));
+                }
                 let ((result, warnings), target) = restore("manifest");
                 let told = match result {
                     Err(Error::NoBackup { .. }) if harm == Harm::Missing => return,
@@ -134,6 +153,7 @@ fn every_harm_is_found(protection: Protection, home: &Home) {
             });
         }
         stored.with("sigtar", harm, |name| {
+            assert_eq!(verified(&stored.backup), [(name.to_owned(), None)]);
             let failure = error(stored.backup.try_list());
             // A set without signatures is called by its own name.
             assert!(harm == Harm::Missing || failure.to_string().contains(name), "{failure}");
@@ -179,9 +199,11 @@ fn the_wrong_passphrase_is_said_and_nothing_is_written() {
     let mut stored = Stored::new(Protection::passphrase(), &home);
     stored.backup.passphrase = Some("wrong".to_owned());
     let target = stored.scratch.path().join("restored");
-    for failure in
-        [error(stored.backup.try_restore(&target, Options::default())), error(stored.backup.try_list())]
-    {
+    for failure in [
+        error(stored.backup.try_restore(&target, Options::default())),
+        error(stored.backup.try_list()),
+        error(stored.backup.try_verify(Which::All)),
+    ] {
         let text = failure.to_string();
         assert!(matches!(failure, Error::Crypto { .. }) && text.contains("passphrase"), "{text}");
     }

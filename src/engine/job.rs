@@ -126,6 +126,10 @@ pub enum Phase {
     Restoring,
     /// Reading what the destination holds.
     Listing,
+    /// Reading stored files to see whether they are as they were written.
+    Verifying,
+    /// Deleting stored files.
+    Deleting,
 }
 
 /// How far a job is. Totals are valid once `total_known` is set.
@@ -221,6 +225,13 @@ pub enum Warning {
         /// Which, and why.
         reason: String,
     },
+    /// A stored file was to be deleted and is still there.
+    NotDeleted {
+        /// Name of the stored file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// A set without a manifest, or with files that belong to no set, is at the destination.
     Incomplete {
         /// The set or file.
@@ -247,13 +258,14 @@ impl std::fmt::Display for Warning {
                 write!(f, "{path}: holds the backups themselves and is left out")
             }
             Self::Damaged { reason, lost: Some((first, last)), .. } => {
-                write!(f, "{reason}; what it holds, from {first} to {last}, is not restored")
+                write!(f, "{reason}; what it holds, from {first} to {last}, is lost with it")
             }
             Self::Damaged { file, reason, lost: None } => write!(f, "{file}: {reason}"),
             Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
             Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
                 write!(f, "{path}: {reason}")
             }
+            Self::NotDeleted { file, reason } => write!(f, "{file}: is not deleted: {reason}"),
             Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
         }
     }

@@ -1,8 +1,9 @@
 //! The backup engine: everything that reads and writes backups, and nothing that draws.
 //!
 //! No GTK, GLib or gettext in here; `cargo test --no-default-features` builds and tests this room on
-//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`]) are
-//! synchronous functions that take what they work on and a [`job::Job`]; the caller owns the thread.
+//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`], [`verify`],
+//! [`prune`]) are synchronous functions that take what they work on and a [`job::Job`]; the caller owns
+//! the thread.
 //!
 //! One foreign library, one folder: [`crypto`] is the only place that knows gpgme, [`delta`] the only
 //! one that knows librsync.
@@ -18,10 +19,12 @@ pub mod job;
 pub mod known;
 pub mod list;
 pub mod path;
+pub mod prune;
 pub mod restore;
 pub mod scan;
 pub mod status;
 pub mod storage;
 pub mod stored;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -180,7 +180,7 @@ impl StoredReader {
         Self::open_as(storage, name, codec_of(name), opener, job)
     }
 
-    /// The same for a volume that is restored: what is read of it counts as done.
+    /// The same for a file that is restored or verified: what is read of it counts as done.
     pub fn open_volume(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
         let source = Source { inner: storage.open(name)?, counts_as_done: true, job: job.clone() };
         Self::unwrap(source, name, codec_of(name), opener)

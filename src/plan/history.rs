@@ -108,6 +108,8 @@ pub enum WarningKind {
     AttributeNotSet,
     /// Is backed up, but not with all its attributes.
     AttributesLeftOut,
+    /// Was to be deleted, and is still there.
+    NotDeleted,
     /// Belongs to an unfinished backup.
     Incomplete,
     /// Anything that a newer version warns of.
@@ -134,6 +136,7 @@ impl From<&Warning> for RunWarning {
             Warning::AttributesLeftOut { path, reason } => {
                 (K::AttributesLeftOut, full_path(path), reason.clone())
             }
+            Warning::NotDeleted { file, reason } => (K::NotDeleted, file.clone(), reason.clone()),
             Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
         };
         Self { kind, subject, reason }
@@ -150,7 +153,11 @@ impl WarningKind {
     pub fn is_loss(self) -> bool {
         !matches!(
             self,
-            Self::SocketLeftOut | Self::DestinationLeftOut | Self::AttributeNotSet | Self::Incomplete
+            Self::SocketLeftOut
+                | Self::DestinationLeftOut
+                | Self::AttributeNotSet
+                | Self::NotDeleted
+                | Self::Incomplete
         )
     }
 }

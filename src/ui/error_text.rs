@@ -352,6 +352,7 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::NotRestored => gettext("Could not be restored"),
         WarningKind::AttributeNotSet => gettext("Is restored, but not with all its attributes"),
         WarningKind::AttributesLeftOut => gettext("Is backed up, but not with all its attributes"),
+        WarningKind::NotDeleted => gettext("Could not be deleted"),
         WarningKind::Incomplete => gettext("Belongs to an unfinished backup and is not used"),
         WarningKind::Other => gettext("Was noted by another version of Souvenir"),
     };

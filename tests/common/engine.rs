@@ -16,6 +16,7 @@ use souvenir::engine::restore::{Conflict, RestoreRequest, RestoreSummary, restor
 use souvenir::engine::scan::{Rule, RuleKind, Selection};
 use souvenir::engine::status::{Status, status};
 use souvenir::engine::storage::{LocalFolder, Storage};
+use souvenir::engine::verify::{VerifyRequest, VerifySummary, Which, verify};
 use souvenir::engine::{Error, Result};
 
 /// Small enough for several volumes of a small tree, in bytes.
@@ -177,6 +178,27 @@ impl Backup {
 
     pub fn list(&self) -> Listing {
         clean(self.try_list())
+    }
+
+    pub fn try_verify(&self, which: Which) -> Outcome<VerifySummary> {
+        let this = self.clone();
+        run(move |job| {
+            let request = VerifyRequest {
+                storage: &*this.storage,
+                keyring: &this.keyring(),
+                passphrases: &this.passphrases(),
+                sign_key: this.sign_key.as_deref(),
+                which,
+            };
+            verify(&request, job)
+        })
+    }
+
+    /// Verifies all sets, which must be as they were written.
+    pub fn verify(&self) -> VerifySummary {
+        let summary = clean(self.try_verify(Which::All));
+        assert_eq!(summary.damaged, []);
+        summary
     }
 
     pub fn status(&self) -> Status {

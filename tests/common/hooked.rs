@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use souvenir::engine::storage::{Lock, Storage, StorageResult, StoredFile, Upload};
 
@@ -52,6 +53,14 @@ impl Storage for Hooked {
 
     fn delete(&self, name: &str) -> StorageResult<()> {
         self.inner.delete(name)
+    }
+
+    fn settle_deletions(&self) -> StorageResult<()> {
+        self.inner.settle_deletions()
+    }
+
+    fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {
+        self.inner.modified(name)
     }
 
     fn free_bytes(&self) -> StorageResult<Option<u64>> {

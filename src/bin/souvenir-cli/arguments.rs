@@ -8,9 +8,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::secrets::PassphraseOptions;
+use crate::upkeep::{CleanupOptions, CountOptions, OlderThanOptions, PruneOptions, VerifyOptions};
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
+use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::restore::Conflict;
 use souvenir::engine::scan::{Rule, RuleKind};
@@ -52,6 +54,10 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub gnupg_home: Option<PathBuf>,
 
+    /// What counts as now, in seconds since 1970; a new set gets this time
+    #[arg(long, hide = true, global = true, value_name = "EPOCH", value_parser = epoch)]
+    pub current_time: Option<SetTime>,
+
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -72,6 +78,25 @@ pub enum Command {
         #[command(flatten)]
         destination: Destination,
     },
+    /// Check whether the stored files are as they were written
+    Verify(VerifyOptions),
+    /// Delete old backups, keeping some of each hour, day, week, month and year
+    ///
+    /// The newest backup always stays, and so does whatever one that is kept builds on.
+    Prune(PruneOptions),
+    /// Delete all chains (full backups with their incremental ones) that ended before a time
+    ///
+    /// A chain goes whole or stays whole. The newest chain always stays.
+    RemoveOlderThan(OlderThanOptions),
+    /// Delete all chains but the newest N
+    RemoveAllButNFull(CountOptions),
+    /// Delete the incremental backups of all chains but the newest N
+    RemoveAllIncOfButNFull(CountOptions),
+    /// Delete what runs that did not end well have left behind
+    ///
+    /// Unfinished backups that were written to a short while ago stay, since they may still be in the
+    /// making.
+    Cleanup(CleanupOptions),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -166,10 +191,6 @@ pub struct BackupOptions {
     /// The rules of --include and --exclude in the order in which they were typed
     #[arg(skip)]
     ordered_rules: Vec<Rule>,
-
-    /// The time of the set, in seconds since 1970
-    #[arg(long, hide = true, value_name = "EPOCH", value_parser = epoch)]
-    pub current_time: Option<SetTime>,
 }
 
 /// `list`.
@@ -179,9 +200,9 @@ pub struct ListOptions {
     #[command(flatten)]
     pub destination: Destination,
 
-    /// The state of that time instead of the newest
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub time: Option<SetTime>,
+    /// The state of that time instead of the newest; `restore --help` says how to write it
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    pub time: Option<Moment>,
 
     /// Where passphrases come from
     #[command(flatten)]
@@ -199,10 +220,14 @@ pub struct RestoreOptions {
     #[arg(value_name = "TARGET", value_hint = ValueHint::AnyPath)]
     pub target: PathBuf,
 
-    /// The state of that time instead of the newest: as `status` prints it, YYYY-MM-DDThh:mm:ssZ, or
-    /// seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub time: Option<SetTime>,
+    /// The state of that time instead of the newest.
+    ///
+    /// As `status` prints it (20260301T120000Z), YYYY-MM-DDThh:mm:ss with Z, an offset such as +02:00 or
+    /// nothing; a date (2026-03-01 or 03/01/2026); an interval back from now, such as 3D or 1h30m (s, m, h,
+    /// D, W, M for 30 days and Y for 365 days); seconds since 1970; or now. Where no zone is given, it is
+    /// the local one without summer time
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    pub time: Option<Moment>,
 
     /// Only this file, or this folder with what it holds, becomes TARGET; given several times, each goes
     /// to its path below TARGET
@@ -367,12 +392,6 @@ fn epoch(text: &str) -> Result<SetTime, String> {
         .ok()
         .and_then(SetTime::from_epoch)
         .ok_or_else(|| "not a number of seconds since 1970".to_owned())
-}
-
-fn time(text: &str) -> Result<SetTime, String> {
-    SetTime::parse(text).or_else(|| epoch(text).ok()).ok_or_else(|| {
-        "not a time: write it as 20260301T120000Z, 2026-03-01T12:00:00Z or in seconds since 1970".to_owned()
-    })
 }
 
 #[cfg(test)]

@@ -156,6 +156,8 @@ fn phase_text(phase: Phase) -> &'static str {
         Phase::Finishing => "Finishing",
         Phase::Restoring => "Restoring",
         Phase::Listing => "Reading",
+        Phase::Verifying => "Checking",
+        Phase::Deleting => "Deleting",
     }
 }
 

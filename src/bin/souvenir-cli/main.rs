@@ -3,7 +3,10 @@
 mod arguments;
 mod console;
 mod report;
+mod report_status;
+mod report_upkeep;
 mod secrets;
+mod upkeep;
 
 use std::process::ExitCode;
 
@@ -12,12 +15,15 @@ use clap::CommandFactory;
 
 use arguments::{Arguments, Command};
 use console::Console;
+use jiff::tz::TimeZone;
 use secrets::Environment;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use souvenir::engine::backup::{BackupRequest, Compare, backup};
 use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::Keyring;
+use souvenir::engine::format::moment::Moment;
+use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::{self, CancelReason, Job};
 use souvenir::engine::list::{ListRequest, list};
 use souvenir::engine::path::EntryPath;
@@ -73,6 +79,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         }
         command => command,
     };
+    let clock = Clock { fixed: arguments.current_time };
     let keyring = arguments.gnupg_home.map_or_else(Keyring::default, Keyring::at);
     match command {
         Command::Backup(options) => {
@@ -97,7 +104,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
                         keyring: &keyring,
                         passphrases: &passphrases,
                         volume_bytes,
-                        set_time: options.current_time,
+                        set_time: arguments.current_time,
                         kind,
                         compare,
                         copies: &copies,
@@ -112,6 +119,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Restore(options) => {
             let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
+            let time = clock.time_of(options.time)?;
             let paths = options
                 .path
                 .iter()
@@ -126,7 +134,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
                     keyring: &keyring,
                     passphrases: &passphrases,
                     sign_key: options.sign_key.as_deref(),
-                    time: options.time,
+                    time,
                     strip,
                     paths,
                     target: options.target,
@@ -147,13 +155,10 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::List(options) => {
             let passphrases = options.passphrase.read(environment)?;
             let storage = LocalFolder::new(options.destination.folder());
+            let time = clock.time_of(options.time)?;
             let listing = in_job(console, move |job| {
-                let request = ListRequest {
-                    storage: &storage,
-                    keyring: &keyring,
-                    passphrases: &passphrases,
-                    time: options.time,
-                };
+                let request =
+                    ListRequest { storage: &storage, keyring: &keyring, passphrases: &passphrases, time };
                 list(&request, job)
             })?;
             report::list(console, &listing)?;
@@ -162,10 +167,36 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Status { destination } => {
             let storage = LocalFolder::new(destination.folder());
             let found = in_job(console, move |job| status(&storage, job))?;
-            report::status(console, &found)?;
+            report_status::status(console, &found)?;
             Ok(0)
         }
+        Command::Verify(options) => options.run(keyring, environment, &clock, console),
+        Command::Prune(options) => options.run(&clock, console),
+        Command::RemoveOlderThan(options) => options.run(&clock, console),
+        Command::RemoveAllButNFull(options) => options.run_all(console),
+        Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
+        Command::Cleanup(options) => options.run(console),
         Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
+    }
+}
+
+/// What counts as now.
+struct Clock {
+    fixed: Option<SetTime>,
+}
+
+impl Clock {
+    fn now(&self) -> SetTime {
+        self.fixed.unwrap_or_else(SetTime::now)
+    }
+
+    /// The time that was typed, if any.
+    fn time_of(&self, moment: Option<Moment>) -> anyhow::Result<Option<SetTime>> {
+        moment.map(|moment| self.time(moment)).transpose()
+    }
+
+    fn time(&self, moment: Moment) -> anyhow::Result<SetTime> {
+        moment.resolve(self.now(), &TimeZone::system()).context("the time cannot be used")
     }
 }
 

@@ -13,7 +13,6 @@ use souvenir::engine::format::entry::{Entry, EntryKind};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::list::Listing;
 use souvenir::engine::restore::{RestorePreview, RestoreSummary};
-use souvenir::engine::status::Status;
 
 /// What a backup did.
 pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
@@ -132,67 +131,13 @@ pub fn list(console: &Console, listing: &Listing) -> Result<()> {
     console.result(&text)
 }
 
-/// What is at a destination.
-pub fn status(console: &Console, status: &Status) -> Result<()> {
-    if console.is_json() {
-        let chains: Vec<Value> = status
-            .chains
-            .iter()
-            .map(|chain| {
-                let set = |set: &souvenir::engine::status::SetStatus| {
-                    json!({
-                        "time": set.time.to_string(),
-                        "full": set.full,
-                        "volumes": set.volume_count,
-                        "stored_bytes": set.stored_bytes,
-                        "encrypted": set.encrypted,
-                    })
-                };
-                json!({ "sets": chain.sets.iter().map(set).collect::<Vec<_>>() })
-            })
-            .collect();
-        return print(
-            console,
-            json!({
-                "location": status.location,
-                "chains": chains,
-                "incomplete": status.incomplete,
-                "foreign": status.foreign.map(|kind| kind.to_string()),
-                "free_bytes": status.free_bytes,
-            }),
-        );
-    }
-    let mut text = format!("{}\n", status.location);
-    if let Some(foreign) = status.foreign {
-        let _ = writeln!(text, "This is {foreign}, which Souvenir neither reads nor writes.");
-    }
-    if status.chains.is_empty() {
-        text.push_str("There is no backup here.\n");
-    }
-    for chain in &status.chains {
-        for set in &chain.sets {
-            let kind = if set.full { "full       " } else { "incremental" };
-            let protection = if set.encrypted { "encrypted" } else { "not encrypted" };
-            let _ = writeln!(
-                text,
-                "{} ({}) {kind} {:>10} in {} volumes, {protection}",
-                set.time,
-                local_time(set.time.epoch()),
-                HumanBytes(set.stored_bytes).to_string(),
-                set.volume_count,
-            );
-        }
-    }
-    for name in &status.incomplete {
-        let _ = writeln!(text, "not finished, and not used: {name}");
-    }
-    if let Some(free) = status.free_bytes {
-        let _ = writeln!(text, "{} free", HumanBytes(free));
-    }
-    console.result(&text)
+/// A number with what it counts.
+pub fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{} {}", HumanCount(count), if count == 1 { one } else { several })
 }
 
-fn print(console: &Console, value: Value) -> Result<()> {
+/// Prints a value as a line of JSON.
+pub fn print(console: &Console, value: Value) -> Result<()> {
     console.result(&format!("{value}\n"))
 }
 
@@ -250,7 +195,8 @@ fn mode_text(entry: &Entry) -> String {
     text
 }
 
-fn local_time(epoch: i64) -> String {
+/// A time as a clock here shows it.
+pub fn local_time(epoch: i64) -> String {
     SetTime::from_epoch(epoch).and_then(|time| jiff::Timestamp::from_second(time.epoch()).ok()).map_or_else(
         || epoch.to_string(),
         |stamp| stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),

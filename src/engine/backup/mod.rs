@@ -13,7 +13,7 @@ mod new_set;
 mod pipeline;
 mod plan;
 mod source;
-mod staging;
+pub(crate) mod staging;
 mod volume;
 
 use std::path::Path;
@@ -231,7 +231,7 @@ fn look_at(storage: &dyn Storage) -> Result<(Collection, Vec<StoredFile>)> {
 }
 
 /// Keeps other runs away from the destination.
-fn lock(storage: &dyn Storage) -> Result<LockGuard> {
+pub(crate) fn lock(storage: &dyn Storage) -> Result<LockGuard> {
     let host = source::host_name().unwrap_or_default();
     let holder = format!(
         "process {} on {}, since {}",

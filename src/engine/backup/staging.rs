@@ -77,6 +77,13 @@ pub fn is_unfinished(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
+/// The set whose list of names a file is: a run was interrupted when its set was all but finished, and the
+/// next one takes it back.
+pub fn almost_finished(name: &str) -> Option<SetKind> {
+    let manifest = name.strip_prefix(PREFIX)?.strip_prefix(LIST)?;
+    Some(FileName::parse(manifest)?.set)
+}
+
 /// What an earlier run left behind.
 #[derive(Debug, Default)]
 pub struct Leftovers {
@@ -223,6 +230,8 @@ mod tests {
         let new = new_name(file);
         assert!(is_unfinished(&new));
         assert_eq!((Staged::parse(&new), FileName::parse(&new)), (None, None));
+        assert_eq!(almost_finished(&format!("{PREFIX}{LIST}{file}")), Some(file.set));
+        assert_eq!(almost_finished(&name), None);
         for other in ["", ".unfinished-", ".unfinished-é", &name[..name.len() - 20], "notes"] {
             assert_eq!(Staged::parse(other), None, "{other}");
         }

@@ -1,8 +1,15 @@
-//! Sets and chains: what the files of a destination are together, and which set serves a time.
+//! Sets and chains: what the files of a destination are together, which set serves a time, and what may
+//! be deleted ([`removal`], [`retention`], [`leftovers`]).
 
+pub mod leftovers;
 mod policy;
+pub mod removal;
+pub mod retention;
+#[cfg(test)]
+mod samples;
+mod signatures;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 pub use policy::{FullPolicy, FullReason};
 
@@ -21,13 +28,16 @@ pub struct Set {
     pub signatures: Option<StoredFile>,
     /// The volumes by their numbers.
     pub volumes: BTreeMap<u32, StoredFile>,
+    /// What is never read: statistics, and second files for a part that is there already.
+    pub others: Vec<StoredFile>,
     /// Bytes of all its files.
     pub stored_bytes: u64,
 }
 
 impl Set {
     fn new(kind: SetKind) -> Self {
-        Self { kind, manifest: None, signatures: None, volumes: BTreeMap::new(), stored_bytes: 0 }
+        let volumes = BTreeMap::new();
+        Self { kind, manifest: None, signatures: None, volumes, others: Vec::new(), stored_bytes: 0 }
     }
 
     /// Whether the set was finished. Nothing else makes a set exist.
@@ -37,33 +47,35 @@ impl Set {
 
     /// Whether any of its files is an OpenPGP file.
     pub fn is_encrypted(&self) -> bool {
-        self.manifest
-            .iter()
-            .chain(&self.signatures)
-            .chain(self.volumes.values())
-            .any(|file| FileName::parse(&file.name).is_some_and(|name| name.codec == Codec::OpenPgp))
+        self.files().any(|file| FileName::parse(&file.name).is_some_and(|name| name.codec == Codec::OpenPgp))
+    }
+
+    /// All files of the set, in no particular order.
+    pub fn files(&self) -> impl Iterator<Item = &StoredFile> {
+        self.manifest.iter().chain(&self.signatures).chain(self.volumes.values()).chain(&self.others)
+    }
+
+    /// Numbers below the highest one whose volumes are not there; of a set without any volume, 1. That
+    /// volumes are missing at the end only the manifest can tell.
+    pub fn missing_volumes(&self) -> Vec<u32> {
+        let last = self.volumes.keys().next_back().map_or(1, |last| *last);
+        (1..=last).filter(|number| !self.volumes.contains_key(number)).collect()
     }
 
     fn take(&mut self, part: Part, file: StoredFile) {
         self.stored_bytes += file.size_bytes;
-        match part {
-            Part::Volume(number) => {
-                self.volumes.insert(number, file);
-            }
-            Part::Manifest => self.manifest = Some(file),
-            Part::Signatures => self.signatures = Some(file),
-            Part::Statistics => {}
-        }
+        let replaced = match part {
+            Part::Volume(number) => self.volumes.insert(number, file),
+            Part::Manifest => self.manifest.replace(file),
+            Part::Signatures => self.signatures.replace(file),
+            Part::Statistics => Some(file),
+        };
+        self.others.extend(replaced);
     }
 
     /// A name to call the set by: its manifest's, or another file's if it has none.
     pub fn name(&self) -> String {
-        self.manifest
-            .iter()
-            .chain(&self.signatures)
-            .chain(self.volumes.values())
-            .next()
-            .map_or_else(String::new, |file| file.name.clone())
+        self.files().next().map_or_else(String::new, |file| file.name.clone())
     }
 }
 
@@ -95,8 +107,11 @@ pub struct Collection {
     pub orphaned: Vec<Set>,
     /// Sets without a manifest.
     pub incomplete: Vec<Set>,
-    /// Names that look like ours but are of a kind that cannot be read (S/MIME).
-    pub unreadable: Vec<String>,
+    /// Files whose names look like ours but are of a kind that cannot be read (S/MIME).
+    pub unreadable: Vec<StoredFile>,
+    /// Sets that have more files here than are counted: of a kind that cannot be read, or with
+    /// something in front of their names (duplicity's `--file-prefix`). Nothing of them is deleted.
+    pub partly_hidden: HashSet<SetKind>,
 }
 
 impl Collection {
@@ -105,9 +120,17 @@ impl Collection {
         let mut collection = Self::default();
         let mut sets: BTreeMap<(SetTime, SetTime, bool), Set> = BTreeMap::new();
         for file in files {
-            let Some(name) = FileName::parse(&file.name) else { continue };
+            let Some(name) = FileName::parse(&file.name) else {
+                // What begins with a dot is ours, and no set's yet.
+                if !file.name.starts_with('.') {
+                    let prefixed = FileName::parse_prefixed(&file.name);
+                    collection.partly_hidden.extend(prefixed.map(|name| name.set));
+                }
+                continue;
+            };
             if name.codec == Codec::Smime {
-                collection.unreadable.push(file.name);
+                collection.partly_hidden.insert(name.set);
+                collection.unreadable.push(file);
                 continue;
             }
             let (start, end) = match name.set {
@@ -166,8 +189,13 @@ impl Collection {
 
     /// The latest time of any set, finished or not: a new one has to be later.
     pub fn latest_time(&self) -> Option<SetTime> {
+        self.sets().map(|set| set.kind.time()).max()
+    }
+
+    /// Every set, finished or not.
+    pub fn sets(&self) -> impl Iterator<Item = &Set> {
         let chained = self.chains.iter().flat_map(|chain| &chain.sets);
-        chained.chain(&self.orphaned).chain(&self.incomplete).map(|set| set.kind.time()).max()
+        chained.chain(&self.orphaned).chain(&self.incomplete)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod difftar;
 pub mod entry;
 mod extras;
 pub mod manifest;
+pub mod moment;
 pub mod name;
 pub mod quote;
 pub mod tar;

@@ -104,6 +104,13 @@ impl FileName {
         let (set, part) = parse_short(name).or_else(|| parse_long(name))?;
         Some(Self { set, part, codec: Codec::of(name) })
     }
+
+    /// Takes a name apart that has something in front, as duplicity's `--file-prefix` options put it
+    /// there. Short names are too short for that.
+    pub fn parse_prefixed(name: &str) -> Option<Self> {
+        let (start, _) = name.char_indices().skip(1).find(|(at, _)| name[*at..].starts_with(LONG))?;
+        Self::parse(&name[start..])
+    }
 }
 
 /// The current form of the name; manifests are never compressed.
@@ -127,13 +134,16 @@ impl fmt::Display for FileName {
     }
 }
 
+/// How all names begin, apart from the short ones of old versions.
+const LONG: &str = "duplicity-";
+
 /// After the word that says what the file is, only a dot and anything may follow.
 fn ends_or_dot(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('.')
 }
 
 fn parse_long(name: &str) -> Option<(SetKind, Part)> {
-    let rest = name.strip_prefix("duplicity-")?;
+    let rest = name.strip_prefix(LONG)?;
     let (signatures, full, rest) = if let Some(rest) = rest.strip_prefix("full-signatures.") {
         (true, true, rest)
     } else if let Some(rest) = rest.strip_prefix("new-signatures.") {
@@ -235,6 +245,15 @@ mod tests {
             FileName::parse("di.s44we8.s44we9.1.dt.g").unwrap().set,
             SetKind::Incremental { .. }
         ));
+    }
+
+    #[test]
+    fn prefixes_are_seen() {
+        let text = "duplicity-full.20231114T221320Z.manifest";
+        let name = full(Part::Manifest, Codec::Plain);
+        assert_eq!(FileName::parse_prefixed(&format!("my-ärchive_{text}")), Some(name));
+        assert_eq!(FileName::parse_prefixed(text), None, "there is nothing in front of it");
+        assert_eq!(FileName::parse_prefixed("about duplicity-full"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
@@ -115,6 +116,17 @@ impl Storage for LocalFolder {
 
     fn delete(&self, name: &str) -> StorageResult<()> {
         fs::remove_file(self.folder.join(name)).map_err(|source| self.fail_file("deleting", name, source))
+    }
+
+    fn settle_deletions(&self) -> StorageResult<()> {
+        sync_folder(&self.folder).map_err(|source| self.fail("writing", source))
+    }
+
+    fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {
+        fs::symlink_metadata(self.folder.join(name))
+            .and_then(|metadata| metadata.modified())
+            .map(Some)
+            .map_err(|source| self.fail_file("reading", name, source))
     }
 
     fn free_bytes(&self) -> StorageResult<Option<u64>> {

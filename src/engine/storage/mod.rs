@@ -10,6 +10,7 @@ mod local;
 use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 pub use error::{StorageError, StorageErrorKind};
 pub use local::LocalFolder;
@@ -59,6 +60,18 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Deletes a file.
     fn delete(&self, name: &str) -> StorageResult<()>;
+
+    /// Returns once no file that was deleted before can come back, as after a power cut, while one that
+    /// is deleted later stays away. A place that keeps its operations in order has nothing to do.
+    fn settle_deletions(&self) -> StorageResult<()> {
+        Ok(())
+    }
+
+    /// When the file was written to last, by the clock of the place, where that can be told.
+    fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {
+        let _ = name;
+        Ok(None)
+    }
 
     /// Bytes that can still be written, where the place can tell.
     fn free_bytes(&self) -> StorageResult<Option<u64>>;

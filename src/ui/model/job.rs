@@ -295,6 +295,8 @@ impl JobModel {
             Phase::Finishing => gettext("Finishing"),
             Phase::Restoring => gettext("Restoring"),
             Phase::Listing => gettext("Reading the Backup"),
+            Phase::Verifying => gettext("Checking the Backup"),
+            Phase::Deleting => gettext("Deleting Old Backups"),
         };
         self.set_text(&self.imp().title, title, "title");
     }

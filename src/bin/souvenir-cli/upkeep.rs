@@ -1,0 +1,228 @@
+//! The verbs that look after what is stored: what can be typed, and what it asks of the engine.
+
+use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime};
+
+use clap::{ArgGroup, Args};
+use jiff::tz::TimeZone;
+
+use crate::arguments::Destination;
+use crate::secrets::{Environment, PassphraseOptions};
+use crate::{Clock, Console, in_job, report_upkeep as report};
+use souvenir::engine::chain::removal::Policy;
+use souvenir::engine::chain::retention::Rules;
+use souvenir::engine::crypto::Keyring;
+use souvenir::engine::format::moment::Moment;
+use souvenir::engine::prune::{CleanupRequest, Mode, PruneRequest, cleanup, prune};
+use souvenir::engine::storage::LocalFolder;
+use souvenir::engine::verify::{VerifyRequest, Which, verify};
+
+/// What all verbs that delete take.
+#[derive(Debug, Args)]
+pub struct DeleteOptions {
+    /// Where the backups are
+    #[command(flatten)]
+    destination: Destination,
+
+    /// Delete nothing, and say what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// `remove-older-than`.
+#[derive(Debug, Args)]
+pub struct OlderThanOptions {
+    /// Chains that ended before this time go, such as 6M for six months; `restore --help` says how to
+    /// write it
+    #[arg(value_name = "TIME", value_parser = Moment::parse)]
+    time: Moment,
+
+    /// Where, and whether really
+    #[command(flatten)]
+    delete: DeleteOptions,
+}
+
+/// `remove-all-but-n-full` and `remove-all-inc-of-but-n-full`.
+#[derive(Debug, Args)]
+pub struct CountOptions {
+    /// How many full backups are spared, counted from the newest
+    #[arg(value_name = "N")]
+    count: NonZeroU32,
+
+    /// Where, and whether really
+    #[command(flatten)]
+    delete: DeleteOptions,
+}
+
+/// `prune`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("rules").multiple(true).required(true))]
+pub struct PruneOptions {
+    /// Keep the newest backup of each of the last N hours that have one
+    #[arg(long, value_name = "N", group = "rules", default_value_t = 0, hide_default_value = true)]
+    keep_hourly: u32,
+
+    /// The same for days
+    #[arg(long, value_name = "N", group = "rules", default_value_t = 0, hide_default_value = true)]
+    keep_daily: u32,
+
+    /// The same for weeks, which begin on Mondays
+    #[arg(long, value_name = "N", group = "rules", default_value_t = 0, hide_default_value = true)]
+    keep_weekly: u32,
+
+    /// The same for months
+    #[arg(long, value_name = "N", group = "rules", default_value_t = 0, hide_default_value = true)]
+    keep_monthly: u32,
+
+    /// The same for years
+    #[arg(long, value_name = "N", group = "rules", default_value_t = 0, hide_default_value = true)]
+    keep_yearly: u32,
+
+    /// Keep all backups since this time, such as 7D for seven days; `restore --help` says how to write it
+    #[arg(long, value_name = "TIME", group = "rules", value_parser = Moment::parse)]
+    keep_within: Option<Moment>,
+
+    /// Where, and whether really
+    #[command(flatten)]
+    delete: DeleteOptions,
+}
+
+/// `cleanup`.
+#[derive(Debug, Args)]
+pub struct CleanupOptions {
+    /// For how long nothing must have been written to what is unfinished. 0s says that no backup is being
+    /// made to this destination, by any machine
+    #[arg(long, value_name = "INTERVAL", default_value = "1D", value_parser = interval)]
+    untouched_for: Duration,
+
+    /// Where, and whether really
+    #[command(flatten)]
+    delete: DeleteOptions,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyOptions {
+    /// Where the backups are
+    #[command(flatten)]
+    destination: Destination,
+
+    /// Check what makes up the state of that time instead of the newest; `restore --help` says how to
+    /// write it
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "all")]
+    time: Option<Moment>,
+
+    /// Check all backups that are there
+    #[arg(long)]
+    all: bool,
+
+    /// Report files that are not signed by this key (fingerprint or key id)
+    #[arg(long, value_name = "KEY")]
+    sign_key: Option<String>,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
+}
+
+impl DeleteOptions {
+    fn storage(&self) -> LocalFolder {
+        LocalFolder::new(self.destination.folder())
+    }
+
+    fn mode(&self) -> Mode {
+        if self.dry_run { Mode::DryRun } else { Mode::Delete }
+    }
+
+    /// Deletes by a policy. Gives the number of warnings.
+    fn prune(&self, policy: Policy, console: &Console) -> anyhow::Result<u64> {
+        let (storage, mode) = (self.storage(), self.mode());
+        let summary = in_job(console, move |job| {
+            prune(&PruneRequest { storage: &storage, policy: &policy, mode }, job)
+        })?;
+        report::prune(console, &summary)?;
+        Ok(summary.warning_count)
+    }
+}
+
+impl OlderThanOptions {
+    /// Runs the verb. Gives the number of warnings, as all of these do.
+    pub fn run(&self, clock: &Clock, console: &Console) -> anyhow::Result<u64> {
+        self.delete.prune(Policy::OlderThan(clock.time(self.time)?), console)
+    }
+}
+
+impl CountOptions {
+    /// Runs `remove-all-but-n-full`.
+    pub fn run_all(&self, console: &Console) -> anyhow::Result<u64> {
+        self.delete.prune(Policy::AllButFull(self.count), console)
+    }
+
+    /// Runs `remove-all-inc-of-but-n-full`.
+    pub fn run_incremental(&self, console: &Console) -> anyhow::Result<u64> {
+        self.delete.prune(Policy::IncrementalOfAllButFull(self.count), console)
+    }
+}
+
+impl PruneOptions {
+    /// Runs the verb.
+    pub fn run(&self, clock: &Clock, console: &Console) -> anyhow::Result<u64> {
+        let rules = Rules {
+            hourly: self.keep_hourly,
+            daily: self.keep_daily,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+            yearly: self.keep_yearly,
+            within: clock.time_of(self.keep_within)?,
+        };
+        self.delete.prune(Policy::Retention { rules, zone: TimeZone::system() }, console)
+    }
+}
+
+impl CleanupOptions {
+    /// Runs the verb.
+    pub fn run(&self, console: &Console) -> anyhow::Result<u64> {
+        let (storage, mode, untouched_for) = (self.delete.storage(), self.delete.mode(), self.untouched_for);
+        let summary = in_job(console, move |job| {
+            let now = SystemTime::now();
+            cleanup(&CleanupRequest { storage: &storage, mode, untouched_for, now }, job)
+        })?;
+        report::cleanup(console, &summary)?;
+        Ok(summary.warning_count)
+    }
+}
+
+impl VerifyOptions {
+    /// Runs the verb.
+    pub fn run(
+        self,
+        keyring: Keyring,
+        environment: Environment,
+        clock: &Clock,
+        console: &Console,
+    ) -> anyhow::Result<u64> {
+        let passphrases = self.passphrase.read(environment)?;
+        let storage = LocalFolder::new(self.destination.folder());
+        let which = if self.all { Which::All } else { Which::At(clock.time_of(self.time)?) };
+        let summary = in_job(console, move |job| {
+            let request = VerifyRequest {
+                storage: &storage,
+                keyring: &keyring,
+                passphrases: &passphrases,
+                sign_key: self.sign_key.as_deref(),
+                which,
+            };
+            verify(&request, job)
+        })?;
+        report::verify(console, &summary)?;
+        Ok(summary.warning_count)
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match Moment::parse(text) {
+        Ok(Moment::Ago(seconds)) => Ok(Duration::from_secs(seconds.unsigned_abs())),
+        Ok(_) => Err("not an interval; write it like 1D or 2h30m".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
