@@ -508,3 +508,23 @@ fn conflicts_several_paths_and_a_look_before_a_restore() {
     scratch.expect(0, &["restore", "--conflict", "newer-wins", "to", "back"]);
     assert_eq!(restored("other.tmp").as_deref(), Some("other"), "what is older is replaced");
 }
+
+#[test]
+fn a_backup_is_proved_and_the_report_kept() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    let (printed, _) = scratch.expect(0, &["verify", "to", "source"]);
+    assert!(printed.contains("0 differences"), "{printed}");
+    let drill = ["drill", "--json", "--report", "reports/drills.jsonl", "to", "source"];
+    for _ in 0..2 {
+        let (printed, _) = scratch.expect(0, &drill);
+        let report: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!((&report["files"], &report["equal_to_source"]), (&2.into(), &2.into()), "{printed}");
+    }
+    let reports = fs::read_to_string(scratch.path("reports/drills.jsonl")).unwrap();
+    assert_eq!(reports.lines().count(), 2, "{reports}");
+
+    fs::write(scratch.path("source/folder/file"), "CONTENTS").unwrap();
+    let (printed, _) = scratch.expect(1, &["verify", "to", "source"]);
+    assert!(printed.contains("folder/file: has other contents\n"), "{printed}");
+}

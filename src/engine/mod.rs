@@ -13,6 +13,7 @@ pub mod chain;
 pub mod copies;
 pub mod crypto;
 pub mod delta;
+pub mod drill;
 pub mod error;
 pub mod format;
 pub mod job;

@@ -8,7 +8,9 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::secrets::PassphraseOptions;
-use crate::upkeep::{CleanupOptions, CountOptions, OlderThanOptions, PruneOptions, VerifyOptions};
+use crate::upkeep::{
+    CleanupOptions, CountOptions, DrillOptions, OlderThanOptions, PruneOptions, VerifyOptions,
+};
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
@@ -80,6 +82,11 @@ pub enum Command {
     },
     /// Check whether the stored files are as they were written
     Verify(VerifyOptions),
+    /// Really restore a random sample, compare it, and keep a dated report
+    ///
+    /// The files go to a scratch folder that is deleted again. Each is compared with the signature that was
+    /// made of it when it was backed up.
+    Drill(DrillOptions),
     /// Delete old backups, keeping some of each hour, day, week, month and year
     ///
     /// The newest backup always stays, and so does whatever one that is kept builds on.

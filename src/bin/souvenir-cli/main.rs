@@ -171,6 +171,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             Ok(0)
         }
         Command::Verify(options) => options.run(keyring, environment, &clock, console),
+        Command::Drill(options) => options.run(keyring, environment, &clock, console),
         Command::Prune(options) => options.run(&clock, console),
         Command::RemoveOlderThan(options) => options.run(&clock, console),
         Command::RemoveAllButNFull(options) => options.run_all(console),
