@@ -155,7 +155,10 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let _lock = lock(request.storage)?;
     // Somebody may have been at work until now.
     let (collection, files) = look_at(request.storage)?;
-    request.copies.keep_only(&files);
+    // A drive that is away looks like an empty destination.
+    if !files.is_empty() {
+        request.copies.keep_only(&files);
+    }
     let mut leftovers = Leftovers::find(request.storage, &files, job)?;
     let latest = collection.latest_time();
     let time = set_time(request.set_time, latest)?;
