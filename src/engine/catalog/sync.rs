@@ -64,11 +64,12 @@ impl Catalog {
     /// it keeps the sets that it had taken in. Another process that does the same is waited for.
     pub fn sync(&mut self, request: &SyncRequest<'_>, job: &Job) -> Result<SyncSummary> {
         job.phase(Phase::Listing);
+        // Listed when nobody else is at it: an older list would forget what another one took in.
+        let alone = self.folder.lock_sync(job)?;
         let collection = Collection::new(request.storage.list()?);
         if collection.chains.is_empty() {
             return Err(Error::NoBackup { location: request.storage.location() });
         }
-        let alone = self.folder.lock_sync(job)?;
         let result = self.bring_in_line(&collection, request, job);
         if !matches!(&result, Ok(summary) if *summary == SyncSummary::default()) {
             // Gives back what the log of the transactions took; readers may stand in the way of that.
