@@ -43,6 +43,7 @@ impl Scratch {
             .env("GNUPGHOME", self.gnupg.path())
             .env_remove("PASSPHRASE")
             .env_remove("SIGN_PASSPHRASE")
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .stdin(Stdio::null());
         command
     }
@@ -129,7 +130,7 @@ fn passphrases_come_from_a_file_a_descriptor_or_the_environment() {
     assert!(told.contains("passphrase") && told.contains("wrong"), "{told}");
     assert!(!scratch.path("3").exists());
     // Nobody to ask.
-    let (_, told) = scratch.expect(3, &["list", "to"]);
+    let (_, told) = scratch.expect(3, &["list", "--no-catalog", "to"]);
     assert!(told.contains("passphrase") && told.contains("needed"), "{told}");
     scratch.expect(2, &["list", "--passphrase-file", "nowhere", "to"]);
 }
@@ -373,6 +374,7 @@ fn output_that_nobody_reads_to_its_end_is_no_failure() {
     let command = format!("{} list to | head -n 1", env!("CARGO_BIN_EXE_souvenir-cli"));
     let output = Command::new("bash")
         .args(["-o", "pipefail", "-c", &command])
+        .env("XDG_CACHE_HOME", scratch.path("cache"))
         .current_dir(scratch.folder.path())
         .output()
         .unwrap();

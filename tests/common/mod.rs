@@ -2,9 +2,11 @@
 
 #![allow(dead_code)]
 
+pub mod catalog;
 pub mod deleting;
 pub mod duplicity;
 pub mod engine;
 pub mod gpg;
 pub mod hooked;
+pub mod synthetic;
 pub mod tree;

@@ -116,11 +116,7 @@ pub fn list(console: &Console, listing: &Listing) -> Result<()> {
     }
     let mut text = String::new();
     for entry in &listing.entries {
-        let size = match (&entry.kind, entry.size_bytes) {
-            (EntryKind::File, Some(size)) => size.to_string(),
-            (EntryKind::File, None) => "?".to_owned(),
-            _ => "-".to_owned(),
-        };
+        let size = size_text(entry);
         // Writing to a String cannot fail.
         let _ = write!(text, "{} {size:>12} {} {}", mode_text(entry), local_time(entry.mtime), entry.path);
         if let EntryKind::Symlink(target) = &entry.kind {
@@ -141,7 +137,17 @@ pub fn print(console: &Console, value: Value) -> Result<()> {
     console.result(&format!("{value}\n"))
 }
 
-fn entry_json(entry: &Entry) -> Value {
+/// The size of an entry in bytes, if it has one.
+pub fn size_text(entry: &Entry) -> String {
+    match (&entry.kind, entry.size_bytes) {
+        (EntryKind::File, Some(size)) => size.to_string(),
+        (EntryKind::File, None) => "?".to_owned(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// An entry as JSON.
+pub fn entry_json(entry: &Entry) -> Value {
     let kind = match &entry.kind {
         EntryKind::File => "file",
         EntryKind::Directory => "directory",
