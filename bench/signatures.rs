@@ -53,7 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let block_len = usize::try_from(rule(size))?;
             let started = Instant::now();
             let mut signature = Vec::new();
-            Signature::with_buf_read(&contents[..], block_len, strong_len, kind)?.read_to_end(&mut signature)?;
+            Signature::with_buf_read(&contents[..], block_len, strong_len, kind)?
+                .read_to_end(&mut signature)?;
             signing += started.elapsed();
             file_bytes += size;
             signature_bytes += signature.len() as u64;

@@ -492,7 +492,7 @@ fn conflicts_several_paths_and_a_look_before_a_restore() {
     let change = || fs::write(scratch.path("back/other.tmp"), "mine").unwrap();
     change();
     let (printed, _) = scratch.expect(0, &["restore", "--dry-run", "to", "back"]);
-    assert!(printed.contains("2 are there already") && printed.contains("1 volumes"), "{printed}");
+    assert!(printed.contains("already there: 2") && printed.contains("1 volume with"), "{printed}");
     for (conflict, now, beside) in [
         ("skip", "mine", None),
         ("keep-both", "mine", Some("other")),

@@ -119,11 +119,11 @@ fn push_set(text: &mut String, set: &SetStatus) {
     let protection = if set.encrypted { "encrypted" } else { "not encrypted" };
     let _ = write!(
         text,
-        "{} ({}) {kind} {:>10} in {} volumes, {protection}",
+        "{} ({}) {kind} {:>10} in {}, {protection}",
         set.time,
         local_time(set.time.epoch()),
         HumanBytes(set.stored_bytes).to_string(),
-        set.volume_count,
+        counted(set.volume_count.into(), "volume", "volumes"),
     );
     if !set.missing_volumes.is_empty() {
         let _ = write!(text, ", without volume {}", ranges(&set.missing_volumes));
