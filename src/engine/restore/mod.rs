@@ -5,6 +5,7 @@
 //! from its last whole state and the differences to it, and writes it to its place ([`writer`]). What
 //! is damaged is named, and everything else is restored.
 
+mod attributes;
 mod fetch;
 mod merge;
 mod place;

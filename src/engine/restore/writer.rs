@@ -4,12 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
-use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FileStat, Mode, UtimensatFlags, fchmod, fchmodat, fstat, fstatat, futimens, utimensat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchown, fchownat};
-
+use super::attributes::{Attributes, time_of};
 use super::place::{Place, Placed, Temporary, is_folder};
 use super::stream::SetStream;
 use super::{Conflict, RestoreRequest};
@@ -18,7 +13,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::job::{Job, Warning};
 use crate::engine::path::EntryPath;
-use crate::engine::scan::{OwnerNumbers, reason, set_xattrs};
+use crate::engine::scan::reason;
 
 /// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
 const COPY_BYTES: usize = 64 * 1024;
@@ -34,7 +29,7 @@ pub struct Writer<'a> {
     request: &'a RestoreRequest<'a>,
     job: &'a Job,
     place: Place,
-    owners: OwnerNumbers,
+    attributes: Attributes<'a>,
     /// Folders that more may still come for; their attributes are set when they are left.
     folders: Vec<OpenFolder>,
     /// Entries that only signatures tell of, as long as nothing else has come: if nothing does, they are
@@ -93,7 +88,7 @@ impl<'a> Writer<'a> {
             request,
             job,
             place: Place::open(&request.target).map_err(failed)?,
-            owners: OwnerNumbers::default(),
+            attributes: Attributes::new(job),
             folders: Vec::new(),
             hearsay: Vec::new(),
             linked: HashMap::new(),
@@ -193,19 +188,7 @@ impl<'a> Writer<'a> {
         let Some((place, replaces)) = self.room_for(&entry, place)? else { return Ok(()) };
         let temporary = self.place.temporary_special(&place, &entry.kind)?;
         let (folder, name) = temporary.location();
-        let now = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        let (uid, gid) = self.owner(&entry, &now);
-        let owned = owner_result(fchownat(folder, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW));
-        let mut result = owned.map(drop);
-        if !matches!(entry.kind, EntryKind::Symlink(_)) {
-            let mode = Mode::from_bits_truncate(entry.mode);
-            result = result.and(fchmodat(folder, name, mode, nix::sys::stat::FchmodatFlags::FollowSymlink));
-        }
-        let time = time_of(&entry);
-        result = result.and(utimensat(folder, name, &time, &time, UtimensatFlags::NoFollowSymlink));
-        if let Err(errno) = result {
-            self.attribute_not_set(entry.path.clone(), errno);
-        }
+        self.attributes.set_by_name(folder, name, &entry);
         let placed = temporary.put(&place, replaces)?;
         self.count(placed);
         Ok(())
@@ -292,9 +275,7 @@ impl<'a> Writer<'a> {
         if file.metadata()?.len() != size {
             file.set_len(size)?;
         }
-        if let Err(errno) = self.set_attributes(&file, &entry, fstat(&file)?, true) {
-            self.attribute_not_set(entry.path.clone(), errno);
-        }
+        self.attributes.set(&file, &entry, true);
         drop(file);
         let placed = temporary.put(&place, replaces)?;
         self.count(placed);
@@ -312,54 +293,14 @@ impl<'a> Writer<'a> {
             if !folder.is_new && !matches!(self.request.conflict, Conflict::Refuse | Conflict::Replace) {
                 continue;
             }
-            let result = self.place.open_folder(&folder.place).and_then(|opened| {
-                let (now, opened) = (fstat(&opened)?, File::from(opened));
-                Ok(self.set_attributes(&opened, &folder.entry, now, folder.is_new)?)
-            });
-            if let Err(error) = result {
-                let reason = reason(&error);
-                self.job.warn(Warning::AttributeNotSet { path: folder.entry.path, reason });
+            match self.place.open_folder(&folder.place) {
+                Ok(opened) => self.attributes.set(&File::from(opened), &folder.entry, folder.is_new),
+                Err(error) => {
+                    let reason = reason(&error);
+                    self.job.warn(Warning::AttributeNotSet { path: folder.entry.path, reason });
+                }
             }
         }
-    }
-
-    /// Owner, mode and time of an open file or folder. What belongs to another and was there before
-    /// stays as it is.
-    fn set_attributes(&mut self, file: &File, entry: &Entry, now: FileStat, is_new: bool) -> nix::Result<()> {
-        let (uid, gid) = self.owner(entry, &now);
-        let mut mode = entry.mode;
-        let result = match owner_result(fchown(file, uid, gid)) {
-            Ok(owned) => {
-                // The right to act as another must not go to whoever restores.
-                if !owned {
-                    mode &= 0o1777;
-                }
-                Ok(())
-            }
-            Err(errno) => Err(errno),
-        };
-        let time = time_of(entry);
-        if let Err(error) = set_xattrs(file, entry.xattrs()) {
-            let reason = format!("an extended attribute could not be set: {}", reason(&error));
-            self.job.warn(Warning::AttributeNotSet { path: entry.path.clone(), reason });
-        }
-        let result = result
-            .and_then(|()| {
-                if now.st_mode & 0o7777 == mode {
-                    Ok(())
-                } else {
-                    fchmod(file, Mode::from_bits_truncate(mode))
-                }
-            })
-            .and_then(|()| futimens(file, &time, &time));
-        if is_new || result != Err(Errno::EPERM) { result } else { Ok(()) }
-    }
-
-    /// The owner to set: the one whose name was stored, or the number. None where it is right already.
-    fn owner(&mut self, entry: &Entry, now: &FileStat) -> (Option<Uid>, Option<Gid>) {
-        let uid = self.owners.user(entry.user.as_deref(), entry.uid);
-        let gid = self.owners.group(entry.group.as_deref(), entry.gid);
-        ((uid != now.st_uid).then(|| Uid::from_raw(uid)), (gid != now.st_gid).then(|| Gid::from_raw(gid)))
     }
 
     /// Where an entry goes and whether it may take the place of something. None if what is there stays, so
@@ -413,10 +354,6 @@ impl<'a> Writer<'a> {
         self.not_restored(path, reason(error));
         Ok(())
     }
-
-    fn attribute_not_set(&self, path: EntryPath, errno: Errno) {
-        self.job.warn(Warning::AttributeNotSet { path, reason: errno.desc().to_owned() });
-    }
 }
 
 /// `a.txt` becomes `a (restored).txt`, then `a (restored 2).txt`, within what a name may have.
@@ -434,26 +371,10 @@ fn name_beside(name: &[u8], number: u32) -> Vec<u8> {
     [&stem[..room], word.as_bytes(), extension].concat()
 }
 
-fn time_of(entry: &Entry) -> TimeSpec {
-    let nanos = entry.extras.as_ref().map_or(0, |extras| extras.mtime_nanos);
-    TimeSpec::new(entry.mtime, nanos.into())
-}
-
 /// Where copying failed.
 enum Trouble {
     Source(io::Error),
     Target(io::Error),
-}
-
-/// Only root gives files away: for others it is no failure that the owner stays. In a sandbox many
-/// owners do not even exist, which the system calls an invalid argument. Tells whether the owner is the
-/// stored one.
-fn owner_result(result: nix::Result<()>) -> nix::Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(Errno::EPERM | Errno::EINVAL) if !Uid::effective().is_root() => Ok(false),
-        Err(errno) => Err(errno),
-    }
 }
 
 /// Fills the buffer as far as there is data.
