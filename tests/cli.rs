@@ -99,7 +99,7 @@ fn rules_count_in_the_order_in_which_they_are_typed() {
     };
     let both = ["--include", "source/other.tmp", "--exclude", "**.tmp"];
     assert_eq!(listed("1", &both), [".", "folder", "folder/file", "other.tmp"]);
-    let turned = ["--exclude", "**.tmp", "--include", "source/other.tmp"];
+    let turned = ["--exclude", "**.tmp", "--include", "source/other.tmp", "--exclude", "source/none"];
     assert_eq!(listed("2", &turned), [".", "folder", "folder/file"]);
 }
 

@@ -1,0 +1,105 @@
+//! Shell patterns in duplicity's grammar, as regular expressions.
+
+use super::matcher::Shape;
+use super::regexp::{Build, class};
+
+const IGNORE_CASE: &str = "ignorecase:";
+
+/// The pattern without what may stand in front of it, and whether it says that case does not matter.
+pub fn split_prefix(pattern: &str) -> (&str, bool) {
+    match pattern.split_at_checked(IGNORE_CASE.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(IGNORE_CASE) => (rest, true),
+        _ => (pattern, false),
+    }
+}
+
+/// What a pattern, as text, matches.
+pub fn compile(pattern: &str, ignore_case: bool) -> Result<Shape, String> {
+    if pattern.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if pattern.contains("//") {
+        return Err("it has two slashes in a row".to_owned());
+    }
+    let (pattern, folders_only) = match pattern {
+        "/" => ("/**", false),
+        _ => pattern.strip_suffix('/').map_or((pattern, false), |folder| (folder, true)),
+    };
+    let whole = to_regex(pattern)?;
+    let parents =
+        parent_patterns(pattern).iter().map(|parent| to_regex(parent)).collect::<Result<Vec<_>, _>>()?;
+    let build = Build { ignore_case, dot_is_newline: true };
+    Ok(Shape {
+        exact: build.regex(&format!(r"\A(?:{whole})\z"))?,
+        below: build.regex(&format!(r"\A(?:{whole})/"))?,
+        parents: build.regex(&format!(r"\A(?:{})\z", parents.join("|")))?,
+        folders_only,
+    })
+}
+
+/// A path that is meant as it is, with what lies below it.
+pub fn compile_literal(path: &str, ignore_case: bool) -> Result<Shape, String> {
+    let whole = regex::escape(path);
+    let parents: Vec<_> = beginnings(path).map(regex::escape).collect();
+    let build = Build { ignore_case, dot_is_newline: true };
+    Ok(Shape {
+        exact: build.regex(&format!(r"\A{whole}\z"))?,
+        below: build.regex(&format!(r"\A{whole}/"))?,
+        parents: build.regex(&format!(r"\A(?:{})\z", parents.join("|")))?,
+        folders_only: false,
+    })
+}
+
+/// The patterns of the folders that may hold a match. Below the first `**` every folder may.
+fn parent_patterns(pattern: &str) -> Vec<&str> {
+    match pattern.find("**") {
+        Some(at) => {
+            let reaching = &pattern[..at + 2];
+            beginnings(reaching).chain([reaching]).collect()
+        }
+        None => beginnings(pattern).collect(),
+    }
+}
+
+/// The path up to each of its slashes; to the first, if it begins with one, up to and with it.
+fn beginnings(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at.max(1)])
+}
+
+/// There is no escape character, and an unclosed `[` stands for itself.
+fn to_regex(pattern: &str) -> Result<String, String> {
+    let mut source = String::new();
+    let mut rest = pattern;
+    while let Some(character) = rest.chars().next() {
+        let mut taken = character.len_utf8();
+        match character {
+            '*' if rest.starts_with("**") => {
+                source.push_str(".*");
+                taken = 2;
+            }
+            '*' => source.push_str("[^/]*"),
+            '?' => source.push_str("[^/]"),
+            '[' => match split_class(rest) {
+                Some((negated, members, length)) => {
+                    source.push_str(&class(negated, members)?);
+                    taken = length;
+                }
+                None => source.push_str("\\["),
+            },
+            _ => source.push_str(&regex::escape(&rest[..taken])),
+        }
+        rest = &rest[taken..];
+    }
+    Ok(source)
+}
+
+/// Whether the class is negated, its members, and its length with the brackets.
+fn split_class(text: &str) -> Option<(bool, &str, usize)> {
+    let inner = &text[1..];
+    let negated = inner.starts_with(['!', '^']);
+    let start = 1 + usize::from(negated);
+    // A bracket right at the beginning is a member.
+    let search_from = start + usize::from(text[start..].starts_with(']'));
+    let end = search_from + text.get(search_from..)?.find(']')?;
+    Some((negated, &text[start..end], end + 1))
+}
