@@ -150,7 +150,10 @@ impl<'a> Walk<'a> {
 
     /// What is gone is known to be gone; of everything else nothing is known.
     fn leave_out(&mut self, path: EntryPath, error: &io::Error) {
-        let warning = left_out_because(path, error);
+        let warning = match left_out_because(path, error) {
+            Warning::Vanished { path } if self.selection.is_listed() => Warning::FolderMissing { path },
+            warning => warning,
+        };
         if let Warning::Unreadable { path, .. } = &warning {
             self.ready.push_back(Found::Unknown(path.clone()));
         }

@@ -135,6 +135,11 @@ impl Selection {
         named.filter(|path| tree.root_path().join(path.as_path()).symlink_metadata().is_err()).collect()
     }
 
+    /// Whether all that is looked at comes from a list, which may name what is not there.
+    pub fn is_listed(&self) -> bool {
+        self.listed.is_some()
+    }
+
     /// Whether anything in a folder can be let in. It cannot if there is a list of what is backed up, and
     /// the list names nothing in that folder.
     pub fn looks_into(&self, folder: &EntryPath) -> bool {
