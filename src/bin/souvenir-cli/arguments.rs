@@ -67,7 +67,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a backup of a folder
-    Backup(BackupOptions),
+    Backup(Box<BackupOptions>),
     /// Show what files a backup holds
     List(ListOptions),
     /// Bring files back
