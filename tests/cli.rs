@@ -104,6 +104,13 @@ fn rules_count_in_the_order_in_which_they_are_typed() {
 }
 
 #[test]
+fn a_source_is_the_same_however_its_path_is_written() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    scratch.expect(0, &["backup", "--no-encryption", "--incremental", ".//source/.", "to"]);
+}
+
+#[test]
 fn passphrases_come_from_a_file_a_descriptor_or_the_environment() {
     let scratch = Scratch::new();
     fs::write(scratch.path("secret"), format!("{PASSPHRASE}\n")).unwrap();

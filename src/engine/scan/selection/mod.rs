@@ -7,12 +7,11 @@ mod regexp;
 mod rule;
 mod text;
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::tree::Tree;
 use crate::engine::error::{Error, Result};
-use crate::engine::path::EntryPath;
+use crate::engine::path::{EntryPath, plain_root};
 use lists::Listed;
 use matcher::{FullPath, Match};
 use rule::Compiler;
@@ -90,7 +89,10 @@ impl Selection {
     /// entry. Fails if one cannot be understood, or cannot match anything under the root, or if the last
     /// one lets something in, which then says nothing.
     pub fn from_rules(root: &Path, rules: &[Rule]) -> Result<Self> {
-        let root = plain(root.as_os_str().as_bytes());
+        let mut root = plain_root(root);
+        if root.ends_with(b"/") {
+            root.pop();
+        }
         let mut compiler = Compiler::new(&root);
         rules.iter().try_for_each(|rule| compiler.add(rule))?;
         let (rules, listed) = compiler.finish()?;
@@ -170,19 +172,6 @@ impl Selection {
         }
         // Also where an include might match something below: duplicity would leave it out.
         Verdict::Include
-    }
-}
-
-/// The path of a root as full paths begin with it: without empty and `.` components; empty for `/`.
-fn plain(root: &[u8]) -> Vec<u8> {
-    let components: Vec<_> =
-        root.split(|byte| *byte == b'/').filter(|component| !matches!(*component, b"" | b".")).collect();
-    let joined = components.join(&b'/');
-    match (root.starts_with(b"/"), joined.is_empty()) {
-        (true, true) => joined,
-        (true, false) => [b"/", &joined[..]].concat(),
-        (false, true) => b".".to_vec(),
-        (false, false) => joined,
     }
 }
 
