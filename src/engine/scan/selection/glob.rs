@@ -13,14 +13,8 @@ pub fn split_prefix(pattern: &str) -> (&str, bool) {
     }
 }
 
-/// What a pattern, as text, matches.
+/// What a pattern, as text, matches. It is not empty and has no two slashes in a row.
 pub fn compile(pattern: &str, ignore_case: bool) -> Result<Shape, String> {
-    if pattern.is_empty() {
-        return Err("it is empty".to_owned());
-    }
-    if pattern.contains("//") {
-        return Err("it has two slashes in a row".to_owned());
-    }
     let (pattern, folders_only) = match pattern {
         "/" => ("/**", false),
         _ => pattern.strip_suffix('/').map_or((pattern, false), |folder| (folder, true)),
@@ -28,26 +22,29 @@ pub fn compile(pattern: &str, ignore_case: bool) -> Result<Shape, String> {
     let whole = to_regex(pattern)?;
     let parents =
         parent_patterns(pattern).iter().map(|parent| to_regex(parent)).collect::<Result<Vec<_>, _>>()?;
-    let build = Build { ignore_case, dot_is_newline: true };
-    Ok(Shape {
-        exact: build.regex(&format!(r"\A(?:{whole})\z"))?,
-        below: build.regex(&format!(r"\A(?:{whole})/"))?,
-        parents: build.regex(&format!(r"\A(?:{})\z", parents.join("|")))?,
-        folders_only,
-    })
+    Shape::new(&whole, &parents, folders_only, ignore_case)
 }
 
-/// A path that is meant as it is, with what lies below it.
-pub fn compile_literal(path: &str, ignore_case: bool) -> Result<Shape, String> {
-    let whole = regex::escape(path);
+/// A path that is meant as it is, with what lies below it, whatever the case of its letters.
+pub fn compile_literal(path: &str) -> Result<Shape, String> {
     let parents: Vec<_> = beginnings(path).map(regex::escape).collect();
-    let build = Build { ignore_case, dot_is_newline: true };
-    Ok(Shape {
-        exact: build.regex(&format!(r"\A{whole}\z"))?,
-        below: build.regex(&format!(r"\A{whole}/"))?,
-        parents: build.regex(&format!(r"\A(?:{})\z", parents.join("|")))?,
-        folders_only: false,
-    })
+    Shape::new(&regex::escape(path), &parents, false, true)
+}
+
+/// Whether a pattern is nothing but a path: most lines of long lists are.
+pub fn is_plain(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '['])
+}
+
+impl Shape {
+    fn new(whole: &str, parents: &[String], folders_only: bool, ignore_case: bool) -> Result<Self, String> {
+        let build = Build { ignore_case, dot_is_newline: true };
+        Ok(Self {
+            whole: build.regex(&format!(r"\A(?:{whole})(?:\z|/)"))?,
+            below: folders_only.then(|| build.regex(&format!(r"\A(?:{whole})/"))).transpose()?,
+            parents: Some(build.regex(&format!(r"\A(?:{})\z", parents.join("|")))?),
+        })
+    }
 }
 
 /// The patterns of the folders that may hold a match. Below the first `**` every folder may.

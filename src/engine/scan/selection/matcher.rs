@@ -21,6 +21,8 @@ pub enum Matcher {
     Everything,
     /// This very path and everything below it.
     Literal(Vec<u8>),
+    /// The same for rules, whose paths are text. With the second, a file of that very path is not meant.
+    Path(String, bool),
     /// What a pattern describes.
     Shape(Shape),
     /// What an expression is found in.
@@ -42,14 +44,12 @@ pub enum Matcher {
 /// The paths that a pattern describes.
 #[derive(Debug)]
 pub struct Shape {
-    /// The paths themselves.
-    pub exact: Regex,
-    /// What lies below them.
-    pub below: Regex,
-    /// Folders that may hold one of them.
-    pub parents: Regex,
-    /// Whether a file of such a path is not meant.
-    pub folders_only: bool,
+    /// The paths themselves, and beginnings of what lies below them.
+    pub whole: Regex,
+    /// What lies below them; only for a pattern that means no file of such a path.
+    pub below: Option<Regex>,
+    /// Folders that may hold one of them, where that matters.
+    pub parents: Option<Regex>,
 }
 
 /// What makes sure that a folder is what its name says.
@@ -97,21 +97,47 @@ impl Matcher {
     /// What a shell pattern describes; with a marker only folders that have it.
     pub fn glob(pattern: &str, ignore_case: bool, marker: Option<Marker>) -> Result<Self, String> {
         let (pattern, prefixed) = glob::split_prefix(pattern);
-        if pattern == "**" && marker.is_none() {
-            return Ok(Self::Everything);
+        let ignore_case = ignore_case || prefixed;
+        check(pattern)?;
+        if let Some(marker) = marker {
+            return Ok(Self::Marked(glob::compile(pattern, ignore_case)?, marker));
         }
-        let shape = glob::compile(pattern, ignore_case || prefixed)?;
-        Ok(match marker {
-            Some(marker) => Self::Marked(shape, marker),
-            None => Self::Shape(shape),
-        })
+        if pattern == "**" {
+            Ok(Self::Everything)
+        } else if pattern != "/" && !ignore_case && glob::is_plain(pattern) {
+            let folder = pattern.strip_suffix('/');
+            Ok(Self::Path(folder.unwrap_or(pattern).to_owned(), folder.is_some()))
+        } else {
+            glob::compile(pattern, ignore_case).map(Self::Shape)
+        }
+    }
+
+    /// A path that is taken as it is, below a root.
+    pub fn literal(path: &str, ignore_case: bool, root: &[u8]) -> Result<Self, String> {
+        check(path)?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path.is_empty() && (root.is_empty() || root.starts_with(b"/")) {
+            Ok(Self::Everything)
+        } else if ignore_case {
+            glob::compile_literal(path).map(Self::Shape)
+        } else {
+            Ok(Self::Path(path.to_owned(), false))
+        }
+    }
+
+    /// Leaves out what only an include needs to know.
+    pub fn for_exclude(mut self) -> Self {
+        if let Self::Shape(shape) | Self::Marked(shape, _) = &mut self {
+            shape.parents = None;
+        }
+        self
     }
 
     /// What the rule says of an entry.
     pub fn matches(&self, full: &FullPath, entry: &Candidate<'_>) -> Match {
         let is_folder = entry.kind == CandidateKind::Folder;
         let matches = match self {
-            Self::Literal(_) | Self::Shape(_) => return self.matches_path(full, is_folder),
+            Self::Literal(_) | Self::Path(..) | Self::Shape(_) => return self.matches_path(full, is_folder),
             Self::Everything => true,
             Self::Regexp(regex) => regex.is_match(full.text()),
             Self::Marked(shape, marker) => {
@@ -132,9 +158,10 @@ impl Matcher {
     pub fn matches_path(&self, full: &FullPath, is_folder: bool) -> Match {
         match self {
             Self::Everything => Match::Yes,
-            Self::Literal(path) if is_at_or_below(&full.bytes, path) => Match::Yes,
-            Self::Literal(path) if full.bytes == b"/" && path.starts_with(b"/") => Match::Below,
-            Self::Literal(path) if is_at_or_below(path, &full.bytes) => Match::Below,
+            Self::Literal(path) => compare(&full.bytes, path, true),
+            Self::Path(path, folders_only) => {
+                compare(full.text().as_bytes(), path.as_bytes(), is_folder || !folders_only)
+            }
             Self::Shape(shape) => shape.matches(full.text(), is_folder),
             _ => Match::No,
         }
@@ -152,9 +179,10 @@ impl Matcher {
 impl Shape {
     fn matches(&self, path: &str, is_folder: bool) -> Match {
         // Of a pattern for folders, a file of that very name is not meant; what lies below is.
-        if (is_folder || !self.folders_only) && self.exact.is_match(path) || self.below.is_match(path) {
+        let is_meant = |below: &Regex| is_folder || below.is_match(path);
+        if self.whole.is_match(path) && self.below.as_ref().is_none_or(is_meant) {
             Match::Yes
-        } else if self.parents.is_match(path) {
+        } else if self.parents.as_ref().is_some_and(|parents| parents.is_match(path)) {
             Match::Below
         } else {
             Match::No
@@ -181,6 +209,26 @@ fn is_tagged_as_cache(tree: &Tree, folder: &EntryPath) -> bool {
     is_file && file.read_exact(&mut found).is_ok() && found == *CACHE_SIGNATURE
 }
 
-fn is_at_or_below(path: &[u8], ancestor: &[u8]) -> bool {
-    path.strip_prefix(ancestor).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+/// What a rule for `meant` and all below it says of a path; `itself` is whether that counts too.
+fn compare(path: &[u8], meant: &[u8], itself: bool) -> Match {
+    match path.strip_prefix(meant) {
+        Some([]) if itself => return Match::Yes,
+        Some([b'/', ..]) => return Match::Yes,
+        _ => {}
+    }
+    match meant.strip_prefix(path) {
+        Some([b'/', ..]) => Match::Below,
+        Some([_, ..]) if path == b"/" => Match::Below,
+        _ => Match::No,
+    }
+}
+
+fn check(pattern: &str) -> Result<(), String> {
+    if pattern.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if pattern.contains("//") {
+        return Err("it has two slashes in a row".to_owned());
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::lists::{self, Listed, Separator};
 use super::matcher::{Match, Matcher};
 use super::text::{readable, text};
-use super::{Compiled, FullPath, glob, regexp};
+use super::{Compiled, FullPath, regexp};
 use crate::engine::error::{Error, Result};
 use crate::engine::path::EntryPath;
 use crate::engine::scan::presets::Preset;
@@ -156,26 +156,9 @@ impl<'a> Compiler<'a> {
     fn matcher(&self, pattern: &str) -> Result<Matcher, String> {
         match self.mode {
             Filter::Regexp => regexp::compile(pattern, self.ignore_case).map(Matcher::Regexp),
-            Filter::Literal => self.literal(pattern),
+            Filter::Literal => Matcher::literal(pattern, self.ignore_case, self.root),
             _ => Matcher::glob(pattern, self.ignore_case, None),
         }
-    }
-
-    fn literal(&self, path: &str) -> Result<Matcher, String> {
-        if path.is_empty() {
-            return Err("it is empty".to_owned());
-        }
-        if path.contains("//") {
-            return Err("it has two slashes in a row".to_owned());
-        }
-        if path == "/" {
-            return Ok(if self.root.starts_with(b"/") || self.root.is_empty() {
-                Matcher::Everything
-            } else {
-                return Err("it is not below the root".to_owned());
-            });
-        }
-        glob::compile_literal(path.strip_suffix('/').unwrap_or(path), self.ignore_case).map(Matcher::Shape)
     }
 
     /// Whether something at or under the root can match.
@@ -185,11 +168,14 @@ impl<'a> Compiler<'a> {
 
     fn push(&mut self, kind: RuleKind, matcher: Matcher, pattern: &str) {
         self.last_pattern = readable(pattern);
-        self.rules.push(Compiled { kind, matcher });
+        self.rules.push(Compiled {
+            kind,
+            matcher: if kind == RuleKind::Exclude { matcher.for_exclude() } else { matcher },
+        });
     }
 
     fn exclude(&mut self, matcher: Matcher) {
-        self.rules.push(Compiled { kind: RuleKind::Exclude, matcher });
+        self.rules.push(Compiled { kind: RuleKind::Exclude, matcher: matcher.for_exclude() });
     }
 
     fn in_front(&mut self, matcher: Matcher) {
