@@ -847,6 +847,21 @@ fn presets_leave_out_what_they_say_and_nothing_else() {
         let is_tagged_out = matches!(*preset, "caches" | "build-folders");
         assert_eq!(found.contains(&b"rust/target"[..]), !is_tagged_out, "{preset}");
     }
+    // What is searched for an include loses nothing else of what a preset leaves out.
+    let kept =
+        options(&["--include", "**/keep", "--exclude-preset", "build-folders", "--exclude-preset", "caches"]);
+    for name in ["web/node_modules/p/q/keep", "rust/target/debug/keep"] {
+        scratch.file(name, b"");
+        scratch.file(&name.replace("keep", "other"), b"");
+    }
+    let found = scratch.ours("source", &kept).unwrap();
+    let below =
+        |folder: &str| found.iter().filter(|path| path.starts_with(folder.as_bytes())).cloned().collect();
+    let keep: [Paths; 2] = [below("web/node_modules"), below("rust/target")];
+    let web = ["", "/p", "/p/q", "/p/q/keep"].map(|path| format!("web/node_modules{path}").into_bytes());
+    let rust = ["", "/debug", "/debug/keep"].map(|path| format!("rust/target{path}").into_bytes());
+    assert_eq!(keep, [web.into(), rust.into()]);
+
     // A rule before it has its way.
     let kept = options(&["--include", "source/me/.cache", "--exclude-preset", "caches"]);
     assert!(scratch.ours("source", &kept).unwrap().contains(&b"me/.cache/x"[..]));

@@ -8,7 +8,7 @@ mod walk;
 mod xattrs;
 
 pub use owners::{OwnerNames, OwnerNumbers};
-pub use selection::{Candidate, CandidateKind, Filter, Rule, RuleKind, Selection, Separator, Verdict};
+pub use selection::{Candidate, CandidateKind, Filter, Rule, RuleKind, Scope, Selection, Separator, Verdict};
 pub use tree::Tree;
 pub use walk::{Found, SourceEntry, Stamp, Walk};
 pub(crate) use walk::{extras_of, left_out_because, reason};

@@ -12,7 +12,7 @@ use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, major, minor};
 
 use super::owners::OwnerNames;
-use super::selection::{Candidate, CandidateKind, Selection, Verdict};
+use super::selection::{Candidate, CandidateKind, Scope, Selection, Verdict};
 use super::tree::Tree;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind, Extras, Touched};
@@ -88,6 +88,7 @@ struct Level {
     /// The folder's own entry, as long as nothing in it has made it part of the backup.
     pending: Option<SourceEntry>,
     path: EntryPath,
+    scope: Scope,
     /// Names still to come, the last one first.
     names: Vec<Box<[u8]>>,
     /// Closed while the walk is far below, opened again on the way back.
@@ -125,7 +126,7 @@ impl<'a> Walk<'a> {
         };
         let root = walk.source_entry(EntryPath::root(), EntryKind::Directory, &stat);
         walk.ready.push_back(Found::Entry(root));
-        walk.enter(EntryPath::root(), None).map_err(unreadable)?;
+        walk.enter(EntryPath::root(), Scope::default(), None).map_err(unreadable)?;
         Ok(walk)
     }
 
@@ -164,7 +165,7 @@ impl<'a> Walk<'a> {
         let kind = match self.kind(name, stat) {
             Ok(Some(kind)) => kind,
             Ok(None) => {
-                if self.verdict(&path, CandidateKind::Other, stat) == Verdict::Include {
+                if self.verdict(&path, CandidateKind::Other, stat).0 == Verdict::Include {
                     self.warn(Warning::SocketLeftOut { path });
                 }
                 return;
@@ -172,7 +173,7 @@ impl<'a> Walk<'a> {
             Err(errno) => return self.leave_out(path, &errno.into()),
         };
         let is_folder = kind == EntryKind::Directory;
-        let verdict = self.verdict(&path, candidate_kind(&kind), stat);
+        let (verdict, scope) = self.verdict(&path, candidate_kind(&kind), stat);
         if is_folder && self.left_out.contains(&path) {
             if verdict == Verdict::Include {
                 self.warn(Warning::DestinationLeftOut { path });
@@ -190,21 +191,23 @@ impl<'a> Walk<'a> {
             Some(entry)
         };
         let looks_inside = is_folder && self.selection.looks_into(&path);
-        if looks_inside && let Err(error) = self.enter(path.clone(), pending) {
+        if looks_inside && let Err(error) = self.enter(path.clone(), scope, pending) {
             self.leave_out(path, &error);
         }
     }
 
     #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
-    fn verdict(&self, path: &EntryPath, kind: CandidateKind, stat: &FileStat) -> Verdict {
-        self.selection.verdict(&Candidate {
+    fn verdict(&self, path: &EntryPath, kind: CandidateKind, stat: &FileStat) -> (Verdict, Scope) {
+        let mut scope = self.levels.last().map(|level| level.scope).unwrap_or_default();
+        let entry = Candidate {
             path,
             kind,
             mtime: stat.st_mtime as i64,
             device: device(stat),
             root_device: self.root_device,
             tree: self.tree,
-        })
+        };
+        (self.selection.verdict(&entry, &mut scope), scope)
     }
 
     /// Makes an entry part of the backup, after the folders that lead to it.
@@ -214,13 +217,13 @@ impl<'a> Walk<'a> {
         self.ready.push_back(Found::Entry(entry));
     }
 
-    fn enter(&mut self, path: EntryPath, pending: Option<SourceEntry>) -> io::Result<()> {
+    fn enter(&mut self, path: EntryPath, scope: Scope, pending: Option<SourceEntry>) -> io::Result<()> {
         let folder = self.tree.open_folder(&path)?;
         let names = match self.selection.listed_names(&path) {
             Some(names) => names.rev().cloned().collect(),
             None => names_in(&folder)?,
         };
-        self.levels.push(Level { pending, path, names, folder: Some(folder) });
+        self.levels.push(Level { pending, path, scope, names, folder: Some(folder) });
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].folder = None;
         }

@@ -84,8 +84,8 @@ impl Listed {
             }
         }
         if listed.folders.is_empty() {
-            let reason = "it names nothing, so there would be nothing to back up".to_owned();
-            return Err(Error::Pattern { pattern: String::from_utf8_lossy(list).trim().to_owned(), reason });
+            let reason = "the list of what is backed up names nothing".to_owned();
+            return Err(Error::Pattern { pattern: String::new(), reason });
         }
         Ok(listed)
     }

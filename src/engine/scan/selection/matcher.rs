@@ -167,6 +167,11 @@ impl Matcher {
         }
     }
 
+    /// Whether it is for folders with all they hold, which does not show by the paths.
+    pub fn marks_folders(&self) -> bool {
+        matches!(self, Self::Marked(..) | Self::Holding(_) | Self::TaggedAsCache)
+    }
+
     /// How many folders deep a literal path lies.
     pub fn depth(&self) -> usize {
         match self {

@@ -62,6 +62,11 @@ pub enum CandidateKind {
     Other,
 }
 
+/// The rule that leaves out a folder around an entry, where the entry itself does not show it: a folder
+/// that is marked as a cache is left out with all it holds, though what it holds is not marked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope(Option<usize>);
+
 /// Rules in order. What no rule matches is backed up; so is the root, always.
 #[derive(Debug)]
 pub struct Selection {
@@ -154,15 +159,21 @@ impl Selection {
         self.listed.as_ref()?.names(folder)
     }
 
-    /// What the rules say of an entry. An entry in an excluded folder is not asked for.
-    pub fn verdict(&self, entry: &Candidate<'_>) -> Verdict {
+    /// What the rules say of an entry. An entry in an excluded folder is not asked for. `scope` is that of the
+    /// folder that the entry lies in, and becomes the entry's own.
+    pub fn verdict(&self, entry: &Candidate<'_>, scope: &mut Scope) -> Verdict {
         if entry.path.is_root() || self.rules.is_empty() {
             return Verdict::Include;
         }
         let full = FullPath::new(&self.root, entry.path);
         let mut search = false;
-        for rule in &self.rules {
-            match (rule.matcher.matches(&full, entry), rule.kind) {
+        for (index, rule) in self.rules.iter().enumerate() {
+            let is_around = scope.0 == Some(index);
+            let matched = if is_around { Match::Yes } else { rule.matcher.matches(&full, entry) };
+            if matched == Match::Yes && rule.matcher.marks_folders() {
+                *scope = Scope(Some(index));
+            }
+            match (matched, rule.kind) {
                 (Match::Yes, RuleKind::Include) => return Verdict::Include,
                 (Match::Yes, RuleKind::Exclude) if search => return Verdict::Search,
                 (Match::Yes, RuleKind::Exclude) => return Verdict::Exclude,
@@ -192,7 +203,8 @@ mod tests {
     fn verdict(selection: &Selection, path: &str) -> Verdict {
         let kind = if path.ends_with('/') { CandidateKind::Folder } else { CandidateKind::File };
         let path = EntryPath::from_user(Path::new(path)).unwrap();
-        selection.verdict(&candidate(&path, kind, &Tree::open(Path::new("/")).unwrap()))
+        let tree = Tree::open(Path::new("/")).unwrap();
+        selection.verdict(&candidate(&path, kind, &tree), &mut Scope::default())
     }
 
     fn candidate<'a>(path: &'a EntryPath, kind: CandidateKind, tree: &'a Tree) -> Candidate<'a> {
@@ -236,7 +248,7 @@ mod tests {
         let path = EntryPath::from_bytes(b"\xff\n.tmp").unwrap();
         let tree = Tree::open(Path::new("/")).unwrap();
         let entry = candidate(&path, CandidateKind::File, &tree);
-        assert_eq!(selection.verdict(&entry), Verdict::Exclude);
+        assert_eq!(selection.verdict(&entry, &mut Scope::default()), Verdict::Exclude);
         assert_eq!(verdict(&selection, "b"), Verdict::Exclude);
     }
 
