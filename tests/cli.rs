@@ -100,8 +100,15 @@ fn rules_count_in_the_order_in_which_they_are_typed() {
     };
     let both = ["--include", "source/other.tmp", "--exclude", "**.tmp"];
     assert_eq!(listed("1", &both), [".", "folder", "folder/file", "other.tmp"]);
-    let turned = ["--exclude", "**.tmp", "--include", "source/other.tmp"];
+    let turned = ["--exclude", "**.tmp", "--include", "source/other.tmp", "--exclude", "source/none"];
     assert_eq!(listed("2", &turned), [".", "folder", "folder/file"]);
+}
+
+#[test]
+fn a_source_is_the_same_however_its_path_is_written() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    scratch.expect(0, &["backup", "--no-encryption", "--incremental", ".//source/.", "to"]);
 }
 
 #[test]

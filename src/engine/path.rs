@@ -27,6 +27,22 @@ pub enum PathError {
     Nul,
 }
 
+/// A root as duplicity sees it, in manifests and in front of full paths: without doubled slashes, `.`
+/// components and a slash at its end, but neither made absolute nor resolved.
+pub fn plain_root(root: &Path) -> Vec<u8> {
+    let bytes = root.as_os_str().as_bytes();
+    let components: Vec<&[u8]> =
+        bytes.split(|byte| *byte == b'/').filter(|component| !matches!(*component, b"" | b".")).collect();
+    let joined = components.join(&b'/');
+    if bytes.starts_with(b"/") {
+        [b"/", &joined[..]].concat()
+    } else if joined.is_empty() {
+        b".".to_vec()
+    } else {
+        joined
+    }
+}
+
 impl EntryPath {
     /// The root of the backup.
     pub fn root() -> Self {
@@ -167,6 +183,22 @@ mod tests {
 
     fn path(text: &str) -> EntryPath {
         EntryPath::from_bytes(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_root_is_written_without_what_means_nothing() {
+        for (root, plain) in [
+            ("/", "/"),
+            ("//./", "/"),
+            ("/a//b/", "/a/b"),
+            ("./a/./b", "a/b"),
+            ("", "."),
+            ("./", "."),
+            ("../a", "../a"),
+            ("a/../b", "a/../b"),
+        ] {
+            assert_eq!(plain_root(Path::new(root)), plain.as_bytes(), "{root}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The real duplicity, in the versions that the test environment has.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -26,18 +27,27 @@ impl Duplicity {
     /// Runs duplicity with a fresh cache, so that it reads what is stored and not what it remembers.
     pub fn try_run(&self, arguments: &[&str]) -> Output {
         let cache = tempfile::tempdir().unwrap();
-        Command::new(&self.program)
-            .args(arguments)
-            .env("LC_ALL", "C.UTF-8")
-            .env("XDG_CACHE_HOME", cache.path())
-            .env("GNUPGHOME", &self.gnupg_home)
-            .env("PASSPHRASE", PASSPHRASE)
-            .env("SIGN_PASSPHRASE", PASSPHRASE)
-            .output()
-            .unwrap()
+        self.command(cache.path()).args(arguments).output().unwrap()
     }
 
-    /// The same; it must succeed. Gives what was printed.
+    fn command(&self, cache: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .env("XDG_CACHE_HOME", cache)
+            .env("GNUPGHOME", &self.gnupg_home)
+            .env("PASSPHRASE", PASSPHRASE)
+            .env("SIGN_PASSPHRASE", PASSPHRASE);
+        command
+    }
+
+    /// Runs duplicity in a folder, where relative paths begin.
+    pub fn try_run_in(&self, folder: &Path, arguments: &[OsString]) -> Output {
+        let cache = tempfile::tempdir().unwrap();
+        self.command(cache.path()).current_dir(folder).args(arguments).output().unwrap()
+    }
+
+    /// Runs duplicity as [`try_run`](Self::try_run) does; it must succeed. Gives what was printed.
     pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.try_run(arguments);
         let text =

@@ -98,7 +98,7 @@ impl Backup {
     }
 
     pub fn rule(mut self, kind: RuleKind, pattern: impl Into<String>) -> Self {
-        self.rules.push(Rule { kind, pattern: pattern.into() });
+        self.rules.push(Rule::Pattern(kind, pattern.into().into_bytes()));
         self
     }
 

@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
+use crate::rules::RuleOptions;
 use crate::secrets::PassphraseOptions;
 use crate::upkeep::{
     CleanupOptions, CountOptions, DrillOptions, OlderThanOptions, PruneOptions, VerifyOptions,
@@ -18,7 +19,6 @@ use souvenir::engine::crypto::{Encryption, Protection, Recipient};
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::restore::Conflict;
-use souvenir::engine::scan::{Rule, RuleKind};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +70,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a backup of a folder
-    Backup(BackupOptions),
+    Backup(Box<BackupOptions>),
     /// Show what files a backup holds
     List(ListOptions),
     /// Search the names in all backups, also those of deleted files
@@ -195,18 +195,9 @@ pub struct BackupOptions {
     #[arg(long, value_name = "MB", default_value_t = DEFAULT_VOLUME_MIB, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     pub volume_size: u64,
 
-    /// Back up what matches this shell pattern of full paths, even if a later --exclude matches too;
-    /// `**` matches across folders
-    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
-    include: Vec<String>,
-
-    /// Leave out what matches this shell pattern; of several the first that matches decides
-    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
-    exclude: Vec<String>,
-
-    /// The rules of --include and --exclude in the order in which they were typed
-    #[arg(skip)]
-    ordered_rules: Vec<Rule>,
+    /// What of the folder is backed up
+    #[command(flatten)]
+    pub rules: RuleOptions,
 }
 
 /// `list`.
@@ -366,16 +357,10 @@ impl BackupOptions {
             ..usual
         })
     }
-
-    /// The rules in the order in which they were typed.
-    pub fn rules(&self) -> Vec<Rule> {
-        self.ordered_rules.clone()
-    }
 }
 
 impl Arguments {
-    /// Reads the command line. clap collects each option by itself; the order between `--include` and
-    /// `--exclude`, which decides, is taken from the places of their values.
+    /// Reads the command line, with the order of the rules, which clap does not keep by itself.
     pub fn parse() -> Self {
         let matches = <Self as clap::CommandFactory>::command().get_matches();
         let mut arguments =
@@ -383,16 +368,7 @@ impl Arguments {
         if let (Command::Backup(options), Some(matches)) =
             (&mut arguments.command, matches.subcommand_matches("backup"))
         {
-            let mut rules: Vec<(usize, Rule)> = Vec::new();
-            for (id, kind) in [("include", RuleKind::Include), ("exclude", RuleKind::Exclude)] {
-                let places = matches.indices_of(id).into_iter().flatten();
-                let patterns = matches.get_many::<String>(id).into_iter().flatten();
-                rules.extend(
-                    places.zip(patterns).map(|(at, pattern)| (at, Rule { kind, pattern: pattern.clone() })),
-                );
-            }
-            rules.sort_by_key(|(at, _)| *at);
-            options.ordered_rules = rules.into_iter().map(|(_, rule)| rule).collect();
+            options.rules.put_in_order(matches);
         }
         arguments
     }

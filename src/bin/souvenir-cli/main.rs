@@ -8,6 +8,7 @@ mod console;
 mod report;
 mod report_status;
 mod report_upkeep;
+mod rules;
 mod secrets;
 mod upkeep;
 
@@ -87,7 +88,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Backup(options) => {
             let protection = options.protection.protection();
             let passphrases = options.passphrase.read(environment)?;
-            let rules = options.rules();
+            let rules = options.rules.read(&clock)?;
             let storage = LocalFolder::new(options.destination.folder());
             let volume_bytes = options.volume_size.saturating_mul(1 << 20);
             let kind = options.kind();

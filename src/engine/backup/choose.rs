@@ -1,6 +1,6 @@
 //! What kind of set is made, at what time, and whether the passphrase is the right one for it.
 
-use super::source::{host_name, local_dir};
+use super::source::host_name;
 use super::staging::Leftovers;
 use super::{BackupKind, BackupRequest};
 use crate::engine::chain::{Chain, Collection, FullReason, Set};
@@ -9,6 +9,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::format::name::{Codec, SetKind};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
+use crate::engine::path::plain_root;
 use crate::engine::restore::{MANIFEST_LIMIT, parse_manifest};
 use crate::engine::stored::{StoredReader, read_small};
 
@@ -73,7 +74,7 @@ fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job)
         _ => false,
     };
     let is_other = differs(&manifest.host_name, host_name())
-        || differs(&manifest.local_dir, Some(local_dir(request.root)));
+        || differs(&manifest.local_dir, Some(plain_root(request.root)));
     if !is_other {
         return Ok(Choice::Extend(chain));
     }

@@ -7,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::BackupRequest;
 use super::changes::Changes;
 use super::pipeline::Made;
-use super::source::{host_name, local_dir};
+use super::source::host_name;
 use super::staging::{self, Fingerprint, Staged, new_name};
 use crate::engine::crypto::Sealer;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::manifest::Manifest;
 use crate::engine::format::name::{Codec, FileName, Part, SetKind};
 use crate::engine::job::Job;
-use crate::engine::path::EntryPath;
+use crate::engine::path::{EntryPath, plain_root};
 use crate::engine::scan::Tree;
 use crate::engine::storage::{StorageErrorKind, StoredFile};
 use crate::engine::stored::{Stored, StoredWriter};
@@ -129,7 +129,7 @@ impl<'a> NewSet<'a> {
     fn store_manifest(&self, made: &Made) -> Result<u64> {
         let manifest = Manifest {
             host_name: host_name(),
-            local_dir: Some(local_dir(self.request.root)),
+            local_dir: Some(plain_root(self.request.root)),
             volumes: made.volumes.clone(),
         };
         let file = self.file(Part::Manifest);

@@ -17,14 +17,6 @@ pub fn open_source(root: &Path) -> Result<Tree> {
     })
 }
 
-/// The root as duplicity writes it into the manifest and compares it: without doubled slashes, `.`
-/// components and a slash at the end, but neither made absolute nor resolved.
-pub fn local_dir(root: &Path) -> Vec<u8> {
-    let path: PathBuf = root.components().collect();
-    let bytes = path.into_os_string().into_vec();
-    if bytes.is_empty() { b".".to_vec() } else { bytes }
-}
-
 /// The name of this machine, as manifests have it.
 pub fn host_name() -> Option<Vec<u8>> {
     nix::unistd::gethostname().ok().map(OsStringExt::into_vec)

@@ -1,13 +1,14 @@
 //! Walking the source in the format's order: what is there, and what of it the rules let in.
 
 mod owners;
+pub mod presets;
 mod selection;
 mod tree;
 mod walk;
 mod xattrs;
 
 pub use owners::{OwnerNames, OwnerNumbers};
-pub use selection::{Rule, RuleKind, Selection, Verdict};
+pub use selection::{Candidate, CandidateKind, Filter, Rule, RuleKind, Scope, Selection, Separator, Verdict};
 pub use tree::Tree;
 pub use walk::{Found, SourceEntry, Stamp, Walk};
 pub(crate) use walk::{extras_of, left_out_because, reason};

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, fstatat};
 
 use crate::engine::path::EntryPath;
 
@@ -64,6 +64,14 @@ impl Tree {
         let flags =
             OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         self.open_below(path.as_bytes(), flags).map(File::from)
+    }
+
+    /// Whether a folder of the tree holds an entry of that name, of whatever kind. None can be seen in
+    /// a folder that cannot be opened.
+    pub fn holds(&self, folder: &EntryPath, name: &[u8]) -> bool {
+        let look =
+            |folder: OwnedFd| fstatat(&folder, OsStr::from_bytes(name), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok();
+        self.open_folder(folder).is_ok_and(look)
     }
 
     fn open_below(&self, path: &[u8], flags: OFlag) -> io::Result<OwnedFd> {

@@ -12,7 +12,7 @@ use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, SFlag, fstat, fstatat, major, minor};
 
 use super::owners::OwnerNames;
-use super::selection::{Selection, Verdict};
+use super::selection::{Candidate, CandidateKind, Scope, Selection, Verdict};
 use super::tree::Tree;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind, Extras, Touched};
@@ -77,6 +77,7 @@ pub struct Walk<'a> {
     job: &'a Job,
     /// Whether what is left out is warned of; a walk that only counts stays silent.
     warns: bool,
+    root_device: u64,
     names: OwnerNames,
     /// One level for each open folder: what of it is still to come, last first.
     levels: Vec<Level>,
@@ -87,6 +88,7 @@ struct Level {
     /// The folder's own entry, as long as nothing in it has made it part of the backup.
     pending: Option<SourceEntry>,
     path: EntryPath,
+    scope: Scope,
     /// Names still to come, the last one first.
     names: Vec<Box<[u8]>>,
     /// Closed while the walk is far below, opened again on the way back.
@@ -117,13 +119,14 @@ impl<'a> Walk<'a> {
             left_out,
             job,
             warns,
+            root_device: device(&stat),
             names: OwnerNames::default(),
             levels: Vec::new(),
             ready: VecDeque::new(),
         };
         let root = walk.source_entry(EntryPath::root(), EntryKind::Directory, &stat);
         walk.ready.push_back(Found::Entry(root));
-        walk.enter(EntryPath::root(), None).map_err(unreadable)?;
+        walk.enter(EntryPath::root(), Scope::default(), None).map_err(unreadable)?;
         Ok(walk)
     }
 
@@ -148,7 +151,10 @@ impl<'a> Walk<'a> {
 
     /// What is gone is known to be gone; of everything else nothing is known.
     fn leave_out(&mut self, path: EntryPath, error: &io::Error) {
-        let warning = left_out_because(path, error);
+        let warning = match left_out_because(path, error) {
+            Warning::Vanished { path } if self.selection.is_listed() => Warning::FolderMissing { path },
+            warning => warning,
+        };
         if let Warning::Unreadable { path, .. } = &warning {
             self.ready.push_back(Found::Unknown(path.clone()));
         }
@@ -159,7 +165,7 @@ impl<'a> Walk<'a> {
         let kind = match self.kind(name, stat) {
             Ok(Some(kind)) => kind,
             Ok(None) => {
-                if self.selection.verdict(&path, false) == Verdict::Include {
+                if self.verdict(&path, CandidateKind::Other, stat).0 == Verdict::Include {
                     self.warn(Warning::SocketLeftOut { path });
                 }
                 return;
@@ -167,7 +173,7 @@ impl<'a> Walk<'a> {
             Err(errno) => return self.leave_out(path, &errno.into()),
         };
         let is_folder = kind == EntryKind::Directory;
-        let verdict = self.selection.verdict(&path, is_folder);
+        let (verdict, scope) = self.verdict(&path, candidate_kind(&kind), stat);
         if is_folder && self.left_out.contains(&path) {
             if verdict == Verdict::Include {
                 self.warn(Warning::DestinationLeftOut { path });
@@ -184,9 +190,24 @@ impl<'a> Walk<'a> {
         } else {
             Some(entry)
         };
-        if is_folder && let Err(error) = self.enter(path.clone(), pending) {
+        let looks_inside = is_folder && self.selection.looks_into(&path);
+        if looks_inside && let Err(error) = self.enter(path.clone(), scope, pending) {
             self.leave_out(path, &error);
         }
+    }
+
+    #[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
+    fn verdict(&self, path: &EntryPath, kind: CandidateKind, stat: &FileStat) -> (Verdict, Scope) {
+        let mut scope = self.levels.last().map(|level| level.scope).unwrap_or_default();
+        let entry = Candidate {
+            path,
+            kind,
+            mtime: stat.st_mtime as i64,
+            device: device(stat),
+            root_device: self.root_device,
+            tree: self.tree,
+        };
+        (self.selection.verdict(&entry, &mut scope), scope)
     }
 
     /// Makes an entry part of the backup, after the folders that lead to it.
@@ -196,20 +217,13 @@ impl<'a> Walk<'a> {
         self.ready.push_back(Found::Entry(entry));
     }
 
-    fn enter(&mut self, path: EntryPath, pending: Option<SourceEntry>) -> io::Result<()> {
+    fn enter(&mut self, path: EntryPath, scope: Scope, pending: Option<SourceEntry>) -> io::Result<()> {
         let folder = self.tree.open_folder(&path)?;
-        let mut names: Vec<Box<[u8]>> = Vec::new();
-        let mut listing = Dir::from_fd(folder.try_clone()?)?;
-        for item in listing.iter() {
-            let item = item?;
-            let name = item.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            names.push(name.to_bytes().into());
-        }
-        names.sort_unstable_by(|one, other| other.cmp(one));
-        self.levels.push(Level { pending, path, names, folder: Some(folder) });
+        let names = match self.selection.listed_names(&path) {
+            Some(names) => names.rev().cloned().collect(),
+            None => names_in(&folder)?,
+        };
+        self.levels.push(Level { pending, path, scope, names, folder: Some(folder) });
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].folder = None;
         }
@@ -315,6 +329,36 @@ pub(crate) fn left_out_because(path: EntryPath, error: &io::Error) -> Warning {
     } else {
         Warning::Unreadable { path, reason: reason(error) }
     }
+}
+
+/// The names in a folder, the last one first.
+fn names_in(folder: &OwnedFd) -> io::Result<Vec<Box<[u8]>>> {
+    let mut names: Vec<Box<[u8]>> = Vec::new();
+    let mut listing = Dir::from_fd(folder.try_clone()?)?;
+    for item in listing.iter() {
+        let item = item?;
+        let name = item.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        names.push(name.to_bytes().into());
+    }
+    names.sort_unstable_by(|one, other| other.cmp(one));
+    Ok(names)
+}
+
+fn candidate_kind(kind: &EntryKind) -> CandidateKind {
+    match kind {
+        EntryKind::Directory => CandidateKind::Folder,
+        EntryKind::File => CandidateKind::File,
+        EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) => CandidateKind::Device,
+        _ => CandidateKind::Other,
+    }
+}
+
+#[allow(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
+fn device(stat: &FileStat) -> u64 {
+    stat.st_dev as u64
 }
 
 fn file_type(stat: &FileStat) -> SFlag {

@@ -1,0 +1,289 @@
+//! Which entries of the source are backed up: rules in order, the first that matches decides.
+
+mod glob;
+mod lists;
+mod matcher;
+mod regexp;
+mod rule;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use super::tree::Tree;
+use crate::engine::error::{Error, Result};
+use crate::engine::path::{EntryPath, plain_root};
+use lists::Listed;
+use matcher::{FullPath, Match};
+use rule::Compiler;
+
+pub(super) use matcher::{Marker, Matcher};
+
+pub use lists::Separator;
+pub use rule::{Filter, Rule, RuleKind};
+
+/// What the rules say of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is backed up.
+    Include,
+    /// It is a folder that is left out unless something in it is let in.
+    Search,
+    /// It is left out, with everything in it.
+    Exclude,
+}
+
+/// What rules can know of an entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its path below the root.
+    pub path: &'a EntryPath,
+    /// What it is.
+    pub kind: CandidateKind,
+    /// When it was last modified, in seconds since 1970.
+    pub mtime: i64,
+    /// The number of the file system that it lies on.
+    pub device: u64,
+    /// The number of the root's.
+    pub root_device: u64,
+    /// Where it can be looked at more closely. That is done only for rules that need it.
+    pub tree: &'a Tree,
+}
+
+/// What an entry is, as far as rules care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CandidateKind {
+    /// A folder.
+    Folder,
+    /// A regular file.
+    File,
+    /// A character or block device.
+    Device,
+    /// Anything else.
+    Other,
+}
+
+/// The rule that leaves out a folder around an entry, where the entry itself does not show it: a folder
+/// that is marked as a cache is left out with all it holds, though what it holds is not marked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope(Option<usize>);
+
+/// Rules in order. What no rule matches is backed up; so is the root, always.
+#[derive(Debug)]
+pub struct Selection {
+    /// The root with which full paths begin, without a slash at its end.
+    root: Vec<u8>,
+    rules: Vec<Compiled>,
+    /// All that is looked at, if it is not everything.
+    listed: Option<Listed>,
+}
+
+/// A rule that is ready to be asked.
+#[derive(Debug)]
+struct Compiled {
+    kind: RuleKind,
+    matcher: Matcher,
+}
+
+impl Selection {
+    /// Everything under the root.
+    pub fn everything() -> Self {
+        Self { root: Vec::new(), rules: Vec::new(), listed: None }
+    }
+
+    /// Rules in the meaning that duplicity gives them, matched against `root` joined with the path of an
+    /// entry. Fails if one cannot be understood, or cannot match anything under the root, or if the last
+    /// one lets something in, which then says nothing.
+    pub fn from_rules(root: &Path, rules: &[Rule]) -> Result<Self> {
+        let mut root = plain_root(root);
+        if root.ends_with(b"/") {
+            root.pop();
+        }
+        let mut compiler = Compiler::new(&root);
+        rules.iter().try_for_each(|rule| compiler.add(rule))?;
+        let (rules, listed) = compiler.finish()?;
+        Ok(Self { root, rules, listed })
+    }
+
+    /// What a plan means, whose root is `/`: these folders without those, and nothing else. A deeper
+    /// folder decides against the one it lies in. Paths are absolute and literal.
+    pub fn from_folders(include: &[PathBuf], exclude: &[PathBuf]) -> Result<Self> {
+        let literal = |kind| {
+            move |folder: &PathBuf| -> Result<Compiled> {
+                let path = EntryPath::from_user(folder).map_err(|error| Error::Pattern {
+                    pattern: folder.display().to_string(),
+                    reason: error.to_string(),
+                })?;
+                let matcher = if path.is_root() {
+                    Matcher::Everything
+                } else {
+                    Matcher::Literal([b"/", path.as_bytes()].concat())
+                };
+                Ok(Compiled { kind, matcher })
+            }
+        };
+        let mut rules: Vec<Compiled> = exclude
+            .iter()
+            .map(literal(RuleKind::Exclude))
+            .chain(include.iter().map(literal(RuleKind::Include)))
+            .collect::<Result<_>>()?;
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.matcher.depth()));
+        rules.push(Compiled { kind: RuleKind::Exclude, matcher: Matcher::Everything });
+        Ok(Self { root: Vec::new(), rules, listed: None })
+    }
+
+    /// The folders that are named to be backed up but are not there.
+    pub fn missing_folders(&self, tree: &Tree) -> Vec<EntryPath> {
+        let named = self.rules.iter().filter(|rule| rule.kind == RuleKind::Include).filter_map(|rule| {
+            match &rule.matcher {
+                Matcher::Literal(path) => EntryPath::from_bytes(path.strip_prefix(b"/").unwrap_or(path)).ok(),
+                _ => None,
+            }
+        });
+        named.filter(|path| tree.root_path().join(path.as_path()).symlink_metadata().is_err()).collect()
+    }
+
+    /// Whether all that is looked at comes from a list, which may name what is not there.
+    pub fn is_listed(&self) -> bool {
+        self.listed.is_some()
+    }
+
+    /// Whether anything in a folder can be let in. It cannot if there is a list of what is backed up, and
+    /// the list names nothing in that folder.
+    pub fn looks_into(&self, folder: &EntryPath) -> bool {
+        self.listed.as_ref().is_none_or(|listed| listed.names(folder).is_some())
+    }
+
+    /// The names in a folder that a list of what is backed up holds, in order; none if there is no such list,
+    /// or nothing of that folder on it.
+    pub fn listed_names(&self, folder: &EntryPath) -> Option<impl DoubleEndedIterator<Item = &Box<[u8]>>> {
+        self.listed.as_ref()?.names(folder)
+    }
+
+    /// What the rules say of an entry. An entry in an excluded folder is not asked for. `scope` is that of the
+    /// folder that the entry lies in, and becomes the entry's own.
+    pub fn verdict(&self, entry: &Candidate<'_>, scope: &mut Scope) -> Verdict {
+        if entry.path.is_root() || self.rules.is_empty() {
+            return Verdict::Include;
+        }
+        let full = FullPath::new(&self.root, entry.path);
+        let mut search = false;
+        for (index, rule) in self.rules.iter().enumerate() {
+            let is_around = scope.0 == Some(index);
+            let matched = if is_around { Match::Yes } else { rule.matcher.matches(&full, entry) };
+            if matched == Match::Yes && rule.matcher.marks_folders() {
+                *scope = Scope(Some(index));
+            }
+            match (matched, rule.kind) {
+                (Match::Yes, RuleKind::Include) => return Verdict::Include,
+                (Match::Yes, RuleKind::Exclude) if search => return Verdict::Search,
+                (Match::Yes, RuleKind::Exclude) => return Verdict::Exclude,
+                (Match::Below, RuleKind::Include) => search |= entry.kind == CandidateKind::Folder,
+                (Match::Below, RuleKind::Exclude) | (Match::No, _) => {}
+            }
+        }
+        // Also where an include might match something below: duplicity would leave it out.
+        Verdict::Include
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RuleKind::{Exclude, Include};
+
+    fn rules(rules: &[(RuleKind, &str)]) -> Selection {
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|(kind, pattern)| Rule::Pattern(*kind, pattern.as_bytes().into()))
+            .chain([Rule::Pattern(Exclude, b"/src/nothing/at/all".into())])
+            .collect();
+        Selection::from_rules(Path::new("/src/"), &rules).unwrap()
+    }
+
+    fn verdict(selection: &Selection, path: &str) -> Verdict {
+        let kind = if path.ends_with('/') { CandidateKind::Folder } else { CandidateKind::File };
+        let path = EntryPath::from_user(Path::new(path)).unwrap();
+        let tree = Tree::open(Path::new("/")).unwrap();
+        selection.verdict(&candidate(&path, kind, &tree), &mut Scope::default())
+    }
+
+    fn candidate<'a>(path: &'a EntryPath, kind: CandidateKind, tree: &'a Tree) -> Candidate<'a> {
+        Candidate { path, kind, mtime: 0, device: 1, root_device: 1, tree }
+    }
+
+    #[test]
+    fn the_first_match_decides() {
+        let selection = rules(&[(Include, "/src/a/b"), (Exclude, "/src/a")]);
+        assert_eq!(verdict(&selection, "a/b"), Verdict::Include);
+        assert_eq!(verdict(&selection, "a/b/c"), Verdict::Include);
+        assert_eq!(verdict(&selection, "a/"), Verdict::Search);
+        assert_eq!(verdict(&selection, "a/x"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "z"), Verdict::Include);
+        let selection = rules(&[(Exclude, "/src/a"), (Include, "/src/a/b")]);
+        assert_eq!(verdict(&selection, "a/"), Verdict::Exclude);
+    }
+
+    #[test]
+    fn stars_stay_within_a_component_unless_doubled() {
+        let selection = rules(&[(Include, "/src/*/keep?.[ch]"), (Include, "/src/**/deep"), (Exclude, "**")]);
+        assert_eq!(verdict(&selection, "x/keep1.c"), Verdict::Include);
+        assert_eq!(verdict(&selection, "x/y/keep1.c"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "x/keep1.o"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "x/y/z/deep"), Verdict::Include);
+        assert_eq!(verdict(&selection, "x/y/"), Verdict::Search);
+        assert_eq!(verdict(&selection, "x/"), Verdict::Search);
+    }
+
+    #[test]
+    fn a_slash_at_the_end_means_folders() {
+        let selection = rules(&[(Exclude, "**/cache/")]);
+        assert_eq!(verdict(&selection, "x/cache/"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "x/cache"), Verdict::Include);
+        assert_eq!(verdict(&selection, "x/cachet/"), Verdict::Include);
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_match_too() {
+        let selection = rules(&[(Exclude, "/src/?*.tmp"), (Exclude, "ignorecase:/src/B")]);
+        let path = EntryPath::from_bytes(b"\xff\n.tmp").unwrap();
+        let tree = Tree::open(Path::new("/")).unwrap();
+        let entry = candidate(&path, CandidateKind::File, &tree);
+        assert_eq!(selection.verdict(&entry, &mut Scope::default()), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "b"), Verdict::Exclude);
+    }
+
+    #[test]
+    fn an_unclosed_class_is_literal() {
+        let selection = rules(&[(Exclude, "/src/a[b"), (Exclude, "/src/[!x]y")]);
+        assert_eq!(verdict(&selection, "a[b"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "zy"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "xy"), Verdict::Include);
+    }
+
+    #[test]
+    fn patterns_that_mean_nothing_are_refused() {
+        for pattern in ["", "/a//b", "a", "./a", "ignorecase:", "/[z-a]"] {
+            let rule = Rule::Pattern(Exclude, pattern.into());
+            let selection = Selection::from_rules(Path::new("/"), &[rule]);
+            assert!(matches!(selection, Err(Error::Pattern { .. })), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn of_a_plans_folders_the_deepest_decides() {
+        let folders = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let selection = Selection::from_folders(
+            &folders(&["/home/me", "/home/me/.cache/keep"]),
+            &folders(&["/home/me/.cache"]),
+        )
+        .unwrap();
+        assert_eq!(verdict(&selection, "home/"), Verdict::Search);
+        assert_eq!(verdict(&selection, "home/me/"), Verdict::Include);
+        assert_eq!(verdict(&selection, "home/me/x"), Verdict::Include);
+        assert_eq!(verdict(&selection, "home/me/.cache/"), Verdict::Search);
+        assert_eq!(verdict(&selection, "home/me/.cache/x"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "home/me/.cache/keep/x"), Verdict::Include);
+        assert_eq!(verdict(&selection, "etc/"), Verdict::Exclude);
+        assert_eq!(verdict(&selection, "home/meg/"), Verdict::Exclude);
+    }
+}
