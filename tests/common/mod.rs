@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod cases;
 pub mod deleting;
 pub mod duplicity;
 pub mod engine;
