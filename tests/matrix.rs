@@ -6,5 +6,6 @@
 mod common;
 
 mod matrix {
+    mod cut_short;
     mod prefixed;
 }
