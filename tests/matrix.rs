@@ -7,5 +7,8 @@ mod common;
 
 mod matrix {
     mod cut_short;
+    mod old;
+    mod ours;
     mod prefixed;
+    mod theirs;
 }
