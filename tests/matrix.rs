@@ -7,8 +7,10 @@ mod common;
 
 mod matrix {
     mod cut_short;
+    mod leftovers;
     mod old;
     mod ours;
+    mod place;
     mod prefixed;
     mod theirs;
 }

@@ -1,12 +1,13 @@
 //! Chains that we made: duplicity lists them as we do, restores any part of any time, deletes old ones,
 //! and goes on with them as if they were its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::common::cases::{Case, case, duplicity};
@@ -14,12 +15,10 @@ use crate::common::duplicity::{Duplicity, statistic, url, versions};
 use crate::common::engine::{Backup, names};
 use crate::common::gpg::Home;
 use crate::common::tree::{
-    Looks, assert_same, change_something, edit, look, make_everything, make_small, noise,
+    Tree, assert_same, below, change_something, edit, look, make_everything, make_small, noise,
 };
 use souvenir::engine::crypto::Keyring;
 use souvenir::engine::format::name::FileName;
-
-type Tree = BTreeMap<Vec<u8>, Looks>;
 
 /// The time of a set, by its number.
 fn time(number: usize) -> i64 {
@@ -61,15 +60,6 @@ impl Ours {
         program.run(&["restore", "--no-encryption", "--time", &at, &place, target.to_str().unwrap()]);
         assert_same(expected, &look(&target), &format!("{program:?} at {at}"));
     }
-}
-
-/// What lies at and below a path, by names relative to it.
-fn below(tree: &Tree, path: &[u8]) -> Tree {
-    let inside = |name: &[u8]| {
-        let rest = name.strip_prefix(path)?;
-        rest.is_empty().then(Vec::new).or_else(|| Some(rest.strip_prefix(b"/")?.to_vec()))
-    };
-    tree.iter().filter_map(|(name, looks)| Some((inside(name)?, looks.clone()))).collect()
 }
 
 /// A file in the middle volumes, a folder over several of them, and names that are no text, at each time.
@@ -318,6 +308,40 @@ fn duplicity_takes_our_sets_into_what_it_remembers() {
             ours.backup.restore_at(time(number), &target);
             assert_same(state, &look(&target), &format!("ours of {number}"));
         }
+    }
+}
+
+/// What we delete, duplicity forgets, and goes on.
+#[test]
+fn duplicity_forgets_what_we_deleted() {
+    for program in versions(Home::new().path()) {
+        let mut ours = Ours::new(make_small);
+        let cache = ours.scratch.path().join("cache");
+        let (source, place) = (ours.source.to_str().unwrap().to_owned(), url(&ours.stored));
+        let theirs = |ours: &mut Ours, verb: &str| {
+            let at = time(ours.states.len()).to_string();
+            let arguments = [verb, "--no-encryption", "--current-time", &at, &source, &place];
+            ours.states.push(look(&ours.source));
+            program.run_remembering(&cache, &arguments);
+            edit(&ours.source, ours.states.len() as u64, 4);
+        };
+        for verb in ["full", "incremental", "full", "incremental"] {
+            theirs(&mut ours, verb);
+        }
+        let arguments = ["remove-all-but-n-full", "1", ours.stored.to_str().unwrap()];
+        let deleted = Command::new(env!("CARGO_BIN_EXE_souvenir-cli")).args(arguments).output().unwrap();
+        assert!(deleted.status.success(), "{deleted:?}");
+        theirs(&mut ours, "incremental");
+        let status = ours.backup.status();
+        let found: Vec<_> = status.chains.iter().flat_map(|chain| &chain.sets).collect();
+        let times: Vec<_> = found.iter().map(|set| set.time.epoch()).collect();
+        assert_eq!(times, [2, 3, 4].map(time));
+        for number in 2..5 {
+            let target = ours.target();
+            ours.backup.restore_at(time(number), &target);
+            assert_same(&ours.states[number], &look(&target), &format!("ours of {number}"));
+        }
+        ours.duplicity_restores(&program, time(4), &ours.states[4]);
     }
 }
 

@@ -1,6 +1,5 @@
 //! Chains that duplicity made: every time of them, whole and in parts.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,14 +7,14 @@ use crate::common::cases::case;
 use crate::common::duplicity::{Duplicity, url, versions};
 use crate::common::engine::{Backup, Options, error};
 use crate::common::gpg::Home;
-use crate::common::tree::{Looks, assert_same, change_something, edit, look, make_everything, make_small};
+use crate::common::tree::{
+    Tree, assert_same, below, change_something, edit, look, make_everything, make_small,
+};
 use souvenir::engine::Error;
 use souvenir::engine::crypto::{Encryption, Protection};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::status::Weakness;
-
-type Tree = BTreeMap<Vec<u8>, Looks>;
 
 /// The time of a set, by its number in the destination.
 fn time(number: usize) -> i64 {
@@ -56,15 +55,6 @@ impl Theirs {
     }
 }
 
-/// What lies at and below a path, by names relative to it.
-fn below(tree: &Tree, path: &str) -> Tree {
-    let inside = |name: &[u8]| {
-        let rest = name.strip_prefix(path.as_bytes())?;
-        rest.is_empty().then(Vec::new).or_else(|| Some(rest.strip_prefix(b"/")?.to_vec()))
-    };
-    tree.iter().filter_map(|(name, looks)| Some((inside(name)?, looks.clone()))).collect()
-}
-
 /// A full set and three incremental ones, the second of which changes nothing. At every time everything
 /// comes back, is listed, and so does one file of several volumes, one folder, and what is gone is gone.
 fn every_time_comes_back(program: &Duplicity, options: &[&str]) {
@@ -99,7 +89,7 @@ fn every_time_comes_back(program: &Duplicity, options: &[&str]) {
             let at = Options { time: SetTime::from_epoch(time(number)), ..Options::only(path.as_bytes()) };
             let (result, warnings) = backup.try_restore(&target, at);
             assert_eq!(warnings, [], "{path} of {number}");
-            let expected = below(expected, path);
+            let expected = below(expected, path.as_bytes());
             if expected.is_empty() {
                 let failure = result.unwrap_err();
                 assert!(matches!(failure, Error::PathNotInBackup { .. }), "{path} of {number}: {failure}");
