@@ -12,5 +12,6 @@ mod matrix {
     mod ours;
     mod place;
     mod prefixed;
+    mod remembered;
     mod theirs;
 }

@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::common::cases::{Case, case, duplicity};
@@ -21,21 +20,21 @@ use souvenir::engine::crypto::Keyring;
 use souvenir::engine::format::name::FileName;
 
 /// The time of a set, by its number.
-fn time(number: usize) -> i64 {
+pub fn time(number: usize) -> i64 {
     1_700_000_000 + number as i64 * 100_000
 }
 
 /// A tree, our backups of it, and what it was like at each of them.
-struct Ours {
-    scratch: tempfile::TempDir,
-    source: PathBuf,
-    stored: PathBuf,
-    backup: Backup,
-    states: Vec<Tree>,
+pub struct Ours {
+    pub scratch: tempfile::TempDir,
+    pub source: PathBuf,
+    pub stored: PathBuf,
+    pub backup: Backup,
+    pub states: Vec<Tree>,
 }
 
 impl Ours {
-    fn new(make: impl FnOnce(&Path)) -> Self {
+    pub fn new(make: impl FnOnce(&Path)) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let (source, stored) = (scratch.path().join("source"), scratch.path().join("stored"));
         make(&source);
@@ -43,19 +42,19 @@ impl Ours {
         Self { scratch, source, stored, backup, states: Vec::new() }
     }
 
-    fn set(&mut self, is_full: bool) {
+    pub fn set(&mut self, is_full: bool) {
         let backup = self.backup.clone().at(time(self.states.len()));
         let summary = if is_full { backup.back_up() } else { backup.incremental().back_up() };
         assert_eq!(summary.is_full(), is_full);
         self.states.push(look(&self.source));
     }
 
-    fn target(&self) -> PathBuf {
+    pub fn target(&self) -> PathBuf {
         // The folder stays as long as the scratch folder does.
         tempfile::tempdir_in(self.scratch.path()).unwrap().keep().join("restored")
     }
 
-    fn duplicity_restores(&self, program: &Duplicity, at: i64, expected: &Tree) {
+    pub fn duplicity_restores(&self, program: &Duplicity, at: i64, expected: &Tree) {
         let (target, at, place) = (self.target(), at.to_string(), url(&self.stored));
         program.run(&["restore", "--no-encryption", "--time", &at, &place, target.to_str().unwrap()]);
         assert_same(expected, &look(&target), &format!("{program:?} at {at}"));
@@ -152,6 +151,53 @@ fn duplicity_lists_and_counts_as_we_do() {
         assert_eq!(theirs, counted, "{text}");
         let sets = |line: &&str| line.starts_with("Number of contained backup sets:");
         assert_eq!(text.lines().filter(sets).count(), chains.len(), "{text}");
+    }
+}
+
+/// The difference of a file larger than eight volumes is made in pieces, side by side. duplicity takes them
+/// for one, and goes on from there.
+#[test]
+fn a_difference_in_pieces_comes_back() {
+    let mut ours = Ours::new(make_small);
+    ours.backup.volume_bytes = 1 << 20;
+    let large = ours.source.join("large");
+    let mut contents = noise(5, 12_000_000);
+    fs::write(&large, &contents).unwrap();
+    ours.set(true);
+    // Here and there another byte, so that there is something to say in every piece, and an insertion.
+    for at in (0..contents.len()).step_by(700_001) {
+        contents[at] ^= 1;
+    }
+    contents.splice(5_000_000..5_000_000, noise(6, 1_500_000));
+    fs::write(&large, &contents).unwrap();
+    let summary = ours.backup.clone().at(time(1)).incremental().back_up();
+    assert!(summary.delta_count >= 1 && summary.volume_count > 1, "{summary:?}");
+    ours.states.push(look(&ours.source));
+    let place = url(&ours.stored);
+    for (index, program) in versions(Home::new().path()).iter().enumerate() {
+        for (number, state) in ours.states.clone().iter().enumerate().skip(index) {
+            ours.duplicity_restores(program, time(number), state);
+        }
+        let target = ours.target();
+        let part = ["--no-encryption", "--path-to-restore", "large", &place, target.to_str().unwrap()];
+        program.run(&[&["restore"], &part[..]].concat());
+        assert_same(&look(&large), &look(&target), "the file alone");
+        // Another time to the second than before, whenever this runs.
+        contents[3_000_000 + index] ^= 1;
+        fs::write(&large, &contents).unwrap();
+        let later = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000 + index as u64);
+        File::open(&large).unwrap().set_modified(later).unwrap();
+        let at = time(2 + index).to_string();
+        let source = ours.source.to_str().unwrap();
+        let arguments = ["incremental", "--no-encryption", "--current-time", &at, source, &place];
+        let told = program.run(&arguments);
+        assert!(statistic(&told, "RawDeltaSize") < 50_000, "{told}");
+        ours.states.push(look(&ours.source));
+    }
+    for (number, state) in ours.states.iter().enumerate() {
+        let target = ours.target();
+        ours.backup.restore_at(time(number), &target);
+        assert_same(state, &look(&target), &format!("ours of {number}"));
     }
 }
 
@@ -266,82 +312,6 @@ fn duplicity_deletes_old_chains_of_ours() {
             let number = left[index];
             ours.duplicity_restores(&program, time(number), &ours.states[number]);
         }
-    }
-}
-
-/// duplicity remembers a chain that it began. What we added to it, it copies into its memory, and goes on.
-#[test]
-fn duplicity_takes_our_sets_into_what_it_remembers() {
-    for program in versions(Home::new().path()) {
-        let mut ours = Ours::new(make_small);
-        let cache = ours.scratch.path().join("cache");
-        let (source, place) = (ours.source.to_str().unwrap().to_owned(), url(&ours.stored));
-        let theirs = |ours: &mut Ours, verb: &str| {
-            let at = time(ours.states.len()).to_string();
-            let arguments = [verb, "--no-encryption", "--current-time", &at, &source, &place];
-            ours.states.push(look(&ours.source));
-            program.run_remembering(&cache, &arguments)
-        };
-        theirs(&mut ours, "full");
-        edit(&ours.source, 1, 5);
-        ours.set(false);
-        edit(&ours.source, 2, 5);
-        let told = theirs(&mut ours, "incremental");
-        let copied = told.lines().filter(|line| line.starts_with("Copying ")).count();
-        assert!(copied == 2 && told.contains(" to local cache"), "{told}");
-        edit(&ours.source, 3, 5);
-        // Without a word from us in between it has nothing to copy.
-        let told = theirs(&mut ours, "incremental");
-        assert!(!told.contains("Copying "), "{told}");
-        edit(&ours.source, 4, 5);
-        ours.set(false);
-        // A memory that lasted, and none.
-        let target = ours.target();
-        let target_text = target.to_str().unwrap();
-        program.run_remembering(&cache, &["restore", "--no-encryption", &place, target_text]);
-        assert_same(&ours.states[4], &look(&target), "with the memory");
-        for number in [1, 2, 4] {
-            ours.duplicity_restores(&program, time(number), &ours.states[number]);
-        }
-        for (number, state) in ours.states.iter().enumerate() {
-            let target = ours.target();
-            ours.backup.restore_at(time(number), &target);
-            assert_same(state, &look(&target), &format!("ours of {number}"));
-        }
-    }
-}
-
-/// What we delete, duplicity forgets, and goes on.
-#[test]
-fn duplicity_forgets_what_we_deleted() {
-    for program in versions(Home::new().path()) {
-        let mut ours = Ours::new(make_small);
-        let cache = ours.scratch.path().join("cache");
-        let (source, place) = (ours.source.to_str().unwrap().to_owned(), url(&ours.stored));
-        let theirs = |ours: &mut Ours, verb: &str| {
-            let at = time(ours.states.len()).to_string();
-            let arguments = [verb, "--no-encryption", "--current-time", &at, &source, &place];
-            ours.states.push(look(&ours.source));
-            program.run_remembering(&cache, &arguments);
-            edit(&ours.source, ours.states.len() as u64, 4);
-        };
-        for verb in ["full", "incremental", "full", "incremental"] {
-            theirs(&mut ours, verb);
-        }
-        let arguments = ["remove-all-but-n-full", "1", ours.stored.to_str().unwrap()];
-        let deleted = Command::new(env!("CARGO_BIN_EXE_souvenir-cli")).args(arguments).output().unwrap();
-        assert!(deleted.status.success(), "{deleted:?}");
-        theirs(&mut ours, "incremental");
-        let status = ours.backup.status();
-        let found: Vec<_> = status.chains.iter().flat_map(|chain| &chain.sets).collect();
-        let times: Vec<_> = found.iter().map(|set| set.time.epoch()).collect();
-        assert_eq!(times, [2, 3, 4].map(time));
-        for number in 2..5 {
-            let target = ours.target();
-            ours.backup.restore_at(time(number), &target);
-            assert_same(&ours.states[number], &look(&target), &format!("ours of {number}"));
-        }
-        ours.duplicity_restores(&program, time(4), &ours.states[4]);
     }
 }
 

@@ -1,14 +1,16 @@
 //! Chains that duplicity made: every time of them, whole and in parts.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::common::cases::case;
 use crate::common::duplicity::{Duplicity, url, versions};
-use crate::common::engine::{Backup, Options, error};
+use crate::common::engine::{Backup, Options, error, names};
 use crate::common::gpg::Home;
 use crate::common::tree::{
-    Tree, assert_same, below, change_something, edit, look, make_everything, make_small,
+    Tree, assert_same, below, change_something, edit, look, make_everything, make_small, noise,
 };
 use souvenir::engine::Error;
 use souvenir::engine::crypto::{Encryption, Protection};
@@ -73,6 +75,12 @@ fn every_time_comes_back(program: &Duplicity, options: &[&str]) {
     let backup = theirs.backup();
     let status = backup.status();
     assert_eq!((status.chains.len(), status.chains[0].sets.len(), status.leftovers.len()), (1, 4, 0));
+    // Statistics belong to their sets.
+    let stored_bytes = status.chains[0].sets.iter().map(|set| set.stored_bytes).sum::<u64>();
+    let size = |name: &String| theirs.stored.join(name).metadata().unwrap().len();
+    assert_eq!(stored_bytes, names(&theirs.stored).iter().map(size).sum::<u64>());
+    let statistics_count = names(&theirs.stored).iter().filter(|name| name.contains("jsonstat")).count();
+    assert_eq!(statistics_count, if options.contains(&"--jsonstat") { 4 } else { 0 });
     for (number, expected) in theirs.states.iter().enumerate() {
         let target = theirs.target(&number.to_string());
         let summary = backup.restore_at(time(number), &target);
@@ -80,9 +88,9 @@ fn every_time_comes_back(program: &Duplicity, options: &[&str]) {
         assert_same(expected, &look(&target), &format!("all of {number}"));
 
         let listed = backup.list_at(time(number)).entries;
-        let mut names: Vec<_> = expected.keys().map(|name| EntryPath::from_bytes(name).unwrap()).collect();
-        names.sort();
-        assert_eq!(listed.into_iter().map(|entry| entry.path).collect::<Vec<_>>(), names);
+        let mut paths: Vec<_> = expected.keys().map(|name| EntryPath::from_bytes(name).unwrap()).collect();
+        paths.sort();
+        assert_eq!(listed.into_iter().map(|entry| entry.path).collect::<Vec<_>>(), paths);
 
         for path in ["sizes/2500000", "sizes", "dir.d", "big/2/1", "names", "renamed"] {
             let target = theirs.target(&format!("{number}-{}", path.replace('/', "-")));
@@ -112,7 +120,7 @@ fn every_time_and_part_of_debians_chains_comes_back() {
 #[test]
 fn every_time_and_part_of_the_newest_chains_comes_back() {
     let home = Home::new();
-    every_time_comes_back(&versions(home.path())[1], &["--no-encryption", "--no-compression"]);
+    every_time_comes_back(&versions(home.path())[1], &["--no-encryption", "--no-compression", "--jsonstat"]);
 }
 
 /// What is not compressed ends without an end of a tar in older versions: a set that changes nothing has a
@@ -228,4 +236,29 @@ fn the_protection_may_change_from_set_to_set() {
     assert_same(&theirs.states[0], &look(&theirs.target("plain")), "without any secret");
     let at = Options { time: SetTime::from_epoch(time(1)), ..Options::default() };
     error(without.try_restore(&theirs.target("sealed"), at));
+}
+
+/// duplicity also backs up what is no folder: then the root of the backup is a file or a link.
+#[test]
+fn the_root_may_be_a_file_or_a_link() {
+    let home = Home::new();
+    for (index, program) in versions(home.path()).iter().enumerate() {
+        let mut file = Theirs::new(|source| fs::write(source, noise(1, 200_000)).unwrap());
+        file.set(program, "full", &["--no-encryption"]);
+        fs::write(&file.source, noise(2, 300_000)).unwrap();
+        File::open(&file.source).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        file.set(program, "incremental", &["--no-encryption"]);
+        let mut link = Theirs::new(|source| symlink("/", source).unwrap());
+        link.set(program, "full", &["--no-encryption"]);
+        for theirs in [&file, &link] {
+            let backup = theirs.backup();
+            backup.verify();
+            for (number, expected) in theirs.states.iter().enumerate() {
+                let target = theirs.target(&format!("{index}-{number}"));
+                backup.restore_at(time(number), &target);
+                assert_same(expected, &look(&target), &format!("{number} by {program:?}"));
+                assert_eq!(backup.list_at(time(number)).entries.len(), 1);
+            }
+        }
+    }
 }
