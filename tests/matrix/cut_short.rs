@@ -171,8 +171,7 @@ fn duplicity_remembers_what_we_passed_over(program: &Duplicity, cleaned: bool) {
         third = Some(look(&place.source));
     }
     edit(&place.source, 1, 5);
-    let told = place.duplicity(program, "backup", THIRD + 100);
-    println!("{told}\n{:?}", names(&place.stored));
+    place.duplicity(program, "backup", THIRD + 100);
     edit(&place.source, 2, 5);
     let (result, _) = backup.clone().at(THIRD + 200).incremental().try_back_up();
     result.unwrap();

@@ -1,6 +1,6 @@
-//! Archives as old versions of duplicity wrote them, which cannot be had any more: GNU's dialect of tar,
-//! times with offsets in the names or short names, volumes that just end. Real duplicity reads them too, which
-//! shows that they are what they seem.
+//! Archives as old versions of duplicity wrote them under Python 3.7 and older, which can hardly be had any
+//! more: GNU's dialect of tar, times with offsets in the names or short names, volumes that just end.
+//! Today's duplicity reads them too, which shows that they are what they seem.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
