@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares Souvenir with duplicity, restic and borg: a backup of 1 GB and its restore, all encrypted.
+"""Compares Souvenir with duplicity, restic and borg, all encrypted: a first backup of 1 GB, one when nothing
+and one when 2 % of the files have changed, a list, one file, and all of it restored.
 
     bench.py [--rounds N] [PROGRAM…]
 
@@ -52,10 +53,19 @@ class Program:
         """What is done once for a destination."""
         return []
 
-    def backup(self):
+    def backup(self, number):
+        """The backup with this number; the first is 1."""
+        raise NotImplementedError
+
+    def list(self):
+        """Prints everything in the newest backup."""
         raise NotImplementedError
 
     def restore(self):
+        raise NotImplementedError
+
+    def restore_one(self, path, target):
+        """Restores one file, `path` relative to the source, into or as `target`, which does not exist."""
         raise NotImplementedError
 
     def restored(self):
@@ -69,11 +79,17 @@ class Souvenir(Program):
     def version(self):
         return [self.program, "--version"]
 
-    def backup(self):
-        return [self.program, "backup", "--full", SOURCE, self.store, "--passphrase-file", self.passphrase_file]
+    def backup(self, number):
+        return [self.program, "backup", SOURCE, self.store, "--passphrase-file", self.passphrase_file]
+
+    def list(self):
+        return [self.program, "list", self.store, "--passphrase-file", self.passphrase_file]
 
     def restore(self):
         return [self.program, "restore", self.store, self.target, "--passphrase-file", self.passphrase_file]
+
+    def restore_one(self, path, target):
+        return [self.program, "restore", "--path", path, self.store, target, "--passphrase-file", self.passphrase_file]
 
 
 class Duplicity(Program):
@@ -82,11 +98,17 @@ class Duplicity(Program):
     def version(self):
         return [self.program, "--version"]
 
-    def backup(self):
-        return [self.program, "full", SOURCE, f"file://{self.store}"]
+    def backup(self, number):
+        return [self.program, "full" if number == 1 else "incremental", SOURCE, f"file://{self.store}"]
+
+    def list(self):
+        return [self.program, "list-current-files", f"file://{self.store}"]
 
     def restore(self):
         return [self.program, "restore", f"file://{self.store}", self.target]
+
+    def restore_one(self, path, target):
+        return [self.program, "restore", "--path-to-restore", path, f"file://{self.store}", target]
 
 
 class Restic(Program):
@@ -96,11 +118,17 @@ class Restic(Program):
     def prepare(self):
         return ["restic", "--repo", self.store, "init"]
 
-    def backup(self):
+    def backup(self, number):
         return ["restic", "--repo", self.store, "backup", SOURCE]
+
+    def list(self):
+        return ["restic", "--repo", self.store, "ls", "--long", "latest"]
 
     def restore(self):
         return ["restic", "--repo", self.store, "restore", "latest", "--target", self.target]
+
+    def restore_one(self, path, target):
+        return ["restic", "--repo", self.store, "restore", "latest", "--include", SOURCE / path, "--target", target]
 
     def restored(self):
         return self.target / SOURCE.relative_to("/")
@@ -113,12 +141,22 @@ class Borg(Program):
     def prepare(self):
         return ["borg", "init", "--encryption", "repokey-blake2", self.store]
 
-    def backup(self):
-        return ["borg", "create", f"{self.store}::first", SOURCE]
+    newest = None
+
+    def backup(self, number):
+        self.newest = f"{self.store}::backup-{number}"
+        return ["borg", "create", self.newest, SOURCE]
+
+    def list(self):
+        return ["borg", "list", self.newest]
 
     def restore(self):
         self.target.mkdir()
-        return ["borg", "extract", f"{self.store}::first"]
+        return ["borg", "extract", self.newest]
+
+    def restore_one(self, path, target):
+        target.mkdir()
+        return ["borg", "extract", self.newest, str(SOURCE / path).lstrip("/")]
 
     def restored(self):
         return self.target / SOURCE.relative_to("/")
@@ -151,8 +189,18 @@ def main():
     print(text)
 
 
+STEPS = {
+    "first": "first backup, s",
+    "unchanged": "nothing changed, s",
+    "changed": "2 % changed, s",
+    "list": "list, s",
+    "one": "one file, s",
+    "restore": "restore, s",
+}
+
+
 def run(name):
-    """One backup and one restore; the result is compared with the source."""
+    """All steps with one program; what is restored is compared with the source."""
     folder = WORK / name
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "home").mkdir(parents=True)
@@ -160,30 +208,46 @@ def run(name):
     program.store.mkdir()
     program.passphrase_file.write_text(PASSPHRASE + "\n")
     program.passphrase_file.chmod(0o600)
-    with open(folder / "log", "wb") as log:
+    one = folder / "one"
+    result = {}
+    with open(folder / "log", "wb") as log, tree.Change(SOURCE) as change:
+
+        def step(step, command, folder=None):
+            os.sync()
+            result[step] = measure(command, program.environment, log, folder)
+
         version = subprocess.run(program.version(), env=program.environment, capture_output=True, text=True).stdout
         if command := program.prepare():
             measure(command, program.environment, log)
-        os.sync()
-        backup = measure(program.backup(), program.environment, log)
-        os.sync()
+        step("first", program.backup(1))
+        result["stored"] = _size(program.store)
+        step("unchanged", program.backup(2))
+        change.make()
+        step("changed", program.backup(3))
+        result["added"] = _size(program.store) - result["stored"]
+        step("list", program.list())
+        command = program.restore_one(change.small_file, one)
+        step("one", command, one if one.exists() else None)
         command = program.restore()
-        restore = measure(command, program.environment, log, program.target if program.target.exists() else None)
-    stored = sum(path.stat().st_size for path in program.store.rglob("*") if path.is_file())
-    differing = differences(SOURCE, program.restored())
+        step("restore", command, program.target if program.target.exists() else None)
+        differing = differences(SOURCE, program.restored())
     if differing:
         raise RuntimeError(f"{name} restored something else: {differing[:5]}")
-    shutil.rmtree(folder / "store")
-    shutil.rmtree(folder / "restored")
-    return {"version": version.split("\n")[0], "backup": backup, "restore": restore, "stored": stored}
+    for used in ("store", "restored"):
+        shutil.rmtree(folder / used)
+    return result | {"version": version.split("\n")[0]}
+
+
+def _size(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def best(old, new):
     if old is None:
         return new
-    for verb in ("backup", "restore"):
-        if old[verb].wall_secs < new[verb].wall_secs:
-            new[verb] = old[verb]
+    for step in STEPS:
+        if old[step].wall_secs < new[step].wall_secs:
+            new[step] = old[step]
     return new
 
 
@@ -212,23 +276,25 @@ def _warm_up():
 
 def report(results, files, size, rounds):
     first = next(iter(results.values()))
+    names = [*STEPS.values(), "peak memory of the first backup, MB", "with all its processes, MB"]
+    names += ["peak memory of the restore, MB", "stored, MB", "added by the changes, MB"]
     lines = [
         f"{size / 1e6:,.0f} MB in {files:,} files, a third of the bytes incompressible; {os.cpu_count()} cores; "
         f"best of {rounds}. In brackets: how many times as much as the first line.",
         "",
-        "| | backup, s | restore, s | peak memory of the backup, MB | with all its processes, MB "
-        "| peak memory of the restore, MB | stored, MB |",
-        "|---|---|---|---|---|---|---|",
+        "| | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 1) + "|",
     ]
     for result in results.values():
-        cells = [
-            cell(result["backup"].wall_secs, first["backup"].wall_secs, 1),
-            cell(result["restore"].wall_secs, first["restore"].wall_secs, 1),
-            cell(result["backup"].main_peak_bytes / 1e6, first["backup"].main_peak_bytes / 1e6, 0),
-            cell(result["backup"].all_peak_bytes / 1e6, first["backup"].all_peak_bytes / 1e6, 0),
-            cell(result["restore"].main_peak_bytes / 1e6, first["restore"].main_peak_bytes / 1e6, 0),
-            cell(result["stored"] / 1e6, first["stored"] / 1e6, 0),
-        ]
+        cells = [cell(result[step].wall_secs, first[step].wall_secs, 1) for step in STEPS]
+        for value, digits in (
+            (lambda of: of["first"].main_peak_bytes, 0),
+            (lambda of: of["first"].all_peak_bytes, 0),
+            (lambda of: of["restore"].main_peak_bytes, 0),
+            (lambda of: of["stored"], 0),
+            (lambda of: of["added"], 1),
+        ):
+            cells.append(cell(value(result) / 1e6, value(first) / 1e6, digits))
         lines.append(f"| {result['version']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -33,6 +33,50 @@ def make(folder):
     return int(files), int(size)
 
 
+class Change:
+    """Two percent of the files, changed for a while: some rewritten, some longer, one large one in its middle."""
+
+    def __init__(self, folder):
+        rng = random.Random(SEED + 1)
+        files = sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file())
+        small = [path for path in files if path.stat().st_size < 1_000_000]
+        large = max((path for path in files if path.suffix == ".csv"), key=lambda path: path.stat().st_size)
+        self.files = rng.sample(small, len(files) // 50) + [large]
+        self.small_file = self.files[0].relative_to(folder)
+        self.rng = rng
+        self.originals = []
+
+    def __enter__(self):
+        return self
+
+    def make(self):
+        for number, path in enumerate(self.files):
+            stat = path.stat()
+            contents = path.read_bytes()
+            # Of the large one only the piece that changes is kept.
+            place = len(contents) // 2
+            if number + 1 == len(self.files):
+                self.originals.append((path, place, contents[place : place + 1000], len(contents), stat))
+                with open(path, "r+b") as file:
+                    file.seek(place)
+                    file.write(self.rng.randbytes(1000))
+            else:
+                self.originals.append((path, 0, contents, len(contents), stat))
+                if number % 2:
+                    path.write_bytes(contents + b"one more line\n")
+                else:
+                    path.write_bytes(self.rng.randbytes(len(contents)))
+
+    def __exit__(self, *_):
+        """Everything is as before."""
+        for path, place, piece, length, stat in self.originals:
+            with open(path, "r+b") as file:
+                file.seek(place)
+                file.write(piece)
+                file.truncate(length)
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def _write(top):
     rng = random.Random(SEED)
     sizes = _sizes(rng)

@@ -43,6 +43,7 @@ impl Scratch {
             .env("GNUPGHOME", self.gnupg.path())
             .env_remove("PASSPHRASE")
             .env_remove("SIGN_PASSPHRASE")
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .stdin(Stdio::null());
         command
     }
@@ -129,7 +130,7 @@ fn passphrases_come_from_a_file_a_descriptor_or_the_environment() {
     assert!(told.contains("passphrase") && told.contains("wrong"), "{told}");
     assert!(!scratch.path("3").exists());
     // Nobody to ask.
-    let (_, told) = scratch.expect(3, &["list", "to"]);
+    let (_, told) = scratch.expect(3, &["list", "--no-catalog", "to"]);
     assert!(told.contains("passphrase") && told.contains("needed"), "{told}");
     scratch.expect(2, &["list", "--passphrase-file", "nowhere", "to"]);
 }
@@ -373,6 +374,7 @@ fn output_that_nobody_reads_to_its_end_is_no_failure() {
     let command = format!("{} list to | head -n 1", env!("CARGO_BIN_EXE_souvenir-cli"));
     let output = Command::new("bash")
         .args(["-o", "pipefail", "-c", &command])
+        .env("XDG_CACHE_HOME", scratch.path("cache"))
         .current_dir(scratch.folder.path())
         .output()
         .unwrap();
@@ -490,7 +492,7 @@ fn conflicts_several_paths_and_a_look_before_a_restore() {
     let change = || fs::write(scratch.path("back/other.tmp"), "mine").unwrap();
     change();
     let (printed, _) = scratch.expect(0, &["restore", "--dry-run", "to", "back"]);
-    assert!(printed.contains("2 are there already") && printed.contains("1 volumes"), "{printed}");
+    assert!(printed.contains("already there: 2") && printed.contains("1 volume with"), "{printed}");
     for (conflict, now, beside) in [
         ("skip", "mine", None),
         ("keep-both", "mine", Some("other")),
@@ -507,4 +509,24 @@ fn conflicts_several_paths_and_a_look_before_a_restore() {
     fs::File::options().write(true).open(scratch.path("back/other.tmp")).unwrap().set_modified(old).unwrap();
     scratch.expect(0, &["restore", "--conflict", "newer-wins", "to", "back"]);
     assert_eq!(restored("other.tmp").as_deref(), Some("other"), "what is older is replaced");
+}
+
+#[test]
+fn a_backup_is_proved_and_the_report_kept() {
+    let scratch = Scratch::new();
+    scratch.expect(0, &["backup", "--no-encryption", "source", "to"]);
+    let (printed, _) = scratch.expect(0, &["verify", "to", "source"]);
+    assert!(printed.contains("0 differences"), "{printed}");
+    let drill = ["drill", "--json", "--report", "reports/drills.jsonl", "to", "source"];
+    for _ in 0..2 {
+        let (printed, _) = scratch.expect(0, &drill);
+        let report: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!((&report["files"], &report["equal_to_source"]), (&2.into(), &2.into()), "{printed}");
+    }
+    let reports = fs::read_to_string(scratch.path("reports/drills.jsonl")).unwrap();
+    assert_eq!(reports.lines().count(), 2, "{reports}");
+
+    fs::write(scratch.path("source/folder/file"), "CONTENTS").unwrap();
+    let (printed, _) = scratch.expect(1, &["verify", "to", "source"]);
+    assert!(printed.contains("folder/file: has other contents\n"), "{printed}");
 }

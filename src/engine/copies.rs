@@ -8,6 +8,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -27,18 +28,24 @@ use super::stored::{StoredReader, hexadecimal};
 pub struct Copies {
     /// None where no copies are kept.
     folder: Option<PathBuf>,
+    /// Whether there may be new ones.
+    makes_new: bool,
 }
 
 impl Copies {
     /// No copies are kept; everything is read from the destination.
     pub fn none() -> Self {
-        Self { folder: None }
+        Self { folder: None, makes_new: false }
     }
 
     /// The copies of what is at `storage`, in a folder of their own below `cache`.
     pub fn of(cache: &Path, storage: &dyn Storage) -> Self {
-        let id = hexadecimal(&Sha1::digest(storage.location().as_bytes())[..8]);
-        Self { folder: Some(cache.join(id).join("copies")) }
+        Self { folder: Some(folder_of(cache, storage).join("copies")), makes_new: true }
+    }
+
+    /// The same, but no others are made of what is read.
+    pub fn without_new(self) -> Self {
+        Self { makes_new: false, ..self }
     }
 
     /// The usual cache folder of this program for this person, if they have a home.
@@ -76,7 +83,7 @@ impl Copies {
 
     /// Begins a copy of a file that is being written. `None` where none can be kept.
     pub(crate) fn begin(&self) -> Option<NewCopy> {
-        let folder = self.folder.as_ref()?;
+        let folder = self.folder.as_ref().filter(|_| self.makes_new)?;
         let begun = DirBuilder::new().recursive(true).mode(0o700).create(folder).and_then(|()| {
             let file = tempfile::Builder::new().prefix(".new-").tempfile_in(folder)?;
             Ok(GzEncoder::new(BufWriter::new(file), Compression::fast()))
@@ -107,6 +114,21 @@ impl Copies {
             }
         }
     }
+}
+
+/// The folder below `cache` for what is kept of a destination: named after a hash of its place, however
+/// that is written.
+pub(crate) fn folder_of(cache: &Path, storage: &dyn Storage) -> PathBuf {
+    let place = match storage.local_folder() {
+        Some(folder) => {
+            // One that the first backup will make has no other name than it will have then.
+            let in_parent = || Some(folder.parent()?.canonicalize().ok()?.join(folder.file_name()?));
+            let known = folder.canonicalize().ok().or_else(in_parent);
+            known.or_else(|| std::path::absolute(folder).ok()).unwrap_or_else(|| folder.to_owned())
+        }
+        None => PathBuf::from(storage.location()),
+    };
+    cache.join(hexadecimal(&Sha1::digest(place.as_os_str().as_bytes())[..8]))
 }
 
 /// A name that also tells the size of the file at the destination: a copy of another file of that name,

@@ -82,6 +82,13 @@ pub enum Error {
         location: String,
     },
 
+    /// The backup has no file that a restore drill could try.
+    #[error("the backup in {location} has no files that could be tried")]
+    NothingToTry {
+        /// The destination.
+        location: String,
+    },
+
     /// The path is not in the backup at that time.
     #[error("{path} is not in the backup of that time")]
     PathNotInBackup {

@@ -6,13 +6,15 @@
 //! the thread.
 //!
 //! One foreign library, one folder: [`crypto`] is the only place that knows gpgme, [`delta`] the only
-//! one that knows librsync.
+//! one that knows librsync, [`catalog`] the only one that knows SQLite.
 
 pub mod backup;
+pub mod catalog;
 pub mod chain;
 pub mod copies;
 pub mod crypto;
 pub mod delta;
+pub mod drill;
 pub mod error;
 pub mod format;
 pub mod job;

@@ -1,6 +1,7 @@
 //! What is at a destination, read off the names of its files: no key and no passphrase is needed.
 
-use super::chain::{Chain, Collection, Set};
+use super::backup::is_unfinished;
+use super::chain::{Chain, Collection, FullPolicy, Outlook, Set};
 use super::error::{ForeignRepository, Result};
 use super::format::name::SetKind;
 use super::format::time::SetTime;
@@ -18,6 +19,12 @@ pub struct Status {
     pub incomplete: Vec<String>,
     /// All that no state is made of: the same sets, signatures and files, and why.
     pub leftovers: Vec<Leftover>,
+    /// Files of an interrupted backup that the next one goes on with.
+    pub resumable_count: u64,
+    /// Their bytes.
+    pub resumable_bytes: u64,
+    /// How far the newest chain is on its way to a new full set, if nothing else is asked for.
+    pub outlook: Option<Outlook>,
     /// Another program's repository, if there is one.
     pub foreign: Option<ForeignRepository>,
     /// Bytes that can still be written, where known.
@@ -135,6 +142,11 @@ pub fn status(storage: &dyn Storage, job: &Job) -> Result<Status> {
     };
     let foreign = foreign_repository(storage, &files)?;
     let is_upload = |file: &&StoredFile| file.name.starts_with(UPLOAD_PREFIX);
+    let (mut resumable_count, mut resumable_bytes) = (0, 0);
+    for file in files.iter().filter(|file| is_unfinished(&file.name)) {
+        resumable_count += 1;
+        resumable_bytes += file.size_bytes;
+    }
     let uploads: Vec<Leftover> = files.iter().filter(is_upload).map(Leftover::upload).collect();
     let collection = Collection::new(files);
     let unfinished = collection.incomplete.iter().chain(&collection.orphaned).map(Set::name);
@@ -147,6 +159,9 @@ pub fn status(storage: &dyn Storage, job: &Job) -> Result<Status> {
             .collect(),
         incomplete: unfinished.chain(collection.unreadable.iter().map(|file| file.name.clone())).collect(),
         leftovers: Leftover::all(&collection, uploads),
+        outlook: collection.chains.last().map(|chain| FullPolicy::default().outlook(chain, SetTime::now())),
+        resumable_count,
+        resumable_bytes,
         foreign,
         free_bytes: storage.free_bytes()?,
     })

@@ -103,6 +103,11 @@ fn parts(error: &Error) -> (String, String, String) {
             holder.clone(),
             gettext("Wait until it is done, then try again."),
         ),
+        Error::NothingToTry { location } => (
+            gettext("There is no file that could be tried"),
+            location.clone(),
+            gettext("Make a backup with files in it first."),
+        ),
         Error::CannotExtend { location, .. } => (
             gettext("There is no backup that could be continued"),
             location.clone(),

@@ -73,7 +73,7 @@ impl Backup {
         self
     }
 
-    fn keyring(&self) -> Keyring {
+    pub fn keyring(&self) -> Keyring {
         match &self.keyring {
             Some(keyring) => keyring.clone(),
             None if self.protection.is_openpgp() => self.home.get_or_init(Home::new).keyring(),
@@ -102,7 +102,7 @@ impl Backup {
         self
     }
 
-    fn passphrases(&self) -> Passphrases {
+    pub fn passphrases(&self) -> Passphrases {
         let passphrases = Passphrases::new();
         if let Some(text) = &self.passphrase {
             passphrases.set_archive(Secret::new(text.as_str()));

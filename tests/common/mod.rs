@@ -3,9 +3,11 @@
 #![allow(dead_code)]
 
 pub mod cases;
+pub mod catalog;
 pub mod deleting;
 pub mod duplicity;
 pub mod engine;
 pub mod gpg;
 pub mod hooked;
+pub mod synthetic;
 pub mod tree;

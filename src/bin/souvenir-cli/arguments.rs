@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
 use crate::secrets::PassphraseOptions;
-use crate::upkeep::{CleanupOptions, CountOptions, OlderThanOptions, PruneOptions, VerifyOptions};
+use crate::upkeep::{
+    CleanupOptions, CountOptions, DrillOptions, OlderThanOptions, PruneOptions, VerifyOptions,
+};
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
@@ -70,6 +73,14 @@ pub enum Command {
     Backup(BackupOptions),
     /// Show what files a backup holds
     List(ListOptions),
+    /// Search the names in all backups, also those of deleted files
+    Search(SearchOptions),
+    /// Show every version of a file or folder
+    History(HistoryOptions),
+    /// Show what changed between two backups
+    Changes(ChangesOptions),
+    /// Show, empty or rebuild the local index of what the backups hold
+    Catalog(CatalogOptions),
     /// Bring files back
     Restore(RestoreOptions),
     /// Show which backups are at a destination; needs no key and no passphrase
@@ -80,6 +91,11 @@ pub enum Command {
     },
     /// Check whether the stored files are as they were written
     Verify(VerifyOptions),
+    /// Really restore a random sample, compare it, and keep a dated report
+    ///
+    /// The files go to a scratch folder that is deleted again. Each is compared with the signature that was
+    /// made of it when it was backed up.
+    Drill(DrillOptions),
     /// Delete old backups, keeping some of each hour, day, week, month and year
     ///
     /// The newest backup always stays, and so does whatever one that is kept builds on.
@@ -200,9 +216,21 @@ pub struct ListOptions {
     #[command(flatten)]
     pub destination: Destination,
 
+    /// Only what is directly in this folder, relative to what was backed up; without it everything
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+
+    /// With PATH: everything below it
+    #[arg(long, short)]
+    pub recursive: bool,
+
     /// The state of that time instead of the newest; `restore --help` says how to write it
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     pub time: Option<Moment>,
+
+    /// Read the backup itself instead of the local index, and leave no names on this machine
+    #[arg(long)]
+    pub no_catalog: bool,
 
     /// Where passphrases come from
     #[command(flatten)]

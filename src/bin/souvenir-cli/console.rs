@@ -88,7 +88,8 @@ impl Console {
         }
     }
 
-    fn warn(&self, text: &str) {
+    /// Prints a warning.
+    pub fn warn(&self, text: &str) {
         if self.json {
             self.line(&json!({ "warning": text }).to_string());
         } else {

@@ -1,6 +1,9 @@
 //! The command line: a thin front of the engine.
 
 mod arguments;
+mod browse;
+mod browse_arguments;
+mod browse_report;
 mod console;
 mod report;
 mod report_status;
@@ -25,7 +28,6 @@ use souvenir::engine::crypto::Keyring;
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::{self, CancelReason, Job};
-use souvenir::engine::list::{ListRequest, list};
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::restore::{RestoreRequest, preview, restore};
 use souvenir::engine::scan::Selection;
@@ -152,18 +154,11 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             report::restore(console, &summary)?;
             Ok(summary.warning_count)
         }
-        Command::List(options) => {
-            let passphrases = options.passphrase.read(environment)?;
-            let storage = LocalFolder::new(options.destination.folder());
-            let time = clock.time_of(options.time)?;
-            let listing = in_job(console, move |job| {
-                let request =
-                    ListRequest { storage: &storage, keyring: &keyring, passphrases: &passphrases, time };
-                list(&request, job)
-            })?;
-            report::list(console, &listing)?;
-            Ok(0)
-        }
+        Command::List(options) => browse::list(console, options, keyring, environment, &clock),
+        Command::Search(options) => browse::search(console, options, keyring, environment),
+        Command::History(options) => browse::history(console, options, keyring, environment),
+        Command::Changes(options) => browse::changes(console, options, keyring, environment, &clock),
+        Command::Catalog(options) => browse::catalog(console, options, keyring, environment),
         Command::Status { destination } => {
             let storage = LocalFolder::new(destination.folder());
             let found = in_job(console, move |job| status(&storage, job))?;
@@ -171,6 +166,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             Ok(0)
         }
         Command::Verify(options) => options.run(keyring, environment, &clock, console),
+        Command::Drill(options) => options.run(keyring, environment, &clock, console),
         Command::Prune(options) => options.run(&clock, console),
         Command::RemoveOlderThan(options) => options.run(&clock, console),
         Command::RemoveAllButNFull(options) => options.run_all(console),

@@ -37,15 +37,18 @@ pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
     let what = match &summary.full_because {
         Some(FullReason::Asked | FullReason::First) => "A full backup".to_owned(),
         Some(reason) => format!("A full backup, since {reason}"),
-        None => format!("Changes since the backup before, {} deletions among them", summary.deleted_count),
+        None => format!(
+            "Changes since the backup before, with {}",
+            counted(summary.deleted_count, "deletion", "deletions")
+        ),
     };
     console.result(&format!(
-        "Backed up {} entries with {} as {} in {}: {} volumes, {}.\n{what}.\n",
-        HumanCount(summary.entry_count),
+        "Backed up {} with {} as {} in {}: {}, {}.\n{what}.\n",
+        counted(summary.entry_count, "entry", "entries"),
         HumanBytes(summary.source_bytes),
         summary.set_time,
         duration_text(summary.elapsed),
-        summary.volume_count,
+        counted(summary.volume_count.into(), "volume", "volumes"),
         HumanBytes(summary.stored_bytes),
     ))
 }
@@ -67,12 +70,12 @@ pub fn restore(console: &Console, summary: &RestoreSummary) -> Result<()> {
         );
     }
     console.result(&format!(
-        "Restored {} entries with {} of {} in {}, from {} volumes.\n",
-        HumanCount(summary.entry_count),
+        "Restored {} with {} of {} in {}, from {}.\n",
+        counted(summary.entry_count, "entry", "entries"),
         HumanBytes(summary.written_bytes),
         summary.set_time,
         duration_text(summary.elapsed),
-        summary.volume_count,
+        counted(summary.volume_count.into(), "volume", "volumes"),
     ))
 }
 
@@ -95,15 +98,19 @@ pub fn preview(console: &Console, preview: &RestorePreview) -> Result<()> {
     }
     let size = match preview.unknown_size_count {
         0 => HumanBytes(preview.file_bytes).to_string(),
-        unknown => format!("{}, and {unknown} files of unknown size", HumanBytes(preview.file_bytes)),
+        unknown => format!(
+            "{}, and {} of unknown size",
+            HumanBytes(preview.file_bytes),
+            counted(unknown, "file", "files")
+        ),
     };
     console.result(&format!(
-        "Would restore {} entries, {} files among them, with {size}; {} are there already.\n\
-         For that {} volumes with {} would be read.\n",
-        HumanCount(preview.entry_count),
-        HumanCount(preview.file_count),
+        "Would restore {}, {} among them, with {size}; already there: {}.\n\
+         For that, {} with {} would be read.\n",
+        counted(preview.entry_count, "entry", "entries"),
+        counted(preview.file_count, "file", "files"),
         HumanCount(preview.conflict_count),
-        preview.volume_count,
+        counted(preview.volume_count, "volume", "volumes"),
         HumanBytes(preview.volume_bytes),
     ))
 }
@@ -116,11 +123,7 @@ pub fn list(console: &Console, listing: &Listing) -> Result<()> {
     }
     let mut text = String::new();
     for entry in &listing.entries {
-        let size = match (&entry.kind, entry.size_bytes) {
-            (EntryKind::File, Some(size)) => size.to_string(),
-            (EntryKind::File, None) => "?".to_owned(),
-            _ => "-".to_owned(),
-        };
+        let size = size_text(entry);
         // Writing to a String cannot fail.
         let _ = write!(text, "{} {size:>12} {} {}", mode_text(entry), local_time(entry.mtime), entry.path);
         if let EntryKind::Symlink(target) = &entry.kind {
@@ -141,7 +144,17 @@ pub fn print(console: &Console, value: Value) -> Result<()> {
     console.result(&format!("{value}\n"))
 }
 
-fn entry_json(entry: &Entry) -> Value {
+/// The size of an entry in bytes, if it has one.
+pub fn size_text(entry: &Entry) -> String {
+    match (&entry.kind, entry.size_bytes) {
+        (EntryKind::File, Some(size)) => size.to_string(),
+        (EntryKind::File, None) => "?".to_owned(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// An entry as JSON.
+pub fn entry_json(entry: &Entry) -> Value {
     let kind = match &entry.kind {
         EntryKind::File => "file",
         EntryKind::Directory => "directory",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::console::Console;
 use crate::report::{counted, local_time, print};
 use souvenir::engine::Result;
+use souvenir::engine::chain::Outlook;
 use souvenir::engine::status::{ChainStatus, Leftover, SetStatus, Status, Unused, Weakness};
 
 /// What is at a destination.
@@ -20,6 +21,8 @@ pub fn status(console: &Console, status: &Status) -> Result<()> {
                 "chains": status.chains.iter().map(chain_json).collect::<Vec<_>>(),
                 "incomplete": status.incomplete,
                 "leftovers": status.leftovers.iter().map(leftover_json).collect::<Vec<_>>(),
+                "next_full": status.outlook.as_ref().map(outlook_json),
+                "resumable": { "files": status.resumable_count, "bytes": status.resumable_bytes },
                 "foreign": status.foreign.map(|kind| kind.to_string()),
                 "free_bytes": status.free_bytes,
             }),
@@ -68,10 +71,47 @@ pub fn status(console: &Console, status: &Status) -> Result<()> {
             HumanBytes(sets.map(|set| set.stored_bytes).sum()),
         );
     }
+    if let Some(outlook) = &status.outlook {
+        push_outlook(&mut text, outlook);
+    }
+    if status.resumable_count > 0 {
+        let _ = writeln!(
+            text,
+            "An interrupted backup left {} with {}; the next one goes on with them.",
+            counted(status.resumable_count, "file", "files"),
+            HumanBytes(status.resumable_bytes),
+        );
+    }
     if let Some(free) = status.free_bytes {
         let _ = writeln!(text, "{} free", HumanBytes(free));
     }
     console.result(&text)
+}
+
+/// When the next full set comes, unless something else is asked for.
+fn push_outlook(text: &mut String, outlook: &Outlook) {
+    let _ = match (&outlook.due, outlook.due_by) {
+        (Some(reason), _) => writeln!(text, "The next backup will be a full one: {reason}."),
+        (None, due_by) => writeln!(
+            text,
+            "The next backup will be incremental; so far there are {} with {} % of the full one's size.{}",
+            counted(outlook.increment_count.into(), "increment", "increments"),
+            outlook.delta_percent,
+            due_by.map_or_else(String::new, |by| {
+                let date = local_time(by.epoch());
+                format!(" A full one is due on {} at the latest.", date.split(' ').next().unwrap_or(&date))
+            }),
+        ),
+    };
+}
+
+fn outlook_json(outlook: &Outlook) -> Value {
+    json!({
+        "due": outlook.due.as_ref().map(ToString::to_string),
+        "due_by": outlook.due_by.map(|by| by.to_string()),
+        "increments": outlook.increment_count,
+        "delta_percent": outlook.delta_percent,
+    })
 }
 
 fn push_set(text: &mut String, set: &SetStatus) {
@@ -79,11 +119,11 @@ fn push_set(text: &mut String, set: &SetStatus) {
     let protection = if set.encrypted { "encrypted" } else { "not encrypted" };
     let _ = write!(
         text,
-        "{} ({}) {kind} {:>10} in {} volumes, {protection}",
+        "{} ({}) {kind} {:>10} in {}, {protection}",
         set.time,
         local_time(set.time.epoch()),
         HumanBytes(set.stored_bytes).to_string(),
-        set.volume_count,
+        counted(set.volume_count.into(), "volume", "volumes"),
     );
     if !set.missing_volumes.is_empty() {
         let _ = write!(text, ", without volume {}", ranges(&set.missing_volumes));

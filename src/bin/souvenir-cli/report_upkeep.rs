@@ -1,6 +1,9 @@
 //! What the verbs that look after what is stored have done, in words and as JSON.
 
 use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
 
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
@@ -9,8 +12,10 @@ use crate::console::{Console, duration_text};
 use crate::report::{counted, local_time, print};
 use souvenir::engine::Result;
 use souvenir::engine::chain::retention::Reason;
+use souvenir::engine::drill::DrillSummary;
+use souvenir::engine::path::EntryPath;
 use souvenir::engine::prune::{CleanupSummary, DeletedSet, KeptSet, Mode, PruneSummary};
-use souvenir::engine::verify::VerifySummary;
+use souvenir::engine::verify::{CompareSummary, Difference, DifferenceKind, VerifySummary};
 
 /// What was deleted, and what stays.
 pub fn prune(console: &Console, summary: &PruneSummary) -> Result<()> {
@@ -90,8 +95,8 @@ pub fn cleanup(console: &Console, summary: &CleanupSummary) -> Result<()> {
     console.result(&text)
 }
 
-/// What was found.
-pub fn verify(console: &Console, summary: &VerifySummary) -> Result<()> {
+/// What was found, and how the source differs if that was asked for.
+pub fn verify(console: &Console, summary: &VerifySummary, compared: Option<&CompareSummary>) -> Result<()> {
     if console.is_json() {
         let damaged: Vec<Value> = summary
             .damaged
@@ -115,6 +120,7 @@ pub fn verify(console: &Console, summary: &VerifySummary) -> Result<()> {
                 "checked_bytes": summary.checked_bytes,
                 "entries": summary.entry_count,
                 "damaged": damaged,
+                "compared": compared.map(compared_json),
                 "warnings": summary.warning_count,
                 "elapsed_secs": summary.elapsed.as_secs_f64(),
             }),
@@ -124,13 +130,114 @@ pub fn verify(console: &Console, summary: &VerifySummary) -> Result<()> {
         0 => "Everything is as it was written.".to_owned(),
         count => format!("Found {}.", counted(count as u64, "problem", "problems")),
     };
-    console.result(&format!(
+    let mut text = format!(
         "Checked {} of {}, {}, in {}. {verdict}\n",
         counted(summary.file_count, "file", "files"),
         counted(summary.set_times.len() as u64, "set", "sets"),
         HumanBytes(summary.checked_bytes),
         duration_text(summary.elapsed),
-    ))
+    );
+    if let Some(compared) = compared {
+        for difference in &compared.differences {
+            let _ = writeln!(text, "{}: {}", difference.path, difference_text(difference.kind));
+        }
+        let _ = writeln!(
+            text,
+            "Compared {} with {} in {}: {}.",
+            counted(compared.entry_count, "entry", "entries"),
+            compared.set_time,
+            duration_text(compared.elapsed),
+            counted(compared.difference_count, "difference", "differences"),
+        );
+    }
+    console.result(&text)
+}
+
+fn difference_text(kind: DifferenceKind) -> &'static str {
+    match kind {
+        DifferenceKind::Missing => "is in the backup, but not there",
+        DifferenceKind::Contents => "has other contents",
+        DifferenceKind::Attributes => "has another owner, mode, time or other attribute",
+        DifferenceKind::New => "is not in the backup, or not of this kind",
+    }
+}
+
+fn compared_json(compared: &CompareSummary) -> Value {
+    let difference = |difference: &Difference| {
+        let kind = match difference.kind {
+            DifferenceKind::Missing => "missing",
+            DifferenceKind::Contents => "contents",
+            DifferenceKind::Attributes => "attributes",
+            DifferenceKind::New => "new",
+        };
+        json!({ "path": difference.path.to_string(), "kind": kind })
+    };
+    json!({
+        "set_time": compared.set_time.to_string(),
+        "entries": compared.entry_count,
+        "differences": compared.differences.iter().map(difference).collect::<Vec<_>>(),
+        "difference_count": compared.difference_count,
+        "elapsed_secs": compared.elapsed.as_secs_f64(),
+    })
+}
+
+/// What a restore drill came to. The report is also added to a file, with its date.
+pub fn drill(
+    console: &Console,
+    location: &str,
+    summary: &DrillSummary,
+    report: Option<&Path>,
+) -> anyhow::Result<()> {
+    let failure =
+        |(path, reason): &(EntryPath, String)| json!({ "path": path.to_string(), "reason": reason });
+    let value = json!({
+        "date": jiff::Timestamp::now().to_string(),
+        "location": location,
+        "set_time": summary.set_time.to_string(),
+        "files": summary.sample_count,
+        "restored_bytes": summary.restored_bytes,
+        "as_backed_up": summary.proved_count,
+        "equal_to_source": summary.equal_to_source_count,
+        "failures": summary.failures.iter().map(failure).collect::<Vec<_>>(),
+        "volumes": summary.volume_count,
+        "warnings": summary.warning_count,
+        "elapsed_secs": summary.elapsed.as_secs_f64(),
+    });
+    if let Some(path) = report {
+        append(path, &value).with_context(|| format!("the report cannot be added to {}", path.display()))?;
+    }
+    if console.is_json() {
+        return Ok(print(console, value)?);
+    }
+    let mut text = String::new();
+    for (path, reason) in &summary.failures {
+        let _ = writeln!(text, "{path}: {reason}");
+    }
+    let _ = writeln!(
+        text,
+        "Restored {} with {} of {} in {}: {} as when they were backed up, {} of them equal to the unchanged \
+         originals, {} failed.",
+        counted(summary.sample_count, "file", "files"),
+        HumanBytes(summary.restored_bytes),
+        summary.set_time,
+        duration_text(summary.elapsed),
+        summary.proved_count,
+        summary.equal_to_source_count,
+        summary.failures.len(),
+    );
+    if let Some(path) = report {
+        let _ = writeln!(text, "The report is in {}.", path.display());
+    }
+    Ok(console.result(&text)?)
+}
+
+fn append(path: &Path, value: &Value) -> std::io::Result<()> {
+    use std::io::Write as _;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(format!("{value}\n").as_bytes())
 }
 
 fn done_text(mode: Mode) -> &'static str {

@@ -1,9 +1,10 @@
 //! The verbs that look after what is stored: what can be typed, and what it asks of the engine.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueHint};
 use jiff::tz::TimeZone;
 
 use crate::arguments::Destination;
@@ -12,10 +13,12 @@ use crate::{Clock, Console, in_job, report_upkeep as report};
 use souvenir::engine::chain::removal::Policy;
 use souvenir::engine::chain::retention::Rules;
 use souvenir::engine::crypto::Keyring;
+use souvenir::engine::drill::{DrillRequest, drill};
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::prune::{CleanupRequest, Mode, PruneRequest, cleanup, prune};
 use souvenir::engine::storage::LocalFolder;
-use souvenir::engine::verify::{VerifyRequest, Which, verify};
+use souvenir::engine::storage::Storage;
+use souvenir::engine::verify::{CompareRequest, VerifyRequest, Which, compare, verify};
 
 /// What all verbs that delete take.
 #[derive(Debug, Args)]
@@ -106,6 +109,11 @@ pub struct VerifyOptions {
     /// Where the backups are
     #[command(flatten)]
     destination: Destination,
+
+    /// Compare this folder, which was backed up, with the backup too: its attributes, and its contents
+    /// with the signatures that were made of them
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::DirPath, conflicts_with = "all")]
+    source: Option<PathBuf>,
 
     /// Check what makes up the state of that time instead of the newest; `restore --help` says how to
     /// write it
@@ -203,8 +211,9 @@ impl VerifyOptions {
     ) -> anyhow::Result<u64> {
         let passphrases = self.passphrase.read(environment)?;
         let storage = LocalFolder::new(self.destination.folder());
-        let which = if self.all { Which::All } else { Which::At(clock.time_of(self.time)?) };
-        let summary = in_job(console, move |job| {
+        let time = clock.time_of(self.time)?;
+        let which = if self.all { Which::All } else { Which::At(time) };
+        let (summary, compared) = in_job(console, move |job| {
             let request = VerifyRequest {
                 storage: &storage,
                 keyring: &keyring,
@@ -212,10 +221,95 @@ impl VerifyOptions {
                 sign_key: self.sign_key.as_deref(),
                 which,
             };
-            verify(&request, job)
+            let summary = verify(&request, job)?;
+            let compare = |root: PathBuf| {
+                let (storage, keyring, passphrases) = (&storage, &keyring, &passphrases);
+                compare(&CompareRequest { storage, keyring, passphrases, time, root: &root }, job)
+            };
+            Ok((summary, self.source.map(compare).transpose()?))
         })?;
-        report::verify(console, &summary)?;
-        Ok(summary.warning_count)
+        report::verify(console, &summary, compared.as_ref())?;
+        let differences = compared.map_or(0, |compared| compared.difference_count + compared.warning_count);
+        Ok(summary.warning_count + differences)
+    }
+}
+
+/// `drill`.
+#[derive(Debug, Args)]
+pub struct DrillOptions {
+    /// Where the backups are
+    #[command(flatten)]
+    destination: Destination,
+
+    /// The folder that was backed up: restored files are compared with those that have not changed
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::DirPath)]
+    source: Option<PathBuf>,
+
+    /// How many files are tried
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    files: u32,
+
+    /// Larger files are passed over, in MiB
+    #[arg(long, value_name = "MB", default_value_t = 256)]
+    max_file_size: u64,
+
+    /// Where the scratch folder is made, which is deleted again [default: the folder for temporary files]
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    scratch: Option<PathBuf>,
+
+    /// The dated reports go to the end of this file, a line of JSON each [default: drills.jsonl in the
+    /// data folder of Souvenir]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    report: Option<PathBuf>,
+
+    /// Restore from that time instead of the newest; `restore --help` says how to write it
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    time: Option<Moment>,
+
+    /// Refuse backups that are not signed by this key (fingerprint or key id)
+    #[arg(long, value_name = "KEY")]
+    sign_key: Option<String>,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
+}
+
+impl DrillOptions {
+    /// Runs the verb.
+    pub fn run(
+        self,
+        keyring: Keyring,
+        environment: Environment,
+        clock: &Clock,
+        console: &Console,
+    ) -> anyhow::Result<u64> {
+        let passphrases = self.passphrase.read(environment)?;
+        let storage = LocalFolder::new(self.destination.folder());
+        let location = storage.location();
+        let time = clock.time_of(self.time)?;
+        let scratch = self.scratch.unwrap_or_else(std::env::temp_dir);
+        let summary = in_job(console, move |job| {
+            let request = DrillRequest {
+                storage: &storage,
+                keyring: &keyring,
+                passphrases: &passphrases,
+                sign_key: self.sign_key.as_deref(),
+                time,
+                sample_count: self.files as usize,
+                max_file_bytes: self.max_file_size.saturating_mul(1 << 20),
+                root: self.source.as_deref(),
+                scratch: &scratch,
+                seed: None,
+            };
+            drill(&request, job)
+        })?;
+        let report = self.report.or_else(|| {
+            let folders = directories::ProjectDirs::from("", "", "souvenir")?;
+            Some(folders.data_dir().join("drills.jsonl"))
+        });
+        report::drill(console, &location, &summary, report.as_deref())?;
+        Ok(summary.failures.len() as u64 + summary.warning_count)
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Changes<'a> {
     unknown: Option<EntryPath>,
     /// Whether a full set is made: then everything is new.
     is_full: bool,
+    /// Whether large files that a delta would not make smaller are told as new ones.
+    probes: bool,
     job: &'a Job,
 }
 
@@ -73,6 +75,7 @@ impl<'a> Changes<'a> {
             absent: Vec::new(),
             unknown: None,
             is_full: true,
+            probes: false,
             job,
         }
     }
@@ -86,8 +89,13 @@ impl<'a> Changes<'a> {
         compare: Compare,
         job: &'a Job,
     ) -> Self {
-        let (walk, is_full) = (walk.peekable(), false);
-        Self { tree, walk, known, compare, absent, unknown: None, is_full, job }
+        let (walk, is_full, probes) = (walk.peekable(), false, true);
+        Self { tree, walk, known, compare, absent, unknown: None, is_full, probes, job }
+    }
+
+    /// The same for who wants to know what differs, and makes no delta.
+    pub fn without_probing(self) -> Self {
+        Self { probes: false, ..self }
     }
 
     /// Whether there is anything beside the root.
@@ -190,7 +198,7 @@ impl<'a> Changes<'a> {
             });
         }
         let size = entry.size_bytes.unwrap_or(0);
-        if size > SMALL_FILE && !self.is_worth_a_delta(entry, &signature).unwrap_or(false) {
+        if self.probes && size > SMALL_FILE && !self.is_worth_a_delta(entry, &signature).unwrap_or(false) {
             return Ok(Some(Change::Whole(source)));
         }
         Ok(Some(Change::Delta(source, signature)))

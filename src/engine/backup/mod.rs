@@ -30,11 +30,13 @@ use super::known::KnownTree;
 use super::scan::{Selection, Walk};
 use super::status::foreign_repository;
 use super::storage::{Lock, LockGuard, Storage, StorageErrorKind, StoredFile};
-use changes::Changes;
+pub(crate) use changes::{Change, Changes};
 use choose::{Choice, choose, is_damage, know_passphrase, set_time, unfinished_set};
 use new_set::NewSet;
-use source::{LeftOut, open_source};
+use source::LeftOut;
+pub(crate) use source::open_source;
 use staging::Leftovers;
+pub(crate) use staging::is_unfinished;
 
 /// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
 /// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads
@@ -153,7 +155,10 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let _lock = lock(request.storage)?;
     // Somebody may have been at work until now.
     let (collection, files) = look_at(request.storage)?;
-    request.copies.keep_only(&files);
+    // A drive that is away looks like an empty destination.
+    if !files.is_empty() {
+        request.copies.keep_only(&files);
+    }
     let mut leftovers = Leftovers::find(request.storage, &files, job)?;
     let latest = collection.latest_time();
     let time = set_time(request.set_time, latest)?;

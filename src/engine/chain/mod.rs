@@ -11,7 +11,7 @@ mod signatures;
 
 use std::collections::{BTreeMap, HashSet};
 
-pub use policy::{FullPolicy, FullReason};
+pub use policy::{FullPolicy, FullReason, Outlook};
 
 use super::format::name::{Codec, FileName, Part, SetKind};
 use super::format::time::SetTime;

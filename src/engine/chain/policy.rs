@@ -89,25 +89,54 @@ impl fmt::Display for FullReason {
     }
 }
 
+/// How far a chain is on its way to a new full set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Why the next set will be a full one, if it will.
+    pub due: Option<FullReason>,
+    /// When the age of the chain will make it so at the latest.
+    pub due_by: Option<SetTime>,
+    /// Incremental sets so far.
+    pub increment_count: u32,
+    /// Their bytes, in percent of the full set's.
+    pub delta_percent: u64,
+}
+
 impl FullPolicy {
+    /// What becomes of a chain as it grows, seen at `now`.
+    pub fn outlook(&self, chain: &Chain, now: SetTime) -> Outlook {
+        let (increment_count, delta_percent) = growth(chain);
+        let due_by = self.max_age.and_then(|most| {
+            let seconds = chain.start().epoch().checked_add(i64::try_from(most.as_secs()).ok()?)?;
+            SetTime::from_epoch(seconds)
+        });
+        let due = chain.cannot_be_extended().or_else(|| self.full_is_due(chain, now));
+        Outlook { due, due_by, increment_count, delta_percent }
+    }
+
     /// Why a set at `now` should not extend the chain but be a full one; `None` if it may extend it.
     pub fn full_is_due(&self, chain: &Chain, now: SetTime) -> Option<FullReason> {
-        let (full, increments) = chain.sets.split_first()?;
-        let age_secs = u64::try_from(now.epoch() - full.kind.time().epoch()).unwrap_or(0);
+        let age_secs = u64::try_from(now.epoch() - chain.start().epoch()).unwrap_or(0);
         if self.max_age.is_some_and(|most| age_secs >= most.as_secs()) {
             return Some(FullReason::Age { days: age_secs / SECONDS_A_DAY });
         }
-        let count = u32::try_from(increments.len()).unwrap_or(u32::MAX);
+        let (count, percent) = growth(chain);
         if self.max_increments.is_some_and(|most| count >= most) {
             return Some(FullReason::Increments { count });
         }
-        let added_bytes: u64 = increments.iter().map(|set| set.stored_bytes).sum();
-        let percent = added_bytes.saturating_mul(100) / full.stored_bytes.max(1);
         if self.max_delta_percent.is_some_and(|most| percent >= u64::from(most)) {
             return Some(FullReason::DeltaShare { percent });
         }
         None
     }
+}
+
+/// The number of incremental sets, and their bytes in percent of the full set's.
+fn growth(chain: &Chain) -> (u32, u64) {
+    let bytes = |sets: &[Set]| sets.iter().map(|set| set.stored_bytes).sum::<u64>();
+    let (full, increments) = chain.sets.split_at(1);
+    let percent = bytes(increments).saturating_mul(100) / bytes(full).max(1);
+    (u32::try_from(increments.len()).unwrap_or(u32::MAX), percent)
 }
 
 impl Chain {
@@ -168,6 +197,15 @@ mod tests {
             due(&chain(&[600, 400]), "20240103T120000Z"),
             Some(FullReason::DeltaShare { percent: 100 })
         );
+    }
+
+    #[test]
+    fn the_outlook_tells_how_far_it_is() {
+        let now = SetTime::parse("20240103T120000Z").unwrap();
+        let outlook = FullPolicy::default().outlook(&chain(&[100, 150]), now);
+        let due_by = SetTime::parse("20240331T000000Z");
+        assert_eq!(outlook, Outlook { due: None, due_by, increment_count: 2, delta_percent: 25 });
+        assert!(FullPolicy::default().outlook(&chain(&[1000]), now).due.is_some());
     }
 
     #[test]

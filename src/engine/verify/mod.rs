@@ -6,6 +6,7 @@
 //! read at a time ([`check`] knows what to look for).
 
 mod check;
+mod compare;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,7 @@ use super::path::EntryPath;
 use super::restore::read_manifest;
 use super::storage::Storage;
 use check::{File, Held};
+pub use compare::{CompareRequest, CompareSummary, Difference, DifferenceKind, compare};
 
 /// Which sets are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

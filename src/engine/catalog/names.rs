@@ -1,0 +1,103 @@
+//! All names in a few long rows, to be searched from one end to the other.
+//!
+//! An index of trigrams (FTS5) answers some milliseconds sooner where a pattern is rare, and takes about the
+//! same room; but it is no help for a pattern of two letters, and takes none but UTF-8. A million names are
+//! gone through in some ten milliseconds, whatever the pattern: see docs/performance.md.
+//!
+//! Block N has the names of the paths N * 8192 and following by their ids, each between a slash and a NUL,
+//! which no name has. The name of a path that is not there any more is empty.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use regex::bytes::Regex;
+use rusqlite::{Connection, params};
+
+use super::failure::Failure;
+use super::fold;
+use crate::engine::job::Job;
+
+/// How many names a block has.
+const BLOCK: i64 = 8192;
+
+/// The block that a path is in.
+pub(super) fn block_of(path: i64) -> i64 {
+    path / BLOCK
+}
+
+/// Brings the blocks in line with the paths from `first` on.
+pub(super) fn refresh_from(connection: &Connection, first: i64, job: &Job) -> Result<(), Failure> {
+    let last: i64 = connection.query_row("SELECT max(id) FROM paths", [], |row| row.get(0))?;
+    refresh(connection, &(block_of(first)..=block_of(last)).collect(), job)
+}
+
+/// Brings some blocks in line with the paths.
+pub(super) fn refresh(connection: &Connection, blocks: &BTreeSet<i64>, job: &Job) -> Result<(), Failure> {
+    let mut paths =
+        connection.prepare("SELECT id, name FROM paths WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+    let mut write = connection.prepare("INSERT OR REPLACE INTO names VALUES (?1, ?2)")?;
+    let mut remove = connection.prepare("DELETE FROM names WHERE block = ?1")?;
+    for block in blocks {
+        job.check()?;
+        let mut names = Vec::new();
+        let mut next = block * BLOCK;
+        let mut rows = paths.query(params![next, next + BLOCK])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            for _ in next..id {
+                names.extend_from_slice(b"/\0");
+            }
+            names.push(b'/');
+            let name = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            fold::append(name, &mut names);
+            names.push(0);
+            next = id + 1;
+        }
+        if names.is_empty() {
+            remove.execute([block])?;
+        } else {
+            write.execute(params![block, names])?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds the paths whose names match, in the order of their ids. The pattern sees `/name\0`, in which it
+/// must not match more than one name.
+pub(super) fn search(
+    connection: &Connection,
+    pattern: &Regex,
+    job: &Job,
+    mut found: impl FnMut(i64) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    let mut blocks = connection.prepare("SELECT block, names FROM names ORDER BY block")?;
+    let mut rows = blocks.query([])?;
+    while let Some(row) = rows.next()? {
+        job.check()?;
+        let first = row.get::<_, i64>(0)? * BLOCK;
+        let names = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let (mut start, mut passed) = (0, 0);
+        while let Some(hit) = pattern.find_at(names, start) {
+            passed += ends(&names[start..hit.start()]);
+            let name_start =
+                names[..hit.start()].iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+            let is_empty = names[name_start..].starts_with(b"/\0");
+            if !is_empty && found(first + passed)?.is_break() {
+                return Ok(());
+            }
+            // On behind the end of this name.
+            let rest = names[hit.start()..].iter().position(|byte| *byte == 0);
+            let Some(length) = rest else { break };
+            start = hit.start() + length + 1;
+            passed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// How many names end in these bytes.
+fn ends(bytes: &[u8]) -> i64 {
+    // In small sums, which the processor adds up many at a time.
+    let zeros = bytes.chunks(255).map(|chunk| chunk.iter().map(|byte| u8::from(*byte == 0)).sum::<u8>());
+    zeros.map(i64::from).sum()
+}
