@@ -154,7 +154,7 @@ fn every_harm_is_found(protection: Protection, home: &Home) {
         }
         stored.with("sigtar", harm, |name| {
             assert_eq!(verified(&stored.backup), [(name.to_owned(), None)]);
-            let failure = error(stored.backup.try_list());
+            let failure = error(stored.backup.try_list(None));
             // A set without signatures is called by its own name.
             assert!(harm == Harm::Missing || failure.to_string().contains(name), "{failure}");
             // Signatures are not needed to restore.
@@ -201,7 +201,7 @@ fn the_wrong_passphrase_is_said_and_nothing_is_written() {
     let target = stored.scratch.path().join("restored");
     for failure in [
         error(stored.backup.try_restore(&target, Options::default())),
-        error(stored.backup.try_list()),
+        error(stored.backup.try_list(None)),
         error(stored.backup.try_verify(Which::All)),
     ] {
         let text = failure.to_string();

@@ -9,53 +9,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use common::cases::{Case, case, duplicity};
 use common::duplicity::{Duplicity, statistic, url, versions};
 use common::engine::{Backup, Options, PASSPHRASE, to_key};
 use common::gpg::Home;
 use common::tree::{Looks, assert_same, change_something, edit, look, make_everything, make_small, noise};
-use souvenir::engine::crypto::{Encryption, Keyring, Protection};
+use souvenir::engine::crypto::Keyring;
 use souvenir::engine::format::time::SetTime;
-
-/// A protection, what duplicity has to be told of it, and which versions of it are tried.
-struct Case {
-    protection: Protection,
-    options: Vec<String>,
-    versions: std::ops::Range<usize>,
-}
-
-const BOTH: std::ops::Range<usize> = 0..2;
-const DEBIANS: std::ops::Range<usize> = 0..1;
-const NEWEST: std::ops::Range<usize> = 1..2;
-
-/// The protection of that name. Every one meets one version at least, the extremes meet both.
-fn case(home: &Home, name: &str) -> Case {
-    let key = |name: &str, passphrase: &str| {
-        let key = home.key(name, passphrase);
-        // duplicity itself encrypts only to keys that are trusted.
-        home.gpg(&["--import-ownertrust"], format!("{key}:6:\n").as_bytes());
-        key
-    };
-    let (protection, options, versions): (_, Vec<String>, _) = match name {
-        "none" => (Protection::none(), vec!["--no-encryption".into()], BOTH),
-        "passphrase" => (Protection::passphrase(), vec![], DEBIANS),
-        "signed passphrase" => {
-            let signer = key("signer", PASSPHRASE);
-            let options = vec!["--sign-key".into(), signer[24..].into()];
-            (Protection { encryption: Encryption::Passphrase, sign_key: Some(signer) }, options, NEWEST)
-        }
-        "signed to a key" => {
-            let (reader, signer) = (key("reader", ""), key("signer", PASSPHRASE));
-            let options =
-                vec!["--encrypt-key".into(), reader.clone(), "--sign-key".into(), signer[24..].into()];
-            (to_key(&reader, false, Some(&signer)), options, BOTH)
-        }
-        _ => {
-            let reader = key("reader", PASSPHRASE);
-            (to_key(&reader, true, None), vec!["--hidden-encrypt-key".into(), reader], NEWEST)
-        }
-    };
-    Case { protection, options, versions }
-}
 
 /// Makes a test of `check` for every protection.
 macro_rules! in_every_protection {
@@ -90,12 +50,6 @@ fn with(name: &str, check: fn(&Case, &Duplicity, Keyring, &Path)) {
         let scratch = tempfile::tempdir().unwrap();
         check(&case, program, home.keyring(), scratch.path());
     }
-}
-
-fn duplicity(program: &Duplicity, case: &Case, arguments: &[&str]) -> String {
-    let options: Vec<&str> = case.options.iter().map(String::as_str).collect();
-    let (verb, rest) = arguments.split_first().unwrap();
-    program.run(&[&[*verb], &options[..], rest].concat())
 }
 
 fn reads(case: &Case, program: &Duplicity, keyring: Keyring, scratch: &Path) {

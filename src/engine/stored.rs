@@ -304,8 +304,32 @@ pub fn read_small(name: &str, mut reader: StoredReader, limit: u64) -> Result<Ve
     Ok(bytes)
 }
 
+/// The one of several files with the same place in a set that has the hash. Usually there is but one; a
+/// destination may hold a second, sealed or compressed in another way. If none has it, what is wrong with
+/// `name`.
+pub fn find_by_hash<'n>(
+    storage: &dyn Storage,
+    name: &'n str,
+    others: &'n [String],
+    hash: (HashAlgorithm, &str),
+    job: &Job,
+) -> Result<&'n str> {
+    let check = |name: &str| check_hash(storage, name, hash, job).map_err(|error| about(name, error));
+    let Err(error) = check(name) else { return Ok(name) };
+    if matches!(error, Error::Damaged { .. }) {
+        for other in others {
+            match check(other) {
+                Ok(()) => return Ok(other),
+                Err(Error::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Err(error)
+}
+
 /// Compares a stored file with the hash in its manifest, before anything in it is believed.
-pub fn check_hash(
+fn check_hash(
     storage: &dyn Storage,
     name: &str,
     (algorithm, expected): (HashAlgorithm, &str),

@@ -1,6 +1,6 @@
 //! The real duplicity, in the versions that the test environment has.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -24,13 +24,8 @@ pub fn versions(gnupg_home: &Path) -> Vec<Duplicity> {
 }
 
 impl Duplicity {
-    /// Runs duplicity with a fresh cache, so that it reads what is stored and not what it remembers.
-    pub fn try_run(&self, arguments: &[&str]) -> Output {
-        let cache = tempfile::tempdir().unwrap();
-        self.command(cache.path()).args(arguments).output().unwrap()
-    }
-
-    fn command(&self, cache: &Path) -> Command {
+    /// duplicity, which remembers what it did in `cache`.
+    pub fn command(&self, cache: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command
             .env("LC_ALL", "C.UTF-8")
@@ -41,6 +36,12 @@ impl Duplicity {
         command
     }
 
+    /// Runs duplicity with a fresh cache, so that it reads what is stored and not what it remembers.
+    pub fn try_run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Output {
+        let cache = tempfile::tempdir().unwrap();
+        self.command(cache.path()).args(arguments).output().unwrap()
+    }
+
     /// Runs duplicity in a folder, where relative paths begin.
     pub fn try_run_in(&self, folder: &Path, arguments: &[OsString]) -> Output {
         let cache = tempfile::tempdir().unwrap();
@@ -48,18 +49,22 @@ impl Duplicity {
     }
 
     /// Runs duplicity as [`try_run`](Self::try_run) does; it must succeed. Gives what was printed.
-    pub fn run(&self, arguments: &[&str]) -> String {
-        let output = self.try_run(arguments);
-        let text =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(
-            output.status.success(),
-            "{} {arguments:?}: {}\n{text}",
-            self.program.display(),
-            output.status
-        );
-        text
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> String {
+        succeeded(arguments, &self.try_run(arguments))
     }
+
+    /// The same with a cache that lasts.
+    pub fn run_remembering<A: AsRef<OsStr>>(&self, cache: &Path, arguments: &[A]) -> String {
+        succeeded(arguments, &self.command(cache).args(arguments).output().unwrap())
+    }
+}
+
+fn succeeded<A: AsRef<OsStr>>(arguments: &[A], output: &Output) -> String {
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let arguments: Vec<_> = arguments.iter().map(AsRef::as_ref).collect();
+    assert!(output.status.success(), "duplicity {arguments:?}: {}\n{text}", output.status);
+    text
 }
 
 /// The folder as duplicity wants it.

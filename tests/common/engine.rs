@@ -163,21 +163,31 @@ impl Backup {
         clean(self.try_restore(target, Options::default()))
     }
 
-    pub fn try_list(&self) -> Outcome<Listing> {
+    pub fn try_list(&self, time: Option<SetTime>) -> Outcome<Listing> {
         let this = self.clone();
         run(move |job| {
             let request = ListRequest {
                 storage: &*this.storage,
                 keyring: &this.keyring(),
                 passphrases: &this.passphrases(),
-                time: None,
+                time,
             };
             list(&request, job)
         })
     }
 
     pub fn list(&self) -> Listing {
-        clean(self.try_list())
+        clean(self.try_list(None))
+    }
+
+    /// Lists the state of a time, which must succeed without a warning.
+    pub fn list_at(&self, epoch: i64) -> Listing {
+        clean(self.try_list(SetTime::from_epoch(epoch)))
+    }
+
+    /// Restores the state of a time into a new folder, which must succeed without a warning.
+    pub fn restore_at(&self, epoch: i64, target: &Path) -> RestoreSummary {
+        clean(self.try_restore(target, Options { time: SetTime::from_epoch(epoch), ..Options::default() }))
     }
 
     pub fn try_verify(&self, which: Which) -> Outcome<VerifySummary> {

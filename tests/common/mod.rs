@@ -2,6 +2,7 @@
 
 #![allow(dead_code)]
 
+pub mod cases;
 pub mod catalog;
 pub mod deleting;
 pub mod duplicity;

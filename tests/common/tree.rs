@@ -28,6 +28,18 @@ pub struct Looks {
     contents: String,
 }
 
+/// What a tree looks like: its entries by their names relative to the root.
+pub type Tree = BTreeMap<Vec<u8>, Looks>;
+
+/// What lies at and below a path, by names relative to it.
+pub fn below(tree: &Tree, path: &[u8]) -> Tree {
+    let inside = |name: &[u8]| {
+        let rest = name.strip_prefix(path)?;
+        rest.is_empty().then(Vec::new).or_else(|| Some(rest.strip_prefix(b"/")?.to_vec()))
+    };
+    tree.iter().filter_map(|(name, looks)| Some((inside(name)?, looks.clone()))).collect()
+}
+
 /// Every entry below `root`, and the root itself as the empty path. Sockets are passed over.
 pub fn look(root: &Path) -> BTreeMap<Vec<u8>, Looks> {
     let mut found = BTreeMap::new();

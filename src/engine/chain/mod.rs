@@ -62,6 +62,14 @@ impl Set {
         (1..=last).filter(|number| !self.volumes.contains_key(number)).collect()
     }
 
+    /// Names of further files that claim to be that volume. Its hash tells which of them is.
+    pub fn other_files_for(&self, number: u32) -> Vec<String> {
+        let is_it = |file: &&StoredFile| {
+            FileName::parse(&file.name).is_some_and(|name| name.part == Part::Volume(number))
+        };
+        self.others.iter().filter(is_it).map(|file| file.name.clone()).collect()
+    }
+
     fn take(&mut self, part: Part, file: StoredFile) {
         self.stored_bytes += file.size_bytes;
         let replaced = match part {

@@ -57,6 +57,11 @@ pub enum FullReason {
         /// The set's name.
         set: String,
     },
+    /// Volumes of a set of the chain are not there, so what builds on it could not be restored wholly.
+    MissingVolumes {
+        /// The set's name.
+        set: String,
+    },
     /// The chain was made by another machine or of another folder.
     OtherSource {
         /// Folder and machine of the chain.
@@ -77,6 +82,7 @@ impl fmt::Display for FullReason {
                 write!(f, "what was added since the last full backup has come to {percent} % of its size")
             }
             Self::NoSignatures { set } => write!(f, "{set} has no signatures to compare with"),
+            Self::MissingVolumes { set } => write!(f, "volumes of {set} are missing"),
             Self::OtherSource { found } => write!(f, "the last backup is of {found}"),
             Self::Protection => f.write_str("the protection is another one than before"),
         }
@@ -136,6 +142,10 @@ fn growth(chain: &Chain) -> (u32, u64) {
 impl Chain {
     /// Why nothing can be built on the chain; `None` if it can be extended.
     pub fn cannot_be_extended(&self) -> Option<FullReason> {
+        let lacks_volumes = |set: &&Set| !set.missing_volumes().is_empty();
+        if let Some(set) = self.sets.iter().find(lacks_volumes) {
+            return Some(FullReason::MissingVolumes { set: set.name() });
+        }
         let bare = self.sets.iter().find(|set| set.signatures.is_none())?;
         Some(FullReason::NoSignatures { set: bare.name() })
     }
@@ -153,11 +163,13 @@ mod tests {
         let file = |name: String, size_bytes| StoredFile { name, size_bytes };
         let mut files = vec![
             file(format!("duplicity-full.{}.manifest", day(0)), 1000),
+            file(format!("duplicity-full.{}.vol1.difftar.gz", day(0)), 0),
             file(format!("duplicity-full-signatures.{}.sigtar.gz", day(0)), 0),
         ];
         for (index, size) in increments.iter().enumerate() {
             let times = format!("{}.to.{}", day(index), day(index + 1));
             files.push(file(format!("duplicity-inc.{times}.manifest"), *size));
+            files.push(file(format!("duplicity-inc.{times}.vol1.difftar.gz"), 0));
             files.push(file(format!("duplicity-new-signatures.{times}.sigtar.gz"), 0));
         }
         Collection::new(files).chains.remove(0)
@@ -209,5 +221,13 @@ mod tests {
         assert_eq!(chain.cannot_be_extended(), None);
         chain.sets[1].signatures = None;
         assert!(matches!(chain.cannot_be_extended(), Some(FullReason::NoSignatures { .. })));
+    }
+
+    #[test]
+    fn a_set_without_volumes_cannot_be_built_on() {
+        let mut chain = chain(&[10, 10]);
+        chain.sets[1].volumes.clear();
+        let Some(FullReason::MissingVolumes { set }) = chain.cannot_be_extended() else { panic!() };
+        assert!(set.contains("20240102T000000Z"), "{set}");
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::format::manifest::HashAlgorithm;
 use crate::engine::job::{Job, panicked};
 use crate::engine::path::EntryPath;
 use crate::engine::storage::Storage;
-use crate::engine::stored::{BUFFER_BYTES, StoredReader, about, check_hash, unreadable};
+use crate::engine::stored::{BUFFER_BYTES, StoredReader, about, find_by_hash, unreadable};
 
 /// How far volumes are prepared ahead of the one that is in use.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,8 @@ impl Ahead {
 pub struct Volume {
     /// Its name at the storage.
     pub name: String,
+    /// Names of further files that claim to be it.
+    pub others: Vec<String>,
     /// Its size there, in bytes.
     pub stored_bytes: u64,
     /// Its hash in the manifest.
@@ -117,7 +119,7 @@ fn read_volume(
     let (algorithm, hash) = volume.hash.as_ref().ok_or_else(|| {
         Error::damaged(name, Damage::Malformed("its manifest has no hash of it".to_owned()))
     })?;
-    check_hash(storage, name, (*algorithm, hash), job).map_err(|error| about(name, error))?;
+    let name = find_by_hash(storage, name, &volume.others, (*algorithm, hash), job)?;
     let mut reader =
         StoredReader::open_volume(storage, name, opener, job).map_err(|error| about(name, error))?;
     loop {

@@ -239,6 +239,7 @@ fn wanted_volumes(set: &Set, manifest: &Manifest, paths: &[EntryPath]) -> Vec<Vo
         let expected = FileName { set: set.kind, part: Part::Volume(info.number), codec };
         Volume {
             name: file.map_or_else(|| expected.to_string(), |file| file.name.clone()),
+            others: set.other_files_for(info.number),
             stored_bytes: file.map_or(0, |file| file.size_bytes),
             hash: info.hash.clone(),
             range: (info.start.path.clone(), info.end.path.clone()),

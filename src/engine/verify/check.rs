@@ -11,7 +11,7 @@ use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
 use crate::engine::storage::Storage;
-use crate::engine::stored::{StoredReader, about, check_hash, unreadable};
+use crate::engine::stored::{StoredReader, about, find_by_hash, unreadable};
 
 /// A stored file to look at.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) enum Held {
     Volume {
         /// The file's hash in the manifest.
         hash: Option<(HashAlgorithm, String)>,
+        /// Names of further files that claim to be it.
+        others: Vec<String>,
         /// The first and the last entry.
         range: (EntryPath, EntryPath),
     },
@@ -53,11 +55,11 @@ impl Held {
 
 /// Reads a file to its end. Entries of the backup in it; those of signatures do not count.
 pub(super) fn check(file: &File, storage: &dyn Storage, opener: &Opener, job: &Job) -> Result<u64> {
-    let name = &file.name;
-    if let Held::Volume { hash, .. } = &file.held {
+    let mut name = file.name.as_str();
+    if let Held::Volume { hash, others, .. } = &file.held {
         let no_hash = || malformed(name, "its manifest has no hash of it".to_owned());
         let (algorithm, digits) = hash.as_ref().ok_or_else(no_hash)?;
-        check_hash(storage, name, (*algorithm, digits), job).map_err(|error| about(name, error))?;
+        name = find_by_hash(storage, name, others, (*algorithm, digits), job)?;
     }
     let reader = StoredReader::open_volume(storage, name, opener, job).map_err(|error| about(name, error))?;
     let mut tar = tar::Reader::new(reader);

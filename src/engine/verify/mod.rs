@@ -128,7 +128,11 @@ pub fn verify(request: &VerifyRequest<'_>, job: &Job) -> Result<VerifySummary> {
         files.extend(volumes.into_iter().map(|volume| File {
             name: name(set, Part::Volume(volume.number)),
             set_time,
-            held: Held::Volume { hash: volume.hash, range: (volume.start.path, volume.end.path) },
+            held: Held::Volume {
+                hash: volume.hash,
+                others: set.other_files_for(volume.number),
+                range: (volume.start.path, volume.end.path),
+            },
         }));
         let held = Held::Signatures { full: set.kind.is_full() };
         files.push(File { name: name(set, Part::Signatures), set_time, held });
