@@ -36,7 +36,7 @@ Exit codes:
   1    finished, with warnings: something was left out or is damaged, and all of it was named
   2    the command line makes no sense
   3    failed
-  130  stopped by Ctrl-C or another signal; nothing unfinished is left at the destination
+  130  stopped by Ctrl-C or another signal; the next backup goes on with what is finished
 
 The backups are in the duplicity format: `duplicity restore file:///media/drive/backup FOLDER` opens
 them too.";
