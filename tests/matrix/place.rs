@@ -101,7 +101,8 @@ pub fn souvenir_cli(arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
-/// Enough for a dozen volumes that duplicity does not finish before it is killed.
+/// Enough for many more volumes than those after which duplicity is killed: on a busy machine it takes a
+/// while until the killer has its turn.
 pub fn grow(source: &Path, seed: u64) {
-    fs::write(source.join("large"), noise(seed, 12_000_000)).unwrap();
+    fs::write(source.join("large"), noise(seed, 40_000_000)).unwrap();
 }
