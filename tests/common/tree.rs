@@ -256,6 +256,14 @@ fn set_modified(path: &Path, seconds: u64) {
     File::open(path).unwrap().set_modified(time).unwrap();
 }
 
+/// Lets whoever is not root write here.
+fn open_up(path: &Path) {
+    let data = path.symlink_metadata().unwrap();
+    if !Uid::effective().is_root() && (data.is_dir() || data.is_file()) {
+        fs::set_permissions(path, fs::Permissions::from_mode(data.mode() & 0o7777 | 0o700)).unwrap();
+    }
+}
+
 /// A small tree that [`edit`] can work on.
 pub fn make_small(root: &Path) {
     for (name, size) in
@@ -280,6 +288,8 @@ pub fn edit(root: &Path, seed: u64, count: usize) {
         names.sort_by(|one, other| one.0.cmp(&other.0));
         let (name, looks) = names.swap_remove(number(names.len()));
         let path = root.join(OsStr::from_bytes(&name));
+        open_up(path.parent().unwrap());
+        open_up(&path);
         // Another time than every one before, to the second: duplicity does not look at anything finer.
         let now = 1_500_000_000 + seed * 1000 + step as u64;
         let fresh = format!("new-{seed}-{step}");
