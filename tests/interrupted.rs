@@ -67,6 +67,15 @@ fn is_finished_volume(name: &str) -> bool {
     name.starts_with(".unfinished-") && !name.starts_with(".unfinished-new-") && name.contains(".vol")
 }
 
+/// Whether some files of the new set have their own names, and the manifest does not.
+fn is_between_names(left: &[String]) -> bool {
+    let manifest = left.iter().find_map(|name| name.strip_prefix(".unfinished-list-"));
+    manifest.is_some_and(|manifest| {
+        let of_set = manifest.trim_end_matches("manifest");
+        left.iter().any(|name| name.starts_with(of_set)) && !left.iter().any(|name| name == manifest)
+    })
+}
+
 /// A tree of some 12 MB, one large file among it.
 fn make_tree(root: &Path) {
     for index in 0..300_usize {
@@ -135,8 +144,11 @@ fn backups_are_gone_on_with(verb: &str) {
         let time = FIRST.to_string();
         program.run(&["restore", "--no-encryption", "--time", &time, &url(&to), target.to_str().unwrap()]);
         assert_same(&before, &look(&target), "duplicity's restore of the earlier state");
-        let status = program.run(&["collection-status", "--no-encryption", &url(&to)]);
-        assert!(status.contains("No orphaned or incomplete backup sets found"), "{status}");
+        // Only between the first and the last of its renamings can a set be seen that is not whole.
+        if !is_between_names(&left) {
+            let status = program.run(&["collection-status", "--no-encryption", &url(&to)]);
+            assert!(status.contains("No orphaned or incomplete backup sets found"), "{status}");
+        }
         let mut backup = Backup::new(&source, &to);
         backup.volume_bytes = 1 << 20;
         let target = killed.path(&format!("ours-{moment}"));

@@ -78,8 +78,8 @@ impl Storage for Deleting {
         Ok(())
     }
 
-    fn settle_deletions(&self) -> StorageResult<()> {
-        self.inner.settle_deletions()
+    fn settle(&self) -> StorageResult<()> {
+        self.inner.settle()
     }
 
     fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {

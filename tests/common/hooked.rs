@@ -55,8 +55,8 @@ impl Storage for Hooked {
         self.inner.delete(name)
     }
 
-    fn settle_deletions(&self) -> StorageResult<()> {
-        self.inner.settle_deletions()
+    fn settle(&self) -> StorageResult<()> {
+        self.inner.settle()
     }
 
     fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {

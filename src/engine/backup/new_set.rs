@@ -118,32 +118,28 @@ impl<'a> NewSet<'a> {
             staging::delete(storage, &staged);
         }
         self.job.check()?;
-        let mut stored_bytes = 0;
-        staging::publish(storage, self.file(Part::Manifest), &files, || {
-            stored_bytes = self.store_manifest(made)?;
-            Ok(())
-        })?;
-        Ok(stored_bytes)
-    }
-
-    fn store_manifest(&self, made: &Made) -> Result<u64> {
-        let manifest = Manifest {
-            host_name: host_name(),
-            local_dir: Some(plain_root(self.request.root)),
-            volumes: made.volumes.clone(),
-        };
-        let file = self.file(Part::Manifest);
-        let (storage, name) = (self.request.storage, file.to_string());
-        let mut writer = StoredWriter::create(storage, &name, file.codec, &self.sealer, self.job)?;
-        let text = manifest.to_bytes();
+        // Sealing takes its time, so it comes before the first file gets its name.
+        let text = self.manifest(made).to_bytes();
+        let mut writer = self.create(Part::Manifest)?;
         writer.write_all(&text).map_err(|error| writer.fail(error))?;
-        let size_bytes = writer.finish()?.size_bytes;
+        let Stored { name: unfinished, size_bytes, .. } = writer.finish()?;
+        let file = self.file(Part::Manifest);
+        self.note(file, unfinished.clone());
+        staging::publish(storage, &files, &(unfinished, file))?;
         if let Some(mut copy) = self.request.copies.begin()
             && copy.write_all(&text).is_ok()
         {
-            copy.keep(&StoredFile { name, size_bytes });
+            copy.keep(&StoredFile { name: file.to_string(), size_bytes });
         }
         Ok(size_bytes)
+    }
+
+    fn manifest(&self, made: &Made) -> Manifest {
+        Manifest {
+            host_name: host_name(),
+            local_dir: Some(plain_root(self.request.root)),
+            volumes: made.volumes.clone(),
+        }
     }
 
     fn file(&self, part: Part) -> FileName {

@@ -158,17 +158,17 @@ pub fn delete(storage: &dyn Storage, name: &str) {
     }
 }
 
-/// Gives the files of a set their names. `files` are unfinished names and the names to be.
+/// Gives the files of a set their names, the manifest last. `files` and `manifest` are unfinished names and
+/// the names to be.
 ///
-/// A list of them is stored first and deleted once `finish` has stored the manifest, so that a run which
-/// is interrupted in between can be taken back.
+/// A list of them is stored first and deleted last, so that a run which is interrupted in between can be
+/// taken back.
 pub fn publish(
     storage: &dyn Storage,
-    manifest: FileName,
     files: &[(String, FileName)],
-    finish: impl FnOnce() -> Result<()>,
+    manifest: &(String, FileName),
 ) -> Result<()> {
-    let list = format!("{PREFIX}{LIST}{manifest}");
+    let list = format!("{PREFIX}{LIST}{}", manifest.1);
     let mut upload = storage.create(&list)?;
     let lines: String = files.iter().map(|(unfinished, file)| format!("{unfinished} {file}\n")).collect();
     let location = format!("{}/{list}", storage.location());
@@ -176,10 +176,11 @@ pub fn publish(
         .write_all(lines.as_bytes())
         .map_err(|source| StorageError::from_io("writing", location, source))?;
     upload.finish()?;
-    for (unfinished, file) in files {
-        storage.rename(unfinished, &file.to_string())?;
-    }
-    finish()?;
+    let rename = |(unfinished, file): &(String, FileName)| storage.rename(unfinished, &file.to_string());
+    files.iter().try_for_each(rename)?;
+    storage.settle()?;
+    rename(manifest)?;
+    storage.settle()?;
     delete(storage, &list);
     Ok(())
 }

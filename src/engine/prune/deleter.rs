@@ -53,7 +53,7 @@ impl<'a> Deleter<'a> {
             if exists && !is_manifest {
                 // A set without a manifest does not exist; one without its volumes would be damaged.
                 if self.mode == Mode::Delete {
-                    self.storage.settle_deletions()?;
+                    self.storage.settle()?;
                 }
                 exists = false;
             }
@@ -105,7 +105,7 @@ impl<'a> Deleter<'a> {
     /// Makes what was done last. Files and bytes that are gone.
     pub fn finish(self) -> Result<(u64, u64)> {
         if self.mode == Mode::Delete && self.file_count > 0 {
-            self.storage.settle_deletions()?;
+            self.storage.settle()?;
         }
         Ok((self.file_count, self.deleted_bytes))
     }

@@ -118,7 +118,7 @@ impl Storage for LocalFolder {
         fs::remove_file(self.folder.join(name)).map_err(|source| self.fail_file("deleting", name, source))
     }
 
-    fn settle_deletions(&self) -> StorageResult<()> {
+    fn settle(&self) -> StorageResult<()> {
         sync_folder(&self.folder).map_err(|source| self.fail("writing", source))
     }
 

@@ -50,8 +50,8 @@ pub trait Storage: Send + Sync + Debug {
     /// upload before that leaves nothing behind. The place itself is created if it is missing.
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>>;
 
-    /// Gives a file another name, at once and as a whole. Fails if the name is taken. The new name is
-    /// durable when the next file is.
+    /// Gives a file another name, at once and as a whole. Fails if the name is taken. The new name
+    /// lasts after [`Storage::settle`].
     fn rename(&self, from: &str, to: &str) -> StorageResult<()>;
 
     /// Keeps everybody else who asks from changing the place, as long as the result lives. Whoever goes
@@ -61,9 +61,9 @@ pub trait Storage: Send + Sync + Debug {
     /// Deletes a file.
     fn delete(&self, name: &str) -> StorageResult<()>;
 
-    /// Returns once no file that was deleted before can come back, as after a power cut, while one that
-    /// is deleted later stays away. A place that keeps its operations in order has nothing to do.
-    fn settle_deletions(&self) -> StorageResult<()> {
+    /// Returns once what was renamed and deleted before lasts, also through a power cut. A place that keeps
+    /// its operations in order has nothing to do.
+    fn settle(&self) -> StorageResult<()> {
         Ok(())
     }
 
