@@ -232,10 +232,10 @@ impl Storage for Tripping {
         self.inner.list_folders()
     }
 
-    fn open(&self, name: &str) -> StorageResult<Box<dyn Read + Send>> {
+    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
         let trips = self.opens.fetch_add(1, Ordering::Relaxed) + 1 == self.trips_at;
         let control = trips.then(|| self.control.clone());
-        Ok(Box::new(TrippingFile { inner: self.inner.open(name)?, control }))
+        Ok(Box::new(TrippingFile { inner: self.inner.open_from(name, offset)?, control }))
     }
 
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {

@@ -10,7 +10,7 @@ use super::chain::FullReason;
 use super::crypto::CryptoError;
 use super::job::CancelReason;
 use super::path::EntryPath;
-use super::storage::StorageError;
+use super::storage::{StorageError, StorageErrorKind};
 
 /// The result of everything in the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,7 +25,7 @@ pub enum Error {
 
     /// The place of the backups could not be read or written.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
 
     /// gpg refused, or a key or passphrase is not right. `file` is the stored file concerned.
     #[error("{}{source}", file.as_ref().map(|name| format!("{name}: ")).unwrap_or_default())]
@@ -162,6 +162,15 @@ pub enum Error {
     /// A defect of Souvenir itself, such as a panic in a worker.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error.kind {
+            StorageErrorKind::Cancelled(reason) => Self::Cancelled(reason),
+            _ => Self::Storage(error),
+        }
+    }
 }
 
 impl Error {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::crypto::{PassphraseRequest, Secret};
 use super::error::{Error, Result};
 use super::path::EntryPath;
+use super::storage::{CredentialRequest, HostKey};
 
 /// Why a job was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,6 +282,20 @@ pub enum Question {
         /// Where the answer goes; `None` is a refusal.
         reply: mpsc::SyncSender<Option<Secret>>,
     },
+    /// A place wants a secret before it lets us in.
+    Credential {
+        /// Which, and whether the last answer was wrong.
+        request: CredentialRequest,
+        /// Where the answer goes; `None` is a refusal.
+        reply: mpsc::SyncSender<Option<Secret>>,
+    },
+    /// A server that is not known yet shows its key.
+    HostKey {
+        /// The key.
+        key: HostKey,
+        /// Where the answer goes: whether it is the right server.
+        reply: mpsc::SyncSender<bool>,
+    },
 }
 
 /// What goes up from a job, apart from progress. `T` is the verb's summary.
@@ -452,14 +467,30 @@ impl Job {
     /// Asks for a passphrase and waits for the answer. `None` means that nobody is there to answer
     /// or that the person declined.
     pub fn ask_passphrase(&self, request: PassphraseRequest) -> Result<Option<Secret>> {
+        self.ask(|reply| Question::Passphrase { request, reply }).map(Option::flatten)
+    }
+
+    /// Asks for what a place wants to know and waits for the answer. `None` means that nobody is there
+    /// to answer or that the person declined.
+    pub fn ask_credential(&self, request: CredentialRequest) -> Result<Option<Secret>> {
+        self.ask(|reply| Question::Credential { request, reply }).map(Option::flatten)
+    }
+
+    /// Asks whether a server's key is the right one and waits for the answer. Nobody being there is a no.
+    pub fn ask_host_key(&self, key: HostKey) -> Result<bool> {
+        self.ask(|reply| Question::HostKey { key, reply }).map(|answer| answer.unwrap_or(false))
+    }
+
+    /// Asks and waits. `None` if the question was dropped.
+    fn ask<T>(&self, question: impl FnOnce(mpsc::SyncSender<T>) -> Question) -> Result<Option<T>> {
         let (reply, answer) = mpsc::sync_channel(1);
-        (self.0.emit)(Rare::Question(Question::Passphrase { request, reply }));
+        (self.0.emit)(Rare::Question(question(reply)));
         loop {
             if let Some(reason) = self.0.control.cancelled() {
                 return Err(Error::Cancelled(reason));
             }
             match answer.recv_timeout(ANSWER_POLL) {
-                Ok(secret) => return Ok(secret),
+                Ok(answer) => return Ok(Some(answer)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
             }

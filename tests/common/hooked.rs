@@ -34,8 +34,8 @@ impl Storage for Hooked {
         self.inner.list_folders()
     }
 
-    fn open(&self, name: &str) -> StorageResult<Box<dyn Read + Send>> {
-        self.inner.open(name)
+    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
+        self.inner.open_from(name, offset)
     }
 
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {

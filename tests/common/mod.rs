@@ -4,6 +4,7 @@
 
 pub mod cases;
 pub mod catalog;
+pub mod contract;
 pub mod deleting;
 pub mod duplicity;
 pub mod engine;

@@ -1,7 +1,5 @@
 //! What can be typed. The help, the man page and the completions are made from this.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -13,12 +11,15 @@ use crate::secrets::PassphraseOptions;
 use crate::upkeep::{
     CleanupOptions, CountOptions, DrillOptions, OlderThanOptions, PruneOptions, VerifyOptions,
 };
+use souvenir::engine::Result;
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
 use souvenir::engine::crypto::{Encryption, Protection, Recipient};
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
+use souvenir::engine::job::Job;
 use souvenir::engine::restore::Conflict;
+use souvenir::engine::storage::{Address, Credentials, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -129,15 +130,15 @@ pub enum Command {
 /// Where backups are.
 #[derive(Debug, Args)]
 pub struct Destination {
-    /// Where the backups are: a folder, or file:// and its absolute path
-    #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(folder_of), value_hint = ValueHint::DirPath)]
-    destination: PathBuf,
+    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder
+    #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)), value_hint = ValueHint::DirPath)]
+    address: Address,
 }
 
 impl Destination {
-    /// The folder.
-    pub fn folder(&self) -> &std::path::Path {
-        &self.destination
+    /// The place, ready to be read and written.
+    pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        Ok(self.address.open(&Credentials::default(), job)?)
     }
 }
 
@@ -374,23 +375,6 @@ impl Arguments {
     }
 }
 
-fn folder_of(text: OsString) -> Result<PathBuf, String> {
-    let bytes = text.as_bytes();
-    if let Some(path) = bytes.strip_prefix(b"file://") {
-        return if path.starts_with(b"/") {
-            Ok(OsStr::from_bytes(path).into())
-        } else {
-            Err("file:// must be followed by an absolute path, such as file:///media/drive/backup".to_owned())
-        };
-    }
-    let scheme = bytes.windows(3).position(|window| window == b"://");
-    if let Some(end) = scheme {
-        let scheme = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        return Err(format!("{scheme}:// destinations are not supported by this version"));
-    }
-    Ok(OsString::from_vec(text.into_vec()).into())
-}
-
 fn epoch(text: &str) -> Result<SetTime, String> {
     text.parse()
         .ok()
@@ -406,13 +390,5 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn destinations_are_folders() {
-        assert_eq!(folder_of("file:///a b".into()), Ok("/a b".into()));
-        assert_eq!(folder_of("a/b".into()), Ok("a/b".into()));
-        assert!(folder_of("file://a".into()).is_err());
-        assert!(folder_of("sftp://host/a".into()).is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::arguments::ListOptions;
+use crate::arguments::{Destination, ListOptions};
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
 use crate::browse_report as report;
 use crate::console::Console;
@@ -20,12 +20,26 @@ use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::Job;
 use souvenir::engine::list::{ListRequest, Listing, list as read_list};
 use souvenir::engine::path::EntryPath;
-use souvenir::engine::storage::{LocalFolder, Storage};
+use souvenir::engine::storage::Storage;
 use souvenir::engine::{Error, Result};
 
-/// Where backups are, and with what they are opened.
+/// Where backups are, and with what they are read.
+struct Unopened {
+    destination: Destination,
+    keyring: Keyring,
+    passphrases: Passphrases,
+}
+
+impl Unopened {
+    fn open(self, job: &Job) -> Result<Place> {
+        let storage = self.destination.open(job)?;
+        Ok(Place { storage, keyring: self.keyring, passphrases: self.passphrases })
+    }
+}
+
+/// The same, ready to be read.
 struct Place {
-    storage: LocalFolder,
+    storage: Box<dyn Storage>,
     keyring: Keyring,
     passphrases: Passphrases,
 }
@@ -47,7 +61,7 @@ pub fn list(
     clock: &Clock,
 ) -> anyhow::Result<u64> {
     let passphrases = options.passphrase.read(environment)?;
-    let place = Place { storage: LocalFolder::new(options.destination.folder()), keyring, passphrases };
+    let place = Unopened { destination: options.destination, keyring, passphrases };
     let path = options.path.as_deref().map(EntryPath::from_user).transpose();
     let path = path.context("PATH leads out of the backup")?;
     // Without a path it is everything, as ever.
@@ -55,12 +69,13 @@ pub fn list(
     let path = path.unwrap_or_default();
     let time = clock.time_of(options.time)?;
     let answer = in_job(console, move |job| {
+        let place = place.open(job)?;
         let read = |job: &Job| -> Result<Answer<(Listing, Vec<_>)>> {
             let listing = place.read_list(&path, whole, time, job)?;
             Ok(Answer { value: (listing, Vec::new()), unreachable: None })
         };
         // Where no catalogue can be kept, a list can be had nevertheless.
-        let can_be_kept = || match place.open() {
+        let can_be_kept = || match place.catalog() {
             Err(Error::Local { .. }) => Ok(false),
             opened => opened.map(|_| true),
         };
@@ -99,11 +114,13 @@ pub fn search(
     environment: Environment,
 ) -> anyhow::Result<u64> {
     let passphrases = options.passphrase.read(environment)?;
-    let place = Place { storage: LocalFolder::new(options.destination.folder()), keyring, passphrases };
+    let place = Unopened { destination: options.destination, keyring, passphrases };
     let text = &options.pattern;
     let pattern = if options.literal { Pattern::part(text) } else { Pattern::new(text) }?;
     let limit = options.limit;
-    let found = in_job(console, move |job| place.ask(job, |catalog| catalog.search(&pattern, limit, job)))?;
+    let found = in_job(console, move |job| {
+        place.open(job)?.ask(job, |catalog| catalog.search(&pattern, limit, job))
+    })?;
     report::search(console, found)
 }
 
@@ -115,10 +132,10 @@ pub fn history(
     environment: Environment,
 ) -> anyhow::Result<u64> {
     let passphrases = options.passphrase.read(environment)?;
-    let place = Place { storage: LocalFolder::new(options.destination.folder()), keyring, passphrases };
+    let place = Unopened { destination: options.destination, keyring, passphrases };
     let path = EntryPath::from_user(&options.path).context("PATH leads out of the backup")?;
     let asked = path.clone();
-    let history = in_job(console, move |job| place.ask(job, |catalog| catalog.history(&asked)))?;
+    let history = in_job(console, move |job| place.open(job)?.ask(job, |catalog| catalog.history(&asked)))?;
     report::history(console, &path, history)
 }
 
@@ -131,9 +148,10 @@ pub fn changes(
     clock: &Clock,
 ) -> anyhow::Result<u64> {
     let passphrases = options.passphrase.read(environment)?;
-    let place = Place { storage: LocalFolder::new(options.destination.folder()), keyring, passphrases };
+    let place = Unopened { destination: options.destination, keyring, passphrases };
     let (from, to) = (clock.time(options.from)?, clock.time(options.to)?);
-    let changes = in_job(console, move |job| place.ask(job, |catalog| catalog.changes(from, to, job)))?;
+    let changes =
+        in_job(console, move |job| place.open(job)?.ask(job, |catalog| catalog.changes(from, to, job)))?;
     report::changes(console, changes)
 }
 
@@ -145,16 +163,17 @@ pub fn catalog(
     environment: Environment,
 ) -> anyhow::Result<u64> {
     let passphrases = options.passphrase.read(environment)?;
-    let place = Place { storage: LocalFolder::new(options.destination.folder()), keyring, passphrases };
+    let place = Unopened { destination: options.destination, keyring, passphrases };
     let overview = in_job(console, move |job| {
+        let place = place.open(job)?;
         let cache = cache_folder()?;
         if options.empty || options.rebuild {
-            Catalog::empty(&cache, &place.storage)?;
+            Catalog::empty(&cache, &*place.storage)?;
         }
         if options.empty {
             return Ok(None);
         }
-        let mut catalog = place.open()?;
+        let mut catalog = place.catalog()?;
         if options.rebuild {
             place.sync(&mut catalog, job)?;
         }
@@ -168,12 +187,12 @@ pub fn catalog(
 
 impl Place {
     /// Opens the catalogue. None is begun of a place that is not there.
-    fn open(&self) -> Result<Catalog> {
+    fn catalog(&self) -> Result<Catalog> {
         let cache = cache_folder()?;
-        if !Catalog::exists(&cache, &self.storage) {
+        if !Catalog::exists(&cache, &*self.storage) {
             self.storage.list()?;
         }
-        Catalog::open(&cache, &self.storage)
+        Catalog::open(&cache, &*self.storage)
     }
 
     /// Brings the catalogue up to date and asks it something.
@@ -186,7 +205,7 @@ impl Place {
     }
 
     fn try_to_ask<T>(&self, job: &Job, query: impl Fn(&Catalog) -> Result<T>) -> Result<Answer<T>> {
-        let mut catalog = self.open()?;
+        let mut catalog = self.catalog()?;
         let unreachable = match self.sync(&mut catalog, job) {
             Ok(()) => None,
             Err(error @ Error::Storage(_)) if catalog.overview()?.synced.is_some() => Some(error),
@@ -198,8 +217,8 @@ impl Place {
     fn sync(&self, catalog: &mut Catalog, job: &Job) -> Result<()> {
         let (keyring, passphrases) = (&self.keyring, &self.passphrases);
         // What was backed up from this machine needs no key.
-        let copies = Copies::of(&cache_folder()?, &self.storage).without_new();
-        let request = SyncRequest { storage: &self.storage, keyring, passphrases, copies: &copies };
+        let copies = Copies::of(&cache_folder()?, &*self.storage).without_new();
+        let request = SyncRequest { storage: &*self.storage, keyring, passphrases, copies: &copies };
         let summary = catalog.sync(&request, job)?;
         tracing::debug!(?summary, "the catalogue is up to date");
         if summary.taken_count > 0
@@ -213,7 +232,7 @@ impl Place {
     /// Reads a state from the destination itself.
     fn read_list(&self, path: &EntryPath, whole: bool, time: Option<SetTime>, job: &Job) -> Result<Listing> {
         let (keyring, passphrases) = (&self.keyring, &self.passphrases);
-        let request = ListRequest { storage: &self.storage, keyring, passphrases, time };
+        let request = ListRequest { storage: &*self.storage, keyring, passphrases, time };
         let mut listing = read_list(&request, job)?;
         listing.entries.retain(|entry| entry.path.starts_with(path));
         let is_folder = |listing: &Listing| {

@@ -44,12 +44,10 @@ impl Console {
                 match event {
                     Event::Phase(_) => {}
                     Event::Warning(warning) => self.warn(&warning.to_string()),
-                    Event::Question(Question::Passphrase { request, reply }) => {
-                        let answer = || secrets::ask(&request);
-                        let answer = self.bar.as_ref().map_or_else(answer, |bar| bar.suspend(answer));
-                        // The job may have been cancelled meanwhile.
-                        let _ = reply.send(answer);
-                    }
+                    Event::Question(question) => match &self.bar {
+                        Some(bar) => bar.suspend(|| answer(question)),
+                        None => answer(question),
+                    },
                     Event::Finished(result) => {
                         if let Some(bar) = &self.bar {
                             bar.finish_and_clear();
@@ -168,5 +166,20 @@ pub fn duration_text(elapsed: Duration) -> String {
         format!("{:.1} seconds", elapsed.as_secs_f64())
     } else {
         HumanDuration(elapsed).to_string()
+    }
+}
+
+/// Asks on the terminal. The job may have been cancelled meanwhile; then nobody wants to know.
+fn answer(question: Question) {
+    match question {
+        Question::Passphrase { request, reply } => {
+            let _ = reply.send(secrets::ask(&request));
+        }
+        Question::Credential { request, reply } => {
+            let _ = reply.send(secrets::ask_credential(&request));
+        }
+        Question::HostKey { key, reply } => {
+            let _ = reply.send(secrets::confirm_host_key(&key));
+        }
     }
 }

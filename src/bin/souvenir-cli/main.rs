@@ -33,7 +33,6 @@ use souvenir::engine::path::EntryPath;
 use souvenir::engine::restore::{RestoreRequest, preview, restore};
 use souvenir::engine::scan::Selection;
 use souvenir::engine::status::status;
-use souvenir::engine::storage::LocalFolder;
 use souvenir::engine::{Error, Result};
 
 /// Finished, and something was left out or is not as it was.
@@ -89,20 +88,20 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             let protection = options.protection.protection();
             let passphrases = options.passphrase.read(environment)?;
             let rules = options.rules.read(&clock)?;
-            let storage = LocalFolder::new(options.destination.folder());
             let volume_bytes = options.volume_size.saturating_mul(1 << 20);
             let kind = options.kind();
-            let copies = Copies::usual_cache()
-                .filter(|_| !options.no_cache)
-                .map_or_else(Copies::none, |cache| Copies::of(&cache, &storage));
             let compare = if options.compare_contents { Compare::Contents } else { Compare::Attributes };
             let summary = in_job(console, move |job| {
+                let storage = options.destination.open(job)?;
+                let copies = Copies::usual_cache()
+                    .filter(|_| !options.no_cache)
+                    .map_or_else(Copies::none, |cache| Copies::of(&cache, &*storage));
                 let selection = Selection::from_rules(&options.source, &rules)?;
                 backup(
                     &BackupRequest {
                         root: &options.source,
                         selection: &selection,
-                        storage: &storage,
+                        storage: &*storage,
                         protection: &protection,
                         keyring: &keyring,
                         passphrases: &passphrases,
@@ -121,7 +120,6 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         }
         Command::Restore(options) => {
             let passphrases = options.passphrase.read(environment)?;
-            let storage = LocalFolder::new(options.destination.folder());
             let time = clock.time_of(options.time)?;
             let paths = options
                 .path
@@ -132,8 +130,9 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             let strip = if let [only] = &paths[..] { only.clone() } else { EntryPath::root() };
             let (conflict, dry_run) = (options.conflict(), options.dry_run);
             let with_request = move |job: &Job| {
+                let storage = options.destination.open(job)?;
                 let request = RestoreRequest {
-                    storage: &storage,
+                    storage: &*storage,
                     keyring: &keyring,
                     passphrases: &passphrases,
                     sign_key: options.sign_key.as_deref(),
@@ -161,8 +160,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::Changes(options) => browse::changes(console, options, keyring, environment, &clock),
         Command::Catalog(options) => browse::catalog(console, options, keyring, environment),
         Command::Status { destination } => {
-            let storage = LocalFolder::new(destination.folder());
-            let found = in_job(console, move |job| status(&storage, job))?;
+            let found = in_job(console, move |job| status(&*destination.open(job)?, job))?;
             report_status::status(console, &found)?;
             Ok(0)
         }

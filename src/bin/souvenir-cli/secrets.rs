@@ -2,6 +2,7 @@
 //! the terminal.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use anyhow::Context;
 use clap::{Args, ValueHint};
 
 use souvenir::engine::crypto::{PassphraseRequest, Passphrases, Secret};
+use souvenir::engine::storage::{CredentialRequest, HostKey, WantedCredential};
 
 /// Where passphrases come from. Without any of these, PASSPHRASE and SIGN_PASSPHRASE in the
 /// environment are read, and what is still missing is asked for on the terminal.
@@ -96,6 +98,39 @@ pub fn ask(request: &PassphraseRequest) -> Option<Secret> {
         }
         say("The two are not the same.");
     }
+}
+
+/// Asks on the terminal for what a place wants to know.
+pub fn ask_credential(request: &CredentialRequest) -> Option<Secret> {
+    if request.previous_was_wrong {
+        say("That is not right.");
+    }
+    match &request.wanted {
+        WantedCredential::Password { user } => {
+            read_hidden(&format!("Password of {user} for {}: ", request.location))
+        }
+        WantedCredential::KeyPassphrase { path } => {
+            read_hidden(&format!("Passphrase for the key {}: ", path.display()))
+        }
+        WantedCredential::Prompt { text, echo: true } => read_line(text).map(Secret::new),
+        WantedCredential::Prompt { text, echo: false } => read_hidden(text),
+    }
+}
+
+/// Asks on the terminal whether a server is the right one. Without a terminal it is not.
+pub fn confirm_host_key(key: &HostKey) -> bool {
+    let HostKey { host, algorithm, fingerprint } = key;
+    say(&format!("{host} is not known yet. It shows the key {fingerprint} ({algorithm})."));
+    read_line("Is that the right server? [yes/no] ").is_some_and(|answer| answer.trim() == "yes")
+}
+
+/// A line from the terminal, wherever standard input comes from.
+fn read_line(prompt: &str) -> Option<String> {
+    let mut terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
+    terminal.write_all(prompt.as_bytes()).ok()?;
+    let mut line = String::new();
+    BufReader::new(terminal).read_line(&mut line).ok()?;
+    Some(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 fn read_hidden(prompt: &str) -> Option<Secret> {

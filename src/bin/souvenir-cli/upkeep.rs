@@ -16,8 +16,6 @@ use souvenir::engine::crypto::Keyring;
 use souvenir::engine::drill::{DrillRequest, drill};
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::prune::{CleanupRequest, Mode, PruneRequest, cleanup, prune};
-use souvenir::engine::storage::LocalFolder;
-use souvenir::engine::storage::Storage;
 use souvenir::engine::verify::{CompareRequest, VerifyRequest, Which, compare, verify};
 
 /// What all verbs that delete take.
@@ -134,19 +132,16 @@ pub struct VerifyOptions {
 }
 
 impl DeleteOptions {
-    fn storage(&self) -> LocalFolder {
-        LocalFolder::new(self.destination.folder())
-    }
-
     fn mode(&self) -> Mode {
         if self.dry_run { Mode::DryRun } else { Mode::Delete }
     }
 
     /// Deletes by a policy. Gives the number of warnings.
-    fn prune(&self, policy: Policy, console: &Console) -> anyhow::Result<u64> {
-        let (storage, mode) = (self.storage(), self.mode());
+    fn prune(self, policy: Policy, console: &Console) -> anyhow::Result<u64> {
+        let mode = self.mode();
         let summary = in_job(console, move |job| {
-            prune(&PruneRequest { storage: &storage, policy: &policy, mode }, job)
+            let storage = self.destination.open(job)?;
+            prune(&PruneRequest { storage: &*storage, policy: &policy, mode }, job)
         })?;
         report::prune(console, &summary)?;
         Ok(summary.warning_count)
@@ -155,26 +150,26 @@ impl DeleteOptions {
 
 impl OlderThanOptions {
     /// Runs the verb. Gives the number of warnings, as all of these do.
-    pub fn run(&self, clock: &Clock, console: &Console) -> anyhow::Result<u64> {
+    pub fn run(self, clock: &Clock, console: &Console) -> anyhow::Result<u64> {
         self.delete.prune(Policy::OlderThan(clock.time(self.time)?), console)
     }
 }
 
 impl CountOptions {
     /// Runs `remove-all-but-n-full`.
-    pub fn run_all(&self, console: &Console) -> anyhow::Result<u64> {
+    pub fn run_all(self, console: &Console) -> anyhow::Result<u64> {
         self.delete.prune(Policy::AllButFull(self.count), console)
     }
 
     /// Runs `remove-all-inc-of-but-n-full`.
-    pub fn run_incremental(&self, console: &Console) -> anyhow::Result<u64> {
+    pub fn run_incremental(self, console: &Console) -> anyhow::Result<u64> {
         self.delete.prune(Policy::IncrementalOfAllButFull(self.count), console)
     }
 }
 
 impl PruneOptions {
     /// Runs the verb.
-    pub fn run(&self, clock: &Clock, console: &Console) -> anyhow::Result<u64> {
+    pub fn run(self, clock: &Clock, console: &Console) -> anyhow::Result<u64> {
         let rules = Rules {
             hourly: self.keep_hourly,
             daily: self.keep_daily,
@@ -189,11 +184,12 @@ impl PruneOptions {
 
 impl CleanupOptions {
     /// Runs the verb.
-    pub fn run(&self, console: &Console) -> anyhow::Result<u64> {
-        let (storage, mode, untouched_for) = (self.delete.storage(), self.delete.mode(), self.untouched_for);
+    pub fn run(self, console: &Console) -> anyhow::Result<u64> {
+        let (mode, untouched_for) = (self.delete.mode(), self.untouched_for);
         let summary = in_job(console, move |job| {
+            let storage = self.delete.destination.open(job)?;
             let now = SystemTime::now();
-            cleanup(&CleanupRequest { storage: &storage, mode, untouched_for, now }, job)
+            cleanup(&CleanupRequest { storage: &*storage, mode, untouched_for, now }, job)
         })?;
         report::cleanup(console, &summary)?;
         Ok(summary.warning_count)
@@ -210,12 +206,12 @@ impl VerifyOptions {
         console: &Console,
     ) -> anyhow::Result<u64> {
         let passphrases = self.passphrase.read(environment)?;
-        let storage = LocalFolder::new(self.destination.folder());
         let time = clock.time_of(self.time)?;
         let which = if self.all { Which::All } else { Which::At(time) };
         let (summary, compared) = in_job(console, move |job| {
+            let storage = &*self.destination.open(job)?;
             let request = VerifyRequest {
-                storage: &storage,
+                storage,
                 keyring: &keyring,
                 passphrases: &passphrases,
                 sign_key: self.sign_key.as_deref(),
@@ -223,7 +219,7 @@ impl VerifyOptions {
             };
             let summary = verify(&request, job)?;
             let compare = |root: PathBuf| {
-                let (storage, keyring, passphrases) = (&storage, &keyring, &passphrases);
+                let (keyring, passphrases) = (&keyring, &passphrases);
                 compare(&CompareRequest { storage, keyring, passphrases, time, root: &root }, job)
             };
             Ok((summary, self.source.map(compare).transpose()?))
@@ -285,13 +281,12 @@ impl DrillOptions {
         console: &Console,
     ) -> anyhow::Result<u64> {
         let passphrases = self.passphrase.read(environment)?;
-        let storage = LocalFolder::new(self.destination.folder());
-        let location = storage.location();
         let time = clock.time_of(self.time)?;
         let scratch = self.scratch.unwrap_or_else(std::env::temp_dir);
-        let summary = in_job(console, move |job| {
+        let (location, summary) = in_job(console, move |job| {
+            let storage = self.destination.open(job)?;
             let request = DrillRequest {
-                storage: &storage,
+                storage: &*storage,
                 keyring: &keyring,
                 passphrases: &passphrases,
                 sign_key: self.sign_key.as_deref(),
@@ -302,7 +297,7 @@ impl DrillOptions {
                 scratch: &scratch,
                 seed: None,
             };
-            drill(&request, job)
+            Ok((storage.location(), drill(&request, job)?))
         })?;
         let report = self.report.or_else(|| {
             let folders = directories::ProjectDirs::from("", "", "souvenir")?;

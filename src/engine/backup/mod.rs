@@ -152,7 +152,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
         return Err(Error::SourceEmpty(request.root.to_owned()));
     }
     let sealer = Sealer::new(request.keyring, request.protection, request.passphrases, job)?;
-    let _lock = lock(request.storage)?;
+    let lock = lock(request.storage)?;
     // Somebody may have been at work until now.
     let (collection, files) = look_at(request.storage)?;
     // A drive that is away looks like an empty destination.
@@ -178,7 +178,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
                 let set = new_set(SetKind::Incremental { start: chain.end(), end: time }, finished);
                 let known = KnownTree::open(request.storage, request.copies, &chain.sets, &opener, job)?;
                 let (walk, absent) = (walk(true)?, absent.clone());
-                set.store_all(Changes::since(&tree, walk, known, absent, request.compare, job))
+                set.store_all(Changes::since(&tree, walk, known, absent, request.compare, job), &lock)
             };
             let mut made = extend(finished);
             // It may be the copies that are damaged, and not what is stored.
@@ -197,7 +197,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     };
     job.phase(Phase::BackingUp);
     let changes = Changes::everything(&tree, walk(true)?, job);
-    let made = new_set(SetKind::Full { time }, finished).store_all(changes)?;
+    let made = new_set(SetKind::Full { time }, finished).store_all(changes, &lock)?;
     Ok(summary(made, Some(full_because), time, started, job))
 }
 

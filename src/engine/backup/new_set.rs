@@ -16,7 +16,7 @@ use crate::engine::format::name::{Codec, FileName, Part, SetKind};
 use crate::engine::job::Job;
 use crate::engine::path::{EntryPath, plain_root};
 use crate::engine::scan::Tree;
-use crate::engine::storage::{StorageErrorKind, StoredFile};
+use crate::engine::storage::{LockGuard, StorageErrorKind, StoredFile};
 use crate::engine::stored::{Stored, StoredWriter};
 
 /// A set while it is made.
@@ -51,9 +51,10 @@ impl<'a> NewSet<'a> {
     }
 
     /// Stores the set. What is finished when it fails, but could be gone on with, stays for the next run.
-    pub fn store_all(&self, changes: Changes<'_>) -> Result<Made> {
+    /// `lock` is the one of the place.
+    pub fn store_all(&self, changes: Changes<'_>, lock: &LockGuard) -> Result<Made> {
         let result = self.store(changes).and_then(|mut made| {
-            made.stored_bytes += self.publish(&made)?;
+            made.stored_bytes += self.publish(&made, lock)?;
             if let Some((copy, size_bytes)) = made.copy.take() {
                 copy.keep(&StoredFile { name: self.file(Part::Signatures).to_string(), size_bytes });
             }
@@ -110,7 +111,7 @@ impl<'a> NewSet<'a> {
 
     /// Makes the set exist: all its files get their names, and the manifest is stored last. Returns the
     /// manifest's size in bytes.
-    fn publish(&self, made: &Made) -> Result<u64> {
+    fn publish(&self, made: &Made, lock: &LockGuard) -> Result<u64> {
         let storage = self.request.storage;
         let files: Vec<_> = self.stored().values().cloned().collect();
         let is_used = |name: &str| files.iter().any(|(unfinished, _)| unfinished == name);
@@ -125,6 +126,7 @@ impl<'a> NewSet<'a> {
         let Stored { name: unfinished, size_bytes, .. } = writer.finish()?;
         let file = self.file(Part::Manifest);
         self.note(file, unfinished.clone());
+        lock.check()?;
         staging::publish(storage, &files, &(unfinished, file))?;
         if let Some(mut copy) = self.request.copies.begin()
             && copy.write_all(&text).is_ok()

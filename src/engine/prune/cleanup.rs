@@ -65,7 +65,7 @@ pub struct CleanupSummary {
 pub fn cleanup(request: &CleanupRequest<'_>, job: &Job) -> Result<CleanupSummary> {
     let started = Instant::now();
     job.phase(Phase::Preparing);
-    let Place { files, _lock } = Place::open(request.storage, request.mode)?;
+    let Place { files, lock: _lock } = Place::open(request.storage, request.mode)?;
     let almost_finished: HashSet<SetKind> =
         files.iter().filter_map(|file| almost_finished(&file.name)).collect();
     let uploads: Vec<StoredFile> =

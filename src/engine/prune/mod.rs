@@ -81,7 +81,8 @@ pub fn prune(request: &PruneRequest<'_>, job: &Job) -> Result<PruneSummary> {
     let started = Instant::now();
     job.phase(Phase::Preparing);
     let place = Place::open(request.storage, request.mode)?;
-    let collection = Collection::new(place.files);
+    let Place { files, lock } = place;
+    let collection = Collection::new(files);
     let removal = collection.removal(request.policy);
     for kept in &removal.kept {
         if kept.reasons.contains(&Reason::PartlyHidden) {
@@ -96,6 +97,7 @@ pub fn prune(request: &PruneRequest<'_>, job: &Job) -> Result<PruneSummary> {
     let mut deleted = Vec::new();
     for chain in &removal.chains {
         for set in chain {
+            lock.as_ref().map_or(Ok(()), LockGuard::check)?;
             // What a set builds on outlives it.
             let Some(done) = deleter.set(set)? else { break };
             deleted.push(done);
@@ -127,7 +129,7 @@ impl From<Kept<'_>> for KeptSet {
 struct Place {
     files: Vec<StoredFile>,
     /// Keeps other runs of Souvenir away; not in a dry run, which writes nothing at all.
-    _lock: Option<LockGuard>,
+    lock: Option<LockGuard>,
 }
 
 impl Place {
@@ -139,11 +141,11 @@ impl Place {
         let files = storage.list()?;
         refuse_foreign(&files)?;
         if mode == Mode::DryRun {
-            return Ok(Self { files, _lock: None });
+            return Ok(Self { files, lock: None });
         }
         let lock = lock(storage)?;
         // What was there before may have changed until the lock was ours.
-        Ok(Self { files: storage.list()?, _lock: Some(lock) })
+        Ok(Self { files: storage.list()?, lock: Some(lock) })
     }
 }
 

@@ -4,6 +4,8 @@ use std::io;
 
 use nix::errno::Errno;
 
+use crate::engine::job::CancelReason;
+
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,6 +26,12 @@ pub enum StorageErrorKind {
     Unreachable,
     /// The place took too long.
     Timeout,
+    /// The server's key is not the one that is known, or nobody said that it is the right one.
+    HostKey,
+    /// Nobody could or would sign in, or the place refuses who does.
+    Credentials,
+    /// The job was stopped while it waited for the place.
+    Cancelled(CancelReason),
     /// Anything else.
     Other,
 }
@@ -48,6 +56,16 @@ impl StorageError {
         Self { kind: StorageErrorKind::of(&source), action, location: location.into(), source }
     }
 
+    /// An error of a kind that no system error has.
+    pub fn new(
+        kind: StorageErrorKind,
+        action: &'static str,
+        location: impl Into<String>,
+        reason: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { kind, action, location: location.into(), source: io::Error::other(reason) }
+    }
+
     /// Whether the same operation may succeed a little later without anybody's help.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, StorageErrorKind::Unreachable | StorageErrorKind::Timeout)
@@ -58,6 +76,10 @@ impl StorageErrorKind {
     /// The kind of a system error.
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;
+        // What was read from or written to a place fails with an error of the place.
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<StorageError>()) {
+            return error.kind;
+        }
         match error.kind() {
             K::NotFound => Self::NotFound,
             K::AlreadyExists => Self::AlreadyExists,
@@ -74,6 +96,12 @@ impl StorageErrorKind {
                 _ => Self::Other,
             },
         }
+    }
+}
+
+impl From<StorageError> for io::Error {
+    fn from(error: StorageError) -> Self {
+        Self::other(error)
     }
 }
 

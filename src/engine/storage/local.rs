@@ -1,7 +1,7 @@
 //! A folder on this machine.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,13 +9,11 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
+use super::lease::LOCK_NAME;
 use super::{
-    Lock, LockGuard, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, UPLOAD_PREFIX,
-    Upload,
+    HeldLock, Lock, LockGuard, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile,
+    UPLOAD_PREFIX, Upload,
 };
-
-/// The file that keeps two runs apart.
-const LOCK_NAME: &str = ".souvenir-lock";
 
 /// What is read of a holder's word on itself, in bytes.
 const HOLDER_LIMIT: u64 = 1024;
@@ -82,10 +80,13 @@ impl Storage for LocalFolder {
             .collect())
     }
 
-    fn open(&self, name: &str) -> StorageResult<Box<dyn Read + Send>> {
-        let file =
-            File::open(self.folder.join(name)).map_err(|source| self.fail_file("reading", name, source))?;
-        Ok(Box::new(file))
+    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
+        let open = || {
+            let mut file = File::open(self.folder.join(name))?;
+            file.seek(SeekFrom::Start(offset))?;
+            Ok(file)
+        };
+        Ok(Box::new(open().map_err(|source| self.fail_file("reading", name, source))?))
     }
 
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
@@ -146,10 +147,12 @@ impl Storage for LocalFolder {
 /// A file that is locked for as long as this lives. The system lets go of it when the process ends,
 /// however it ends.
 #[derive(Debug)]
-pub(super) struct LockFile {
+struct LockFile {
     path: PathBuf,
     _locked: Flock<File>,
 }
+
+impl HeldLock for LockFile {}
 
 impl LockFile {
     fn take(path: PathBuf, holder: &str) -> io::Result<Lock> {
@@ -170,7 +173,7 @@ impl LockFile {
                 }
                 Err((_, Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS)) => {
                     tracing::warn!(path = %path.display(), "the file system has no locks");
-                    return Ok(Lock::Held(LockGuard { _file: None }));
+                    return Ok(Lock::Held(LockGuard::new(())));
                 }
                 Err((_, errno)) => return Err(errno.into()),
             };
@@ -182,7 +185,7 @@ impl LockFile {
                 locked.set_len(0)?;
                 locked.write_all(holder.as_bytes())?;
                 let lock = Self { path, _locked: locked };
-                return Ok(Lock::Held(LockGuard { _file: Some(lock) }));
+                return Ok(Lock::Held(LockGuard::new(lock)));
             }
         }
     }

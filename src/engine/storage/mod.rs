@@ -4,7 +4,10 @@
 //! never overwritten: [`Storage::create`] writes to a name of its own and
 //! [`Upload::finish`] gives the file its name, failing if that is taken.
 
+mod address;
+mod credentials;
 mod error;
+pub mod lease;
 mod local;
 
 use std::fmt::Debug;
@@ -12,6 +15,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
+pub use address::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
+pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
 pub use error::{StorageError, StorageErrorKind};
 pub use local::LocalFolder;
 
@@ -44,7 +49,12 @@ pub trait Storage: Send + Sync + Debug {
     fn list_folders(&self) -> StorageResult<Vec<String>>;
 
     /// Opens a file for reading from its beginning.
-    fn open(&self, name: &str) -> StorageResult<Box<dyn Read + Send>>;
+    fn open(&self, name: &str) -> StorageResult<Box<dyn Read + Send>> {
+        self.open_from(name, 0)
+    }
+
+    /// Opens a file for reading from `offset` bytes on. At and behind its end there is nothing to read.
+    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>>;
 
     /// Begins a new file. Nothing is visible under `name` until [`Upload::finish`]; dropping the
     /// upload before that leaves nothing behind. The place itself is created if it is missing.
@@ -91,11 +101,33 @@ pub enum Lock {
     Busy(String),
 }
 
-/// Holds the lock of a place. A place that cannot be locked gives one that holds nothing.
+/// Holds the lock of a place until it is dropped.
 #[derive(Debug)]
-pub struct LockGuard {
-    _file: Option<local::LockFile>,
+pub struct LockGuard(Box<dyn HeldLock>);
+
+impl LockGuard {
+    /// A guard of a lock that was taken.
+    pub fn new(held: impl HeldLock + 'static) -> Self {
+        Self(Box::new(held))
+    }
+
+    /// Fails if the lock is not ours any more: this machine slept for hours, say, and somebody else took
+    /// over. To be asked before anything that two at once must not do.
+    pub fn check(&self) -> StorageResult<()> {
+        self.0.check()
+    }
 }
+
+/// A lock that is let go of when it is dropped.
+pub trait HeldLock: Send + Sync + Debug {
+    /// Fails if the lock is not ours any more. One that the system keeps can only be ours.
+    fn check(&self) -> StorageResult<()> {
+        Ok(())
+    }
+}
+
+/// Of a place that cannot be locked.
+impl HeldLock for () {}
 
 /// A file on its way into a storage.
 pub trait Upload: Write + Send {

@@ -264,6 +264,8 @@ impl JobModel {
                 imp.question.replace(Some((request, reply)));
                 self.emit_by_name::<()>("question", &[]);
             }
+            // Nothing that the window sets up asks these.
+            Event::Question(Question::Credential { .. } | Question::HostKey { .. }) => {}
             Event::Finished(_) => {}
         }
     }
