@@ -15,6 +15,7 @@
 //! - [`engine`] reads and writes backups. It knows no GTK, GLib or gettext, and imports nothing else
 //!   of this crate.
 //! - [`plan`] is one backup plan: folders, destination, protection; and the file the plans are kept in.
+//!   [`preferences`] is what holds for all of them.
 //! - `platform` is GIO, portals and the Secret Service without widgets; `ui` is the window. Both exist
 //!   only with the feature `gui`.
 //! - [`i18n`] is the translation of what people read; [`config`] the names that this program goes by.
@@ -32,5 +33,6 @@ pub mod i18n;
 pub mod plan;
 #[cfg(feature = "gui")]
 pub mod platform;
+pub mod preferences;
 #[cfg(feature = "gui")]
 pub mod ui;

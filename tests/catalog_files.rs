@@ -59,7 +59,7 @@ fn whatever_is_wrong_with_the_file_a_new_one_is_made() {
         ("less than a header", whole[..50].to_vec()),
         ("cut short", whole[..whole.len() / 2].to_vec()),
         ("an older version", with_word(60, 0)),
-        ("a later version", with_word(60, 2)),
+        ("a later version", with_word(60, 3)),
         ("another program's", with_word(68, 1)),
         ("a broken first page", [&whole[..100], &noise(1, 8092), &whole[8192..]].concat()),
     ] {
@@ -153,15 +153,28 @@ fn make_fixture_sets(destination: &Path) {
     write_set(destination, kind(None, third), [folder(path(""), third), file(path("fresh"), 1, third)]);
 }
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/catalog/version-1.sqlite")
+fn fixture(version: u32) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/catalog");
+    folder.join(format!("version-{version}.sqlite"))
 }
 
 #[test]
-fn a_catalogue_of_the_first_version_is_read() {
+fn a_catalogue_of_an_earlier_version_is_made_anew() {
+    let place = Place::new();
+    make_fixture_sets(&place.destination());
+    drop(place.open());
+    fs::copy(fixture(1), database(&place)).unwrap();
+    let (catalog, summary) = place.sync();
+    assert_eq!(summary.taken_count, 3);
+    place.check(&catalog);
+    assert_eq!(found(&catalog, "Letters/1998"), ["Letters/1998.txt"]);
+}
+
+#[test]
+fn a_catalogue_of_this_version_is_read() {
     let place = Place::new();
     drop(place.open());
-    fs::copy(fixture(), database(&place)).unwrap();
+    fs::copy(fixture(2), database(&place)).unwrap();
     let catalog = place.open();
     let overview = catalog.overview().unwrap();
     let counts: Vec<_> = overview.sets.iter().map(|set| (set.entry_count, set.state.clone())).collect();
@@ -191,8 +204,7 @@ fn write_the_fixture() {
     let place = Place::new();
     make_fixture_sets(&place.destination());
     drop(place.sync());
-    fs::create_dir_all(fixture().parent().unwrap()).unwrap();
-    fs::copy(database(&place), fixture()).unwrap();
+    fs::copy(database(&place), fixture(2)).unwrap();
 }
 
 /// Cancels the job when that many files have been opened and the last is being read.

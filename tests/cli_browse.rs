@@ -58,7 +58,11 @@ impl Scratch {
         let mut command = Command::new(env!("CARGO_BIN_EXE_souvenir-cli"));
         command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
         command.env_remove("PASSPHRASE").env_remove("SIGN_PASSPHRASE");
-        command.env("XDG_CACHE_HOME", self.path("cache")).env("TZ", "UTC").env("GNUPGHOME", self.home.path());
+        command
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("TZ", "UTC")
+            .env("GNUPGHOME", self.home.path());
         if let Some(passphrase) = passphrase {
             command.env("PASSPHRASE", passphrase);
         }
@@ -202,6 +206,9 @@ fn the_catalogue_needs_the_passphrase_once_and_the_drive_no_more() {
     assert_eq!(left, ["lock", "sync"], "and these have nothing in them");
     scratch.expect(3, &["list", "to"]);
     scratch.expect(2, &["catalog", "--empty", "--rebuild", "to"]);
+    // A limit lasts. The one that is open is not taken away from under who looks at it.
+    scratch.expect(0, &["catalog", "--limit", "7", "to"]);
+    assert_eq!(scratch.json(&["catalog", "to"])["limit_bytes"], 7 << 20);
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn keep_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Puts `bytes` at `path` so that after a crash there is either the old file or the new one.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Somebody's own arrangement, such as a link into a folder that is synchronised, stays.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -22,6 +22,7 @@ use souvenir::engine::list::{ListRequest, Listing, list as read_list};
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::storage::Storage;
 use souvenir::engine::{Error, Result};
+use souvenir::preferences::Preferences;
 
 /// Where backups are, and with what they are read.
 struct Unopened {
@@ -167,6 +168,12 @@ pub fn catalog(
     let overview = in_job(console, move |job| {
         let place = place.open(job)?;
         let cache = cache_folder()?;
+        if let Some(mebibytes) = options.limit {
+            let failed = |source| Error::Local { action: "keeping the limit", source };
+            let preferences = Preferences::open_usual();
+            preferences.map_or(Ok(()), |mut kept| kept.set_catalog_limit(mebibytes)).map_err(failed)?;
+            enforce_limit(&cache, limit_bytes())?;
+        }
         if options.empty || options.rebuild {
             Catalog::empty(&cache, &*place.storage)?;
         }
@@ -177,10 +184,10 @@ pub fn catalog(
         if options.rebuild {
             place.sync(&mut catalog, job)?;
         }
-        catalog.overview().map(Some)
+        Ok(Some((catalog.overview()?, limit_bytes())))
     })?;
     match overview {
-        Some(overview) => report::catalog(console, &overview),
+        Some((overview, limit_bytes)) => report::catalog(console, &overview, limit_bytes),
         None => Ok(0),
     }
 }
@@ -222,7 +229,7 @@ impl Place {
         let summary = catalog.sync(&request, job)?;
         tracing::debug!(?summary, "the catalogue is up to date");
         if summary.taken_count > 0
-            && let Err(error) = enforce_limit(&cache_folder()?, DEFAULT_LIMIT_BYTES)
+            && let Err(error) = enforce_limit(&cache_folder()?, limit_bytes())
         {
             tracing::warn!(%error, "the size of the catalogues could not be looked at");
         }
@@ -246,6 +253,11 @@ impl Place {
         }
         Ok(listing)
     }
+}
+
+/// What all catalogues together may take.
+fn limit_bytes() -> u64 {
+    Preferences::open_usual().map_or(DEFAULT_LIMIT_BYTES, |preferences| preferences.catalog_limit_bytes())
 }
 
 /// The folder of all catalogues.

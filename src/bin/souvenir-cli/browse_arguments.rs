@@ -119,6 +119,11 @@ pub struct CatalogOptions {
     #[arg(long)]
     pub rebuild: bool,
 
+    /// From now on, let the catalogues of all destinations together take at most this much, in MiB; the one
+    /// that was not used for longest goes first
+    #[arg(long, value_name = "MB")]
+    pub limit: Option<u32>,
+
     /// Where passphrases come from
     #[command(flatten)]
     pub passphrase: PassphraseOptions,

@@ -134,7 +134,7 @@ pub fn changes(console: &Console, answer: Answer<Changes>) -> anyhow::Result<u64
 }
 
 /// What a catalogue holds; gives the number of sets that are not in it.
-pub fn catalog(console: &Console, overview: &Overview) -> anyhow::Result<u64> {
+pub fn catalog(console: &Console, overview: &Overview, limit_bytes: u64) -> anyhow::Result<u64> {
     let state = |state: &SetState| match state {
         SetState::Waiting => "not read yet".to_owned(),
         SetState::Taken => "indexed".to_owned(),
@@ -161,6 +161,7 @@ pub fn catalog(console: &Console, overview: &Overview) -> anyhow::Result<u64> {
                 "synced": overview.synced.map(|time| time.to_string()),
                 "paths": overview.path_count,
                 "size_bytes": overview.size_bytes,
+                "limit_bytes": limit_bytes,
                 "sets": sets,
             }),
         )?;
@@ -179,9 +180,10 @@ pub fn catalog(console: &Console, overview: &Overview) -> anyhow::Result<u64> {
         }
         let _ = writeln!(
             text,
-            "{} paths in {}, {}",
+            "{} paths in {} (all catalogues may take {}), {}",
             HumanCount(overview.path_count),
             HumanBytes(overview.size_bytes),
+            HumanBytes(limit_bytes),
             match overview.synced {
                 Some(time) => format!("as of {}", local_time(time.epoch())),
                 None => "never brought up to date".to_owned(),

@@ -5,7 +5,8 @@
 //! gone through in some ten milliseconds, whatever the pattern: see docs/performance.md.
 //!
 //! Block N has the names of the paths N * 8192 and following by their ids, each between a slash and a NUL,
-//! which no name has. The name of a path that is not there any more is empty.
+//! which no name has. The name of a path that is not there any more is empty. Beside them stand the folders
+//! that the paths are in, each as its difference from the one before, since neighbours have mostly the same.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -34,21 +35,25 @@ pub(super) fn refresh_from(connection: &Connection, first: i64, job: &Job) -> Re
 /// Brings some blocks in line with the paths.
 pub(super) fn refresh(connection: &Connection, blocks: &BTreeSet<i64>, job: &Job) -> Result<(), Failure> {
     let mut paths =
-        connection.prepare("SELECT id, name FROM paths WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
-    let mut write = connection.prepare("INSERT OR REPLACE INTO names VALUES (?1, ?2)")?;
+        connection.prepare("SELECT id, parent, name FROM paths WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+    let mut write = connection.prepare("INSERT OR REPLACE INTO names VALUES (?1, ?2, ?3)")?;
     let mut remove = connection.prepare("DELETE FROM names WHERE block = ?1")?;
     for block in blocks {
         job.check()?;
-        let mut names = Vec::new();
+        let (mut names, mut parents, mut previous) = (Vec::new(), Vec::new(), 0);
         let mut next = block * BLOCK;
         let mut rows = paths.query(params![next, next + BLOCK])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
             for _ in next..id {
                 names.extend_from_slice(b"/\0");
+                append_difference(0, &mut parents);
             }
+            let parent: i64 = row.get(1)?;
+            append_difference(parent - previous, &mut parents);
+            previous = parent;
             names.push(b'/');
-            let name = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            let name = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
             fold::append(name, &mut names);
             names.push(0);
             next = id + 1;
@@ -56,34 +61,45 @@ pub(super) fn refresh(connection: &Connection, blocks: &BTreeSet<i64>, job: &Job
         if names.is_empty() {
             remove.execute([block])?;
         } else {
-            write.execute(params![block, names])?;
+            write.execute(params![block, names, parents])?;
         }
     }
     Ok(())
 }
 
-/// Finds the paths whose names match, in the order of their ids. The pattern sees `/name\0`, in which it
-/// must not match more than one name.
+/// Finds the paths whose names match, in the order of their ids, and the folders that they are in. The
+/// pattern sees `/name\0`, in which it must not match more than one name.
 pub(super) fn search(
     connection: &Connection,
     pattern: &Regex,
     job: &Job,
-    mut found: impl FnMut(i64) -> Result<ControlFlow<()>, Failure>,
+    mut found: impl FnMut(i64, i64) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
-    let mut blocks = connection.prepare("SELECT block, names FROM names ORDER BY block")?;
+    let mut blocks = connection.prepare("SELECT block, names, parents FROM names ORDER BY block")?;
     let mut rows = blocks.query([])?;
     while let Some(row) = rows.next()? {
         job.check()?;
         let first = row.get::<_, i64>(0)? * BLOCK;
         let names = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
         let (mut start, mut passed) = (0, 0);
+        let mut parents = None;
         while let Some(hit) = pattern.find_at(names, start) {
             passed += ends(&names[start..hit.start()]);
             let name_start =
                 names[..hit.start()].iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
             let is_empty = names[name_start..].starts_with(b"/\0");
-            if !is_empty && found(first + passed)?.is_break() {
-                return Ok(());
+            if !is_empty {
+                let parents = match &mut parents {
+                    Some(parents) => parents,
+                    none => {
+                        none.insert(parents_in(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?))
+                    }
+                };
+                let parent = usize::try_from(passed).ok().and_then(|number| parents.get(number));
+                let parent = *parent.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+                if found(first + passed, parent)?.is_break() {
+                    return Ok(());
+                }
             }
             // On behind the end of this name.
             let rest = names[hit.start()..].iter().position(|byte| *byte == 0);
@@ -95,9 +111,50 @@ pub(super) fn search(
     Ok(())
 }
 
+/// Seven bits a byte, the lowest first; the lowest of all is the sign.
+fn append_difference(difference: i64, bytes: &mut Vec<u8>) {
+    let mut rest = ((difference << 1) ^ (difference >> 63)) as u64;
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+}
+
+fn parents_in(bytes: &[u8]) -> Vec<i64> {
+    let mut parents = Vec::with_capacity(bytes.len());
+    let (mut parent, mut value, mut shift) = (0_i64, 0_u64, 0);
+    for byte in bytes {
+        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+        shift += 7;
+        if byte & 0x80 == 0 {
+            parent = parent.wrapping_add((value >> 1) as i64 ^ -((value & 1) as i64));
+            parents.push(parent);
+            (value, shift) = (0, 0);
+        }
+    }
+    parents
+}
+
 /// How many names end in these bytes.
 fn ends(bytes: &[u8]) -> i64 {
     // In small sums, which the processor adds up many at a time.
     let zeros = bytes.chunks(255).map(|chunk| chunk.iter().map(|byte| u8::from(*byte == 0)).sum::<u8>());
     zeros.map(i64::from).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_read_as_they_were_written() {
+        let parents = [1, 1, 2, 1, 8191, 1 << 40, 7, i64::MAX, 0];
+        let (mut bytes, mut previous) = (Vec::new(), 0);
+        for parent in parents {
+            append_difference(parent - previous, &mut bytes);
+            previous = parent;
+        }
+        assert_eq!(parents_in(&bytes), parents);
+    }
 }

@@ -18,8 +18,8 @@ const IN_NAME: &str = "(?-u:[^/\\x00])";
 pub struct Pattern {
     /// Sees `/name\0`.
     pub(super) name: Regex,
-    /// Sees `/path`; only where the pattern has a slash.
-    path: Option<Regex>,
+    /// What is asked of the folders above; only where the pattern has a slash.
+    above: Option<Above>,
 }
 
 impl Pattern {
@@ -37,10 +37,10 @@ impl Pattern {
         }
         let quoted = regex::escape(wanted);
         match wanted.rfind('/') {
-            None => Ok(Self { name: build(text, &quoted)?, path: None }),
+            None => Ok(Self { name: build(text, &quoted)?, above: None }),
             Some(slash) => Ok(Self {
                 name: build(text, &regex::escape(&wanted[slash..]))?,
-                path: Some(build(text, &format!("{quoted}{IN_NAME}*$"))?),
+                above: Some(Above::Folder(build(text, &format!("{}$", regex::escape(&wanted[..slash])))?)),
             }),
         }
     }
@@ -54,7 +54,6 @@ impl Pattern {
         if wanted.is_empty() {
             return Err(fail(text, "it is empty"));
         }
-        let whole = translate(wanted);
         let Some(slash) = wanted.rfind('/') else {
             // What may be anything at its ends is searched for as a part, which is quicker.
             let middle = wanted.trim_start_matches('*');
@@ -66,27 +65,56 @@ impl Pattern {
             } else {
                 format!("{start}{}{end}", translate(inner).replace(ANY_PATH, &format!("{IN_NAME}*")))
             };
-            return Ok(Self { name: build(text, &name)?, path: None });
+            return Ok(Self { name: build(text, &name)?, above: None });
         };
-        let last = &wanted[slash + 1..];
-        let name =
-            if last.contains("**") { format!("/{IN_NAME}") } else { format!("/{}\\x00", translate(last)) };
-        let path = if wanted.starts_with('/') { format!("^{whole}$") } else { format!("/{whole}$") };
-        Ok(Self { name: build(text, &name)?, path: Some(build(text, &path)?) })
+        let (folders, last) = (&wanted[..slash], &wanted[slash + 1..]);
+        let whole = |pattern: &str, end: &str| {
+            let start = if wanted.starts_with('/') { "^" } else { "/" };
+            build(text, &format!("{start}{}{end}$", translate(pattern)))
+        };
+        let (name, above) = match last {
+            "**" => (format!("/{IN_NAME}"), Above::Folder(whole(folders, &format!("(?:/{ANY_PATH})?"))?)),
+            last if last.contains("**") => (format!("/{IN_NAME}"), Above::Path(whole(wanted, "")?)),
+            last => (format!("/{}\\x00", translate(last)), Above::Folder(whole(folders, "")?)),
+        };
+        Ok(Self { name: build(text, &name)?, above: Some(above) })
     }
 
-    /// Whether the pattern has to see the path of what its name fits.
-    pub(super) fn needs_path(&self) -> bool {
-        self.path.is_some()
+    /// Whether an entry whose name fits may be in this folder; none if that cannot be told without its name.
+    pub(super) fn fits_in(&self, folder: &EntryPath) -> Option<bool> {
+        match &self.above {
+            None => Some(true),
+            Some(Above::Folder(pattern)) => Some(pattern.is_match(&folded(folder))),
+            Some(Above::Path(_)) => None,
+        }
     }
 
-    /// Whether the path of an entry, whose name fits, fits too.
+    /// Whether the path of an entry, whose name and folder fit, fits too.
     pub(super) fn fits(&self, path: &EntryPath) -> bool {
-        let Some(pattern) = &self.path else { return true };
-        let mut folded = vec![b'/'];
-        fold::append(path.as_bytes(), &mut folded);
-        pattern.is_match(&folded)
+        match &self.above {
+            Some(Above::Path(pattern)) => pattern.is_match(&folded(path)),
+            _ => true,
+        }
     }
+}
+
+/// The path with a slash in front of each of its components.
+fn folded(path: &EntryPath) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if !path.is_root() {
+        bytes.push(b'/');
+        fold::append(path.as_bytes(), &mut bytes);
+    }
+    bytes
+}
+
+/// What a pattern asks beyond the name of an entry.
+#[derive(Debug, Clone)]
+enum Above {
+    /// Sees `/folder` that the entry is in, and nothing of the root.
+    Folder(Regex),
+    /// Sees `/path` of the entry itself, since a part of it may belong to its name or to the folders.
+    Path(Regex),
 }
 
 const ANY_PATH: &str = "(?-u:[^\\x00])*";
@@ -166,7 +194,8 @@ mod tests {
         let mut name = vec![b'/'];
         fold::append(path.file_name(), &mut name);
         name.push(0);
-        pattern.name.is_match(&name) && pattern.fits(&path)
+        let folder = path.parent().unwrap_or_default();
+        pattern.name.is_match(&name) && pattern.fits_in(&folder) != Some(false) && pattern.fits(&path)
     }
 
     #[test]
@@ -213,6 +242,10 @@ mod tests {
             ("/docs/*.pdf", b"docs/x.pdf"),
             ("docs/**/x.pdf", b"docs/1/2/x.pdf"),
             ("docs/**", b"docs/1/2/x.pdf"),
+            ("docs/**", b"my/docs/x"),
+            ("/docs/**", b"docs/x"),
+            ("/*.pdf", b"x.pdf"),
+            ("d/a**b", b"d/a/x/b"),
             ("a*\nb", b"a\n\nb"),
         ] {
             assert!(finds(text, path), "{text} on {}", path.escape_ascii());
@@ -225,6 +258,11 @@ mod tests {
             ("docs/*.pdf", b"docs/1/x.pdf"),
             ("docs/*.pdf", b"mydocs/x.pdf"),
             ("/docs/*.pdf", b"my/docs/x.pdf"),
+            ("docs/**", b"docs"),
+            ("/docs/**", b"my/docs/x"),
+            ("/*.pdf", b"docs/x.pdf"),
+            ("*/x.pdf", b"x.pdf"),
+            ("d/a**b", b"e/a/x/b"),
         ] {
             assert!(!finds(text, path), "{text} on {}", path.escape_ascii());
         }

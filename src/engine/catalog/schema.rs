@@ -12,7 +12,7 @@ use super::failure::Failure;
 
 /// Version of the schema. A file of another one is not read but made anew. Whoever changes it adds a
 /// fixture (`tests/fixtures/catalog`).
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
 /// Marks the file as ours: "Souv".
 const APPLICATION: i32 = 0x536f_7576;
@@ -74,7 +74,8 @@ CREATE INDEX versions_of_a_set ON versions (set_id);
 -- The names of the paths N * 8192 and following in lower case, for searching: see names.rs.
 CREATE TABLE names (
   block INTEGER PRIMARY KEY,
-  names BLOB NOT NULL
+  names BLOB NOT NULL,
+  parents BLOB NOT NULL       -- of the same paths: see names.rs
 ) STRICT;
 
 INSERT INTO paths (id, parent, name) VALUES (1, 0, x'');

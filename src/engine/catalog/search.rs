@@ -1,6 +1,7 @@
 //! Searching for names in all snapshots at once.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
 use std::ops::ControlFlow;
 
 use rusqlite::Connection;
@@ -58,8 +59,14 @@ impl Catalog {
             let mut versions_of =
                 connection.prepare(&format!("SELECT {COLUMNS} FROM versions v WHERE v.path = ?1"))?;
             let mut found = Found { hits: Vec::new(), is_cut: false, missing: timeline.missing() };
-            names::search(connection, &pattern.name, job, |id| {
-                if pattern.needs_path() && !pattern.fits(&paths.path(id)?) {
+            let mut folders: HashMap<i64, Option<bool>> = HashMap::new();
+            names::search(connection, &pattern.name, job, |id, folder| {
+                // Many entries are in one folder.
+                let fits = match folders.entry(folder) {
+                    MapEntry::Occupied(known) => *known.get(),
+                    MapEntry::Vacant(new) => *new.insert(pattern.fits_in(&paths.path(folder)?)),
+                };
+                if fits == Some(false) || fits.is_none() && !pattern.fits(&paths.path(id)?) {
                     return Ok(ControlFlow::Continue(()));
                 }
                 let rows = versions_of.query_map([id], |row| Version::read(row, 0))?;
