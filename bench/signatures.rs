@@ -20,7 +20,7 @@ const CHOICES: [(&str, Rule, SignatureType, usize); 8] = [
     ("power of two, 1024 at least, MD4, 8 bytes", |size| power(size, 1024), SignatureType::MD4, 8),
     ("power of two, 2048 at least, MD4, 8 bytes", |size| power(size, 2048), SignatureType::MD4, 8),
     ("power of two, 4096 at least, MD4, 8 bytes", |size| power(size, 4096), SignatureType::MD4, 8),
-    ("power of two, 1024 at least, BLAKE2, 8 bytes", |size| power(size, 1024), SignatureType::Blake2, 8),
+    ("power of two, 512 at least, BLAKE2, 8 bytes", |size| power(size, 512), SignatureType::Blake2, 8),
     ("power of two, 1024 at least, BLAKE2, 16 bytes", |size| power(size, 1024), SignatureType::Blake2, 16),
     ("power of two, 1024 at least, BLAKE2, 32 bytes", |size| power(size, 1024), SignatureType::Blake2, 32),
 ];

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::chain::Collection;
 use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
-use super::delta::{SignatureWriter, block_len_of};
+use super::delta::SignatureWriter;
 use super::error::{Error, Result};
 use super::format::entry::{Entry, EntryKind};
 use super::format::time::SetTime;
@@ -182,8 +182,7 @@ fn choose(request: &DrillRequest<'_>, job: &Job) -> Result<(SetTime, Vec<Sampled
 fn prove(target: &Tree, entry: &Entry, signature: &[u8]) -> Result<(), String> {
     let signed = || -> io::Result<bool> {
         let mut file = target.open_file(&entry.path)?;
-        let block_len = block_len_of(signature).ok_or(io::ErrorKind::InvalidData)?;
-        let mut found = SignatureWriter::new(block_len)?;
+        let mut found = SignatureWriter::like(signature)?;
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             match file.read(&mut buffer)? {

@@ -238,9 +238,9 @@ impl<'a> Changes<'a> {
 
     /// Whether the file has the contents that the signature was made of.
     fn has_signature(&self, entry: &Entry, signature: &[u8]) -> io::Result<bool> {
-        let Some(block_len) = block_len_of(signature) else { return Ok(false) };
+        // What cannot be compared is stored as a difference.
+        let Ok(mut found) = SignatureWriter::like(signature) else { return Ok(false) };
         let mut file = self.tree.open_file(&entry.path)?;
-        let mut found = SignatureWriter::new(block_len)?;
         let mut buffer = vec![0; PROBE_BYTES];
         loop {
             self.job.check().map_err(Error::into_stream)?;

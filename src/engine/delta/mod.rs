@@ -4,11 +4,21 @@ use std::io::{self, BufRead, Read, Seek};
 
 use librsync::{Delta, Patch, Signature, SignatureType};
 
-/// Bytes of the strong sum that a signature keeps of a block; duplicity's choice.
+/// The strong sum that a signature keeps of a block. librsync has BLAKE2 since 1.0; pieces with the same
+/// MD4 can be made by anybody.
+const STRONG_SUM: SignatureType = SignatureType::Blake2;
+
+/// Bytes of the strong sum; duplicity's choice.
 const STRONG_SUM_LEN: usize = 8;
 
 /// Bytes of the head of a signature: magic, block length and strong sum length, each a big-endian u32.
 const HEAD_LEN: usize = 12;
+
+/// The kinds of signatures: rollsum or, since librsync 2.2, RabinKarp, with one of two strong sums.
+const MAGIC_MD4: u32 = 0x7273_0136;
+const MAGIC_BLAKE2: u32 = 0x7273_0137;
+const MAGIC_RK_MD4: u32 = 0x7273_0146;
+const MAGIC_RK_BLAKE2: u32 = 0x7273_0147;
 
 /// Smallest block that signatures are made of, in bytes.
 const MIN_BLOCK: u64 = 512;
@@ -34,9 +44,12 @@ pub fn block_len(size: u64) -> u64 {
     size.isqrt().next_power_of_two().max(MIN_BLOCK)
 }
 
-/// Signs a file as its bytes come by: rollsum and MD4, magic `0x72730136`, as every librsync reads it.
+/// Signs a file as its bytes come by: rollsum and BLAKE2, magic `0x72730137`, unless it is to be like a
+/// signature that is there.
 #[derive(Debug)]
 pub struct SignatureWriter {
+    strong_sum: SignatureType,
+    strong_sum_len: usize,
     block_len: usize,
     /// Bytes that are signed at once: whole blocks.
     portion: usize,
@@ -47,9 +60,29 @@ pub struct SignatureWriter {
 impl SignatureWriter {
     /// Begins a signature. `block_len` is in bytes.
     pub fn new(block_len: u64) -> io::Result<Self> {
+        Self::with(STRONG_SUM, STRONG_SUM_LEN, block_len)
+    }
+
+    /// Begins a signature of the kind of another, so that the two are equal if what they sign is.
+    /// `InvalidData` if that is no signature, or of a kind that cannot be made.
+    pub fn like(signature: &[u8]) -> io::Result<Self> {
+        let no_such_kind =
+            || io::Error::new(io::ErrorKind::InvalidData, "the signature is of a kind that cannot be made");
+        let head = Head::read(signature).ok_or_else(no_such_kind)?;
+        let strong_sum = match head.magic {
+            MAGIC_MD4 => SignatureType::MD4,
+            MAGIC_BLAKE2 => SignatureType::Blake2,
+            _ => return Err(no_such_kind()),
+        };
+        let strong_sum_len = usize::try_from(head.strong_sum_len).map_err(|_| no_such_kind())?;
+        Self::with(strong_sum, strong_sum_len, head.block_len.into())
+    }
+
+    fn with(strong_sum: SignatureType, strong_sum_len: usize, block_len: u64) -> io::Result<Self> {
         let block_len = usize::try_from(block_len).map_err(io::Error::other)?;
         let portion = SIGN_BYTES.next_multiple_of(block_len);
-        Ok(Self { block_len, portion, pending: Vec::new(), signature: Vec::new() })
+        let (pending, signature) = (Vec::new(), Vec::new());
+        Ok(Self { strong_sum, strong_sum_len, block_len, portion, pending, signature })
     }
 
     /// Takes the next bytes of the file.
@@ -89,7 +122,7 @@ impl SignatureWriter {
 
     /// Appends the signature of whole blocks; only the last one of a file may be shorter.
     fn sign(&mut self, data: &[u8]) -> io::Result<()> {
-        let mut part = Signature::with_buf_read(data, self.block_len, STRONG_SUM_LEN, SignatureType::MD4)
+        let mut part = Signature::with_buf_read(data, self.block_len, self.strong_sum_len, self.strong_sum)
             .map_err(io::Error::other)?;
         let from = self.signature.len();
         part.read_to_end(&mut self.signature)?;
@@ -114,10 +147,24 @@ pub fn join_signatures(parts: &[Vec<u8>]) -> Vec<u8> {
 /// The block length in bytes that a stored signature was made with; `None` if it is no signature of
 /// librsync. Signatures of duplicity have lengths of its own choice.
 pub fn block_len_of(signature: &[u8]) -> Option<u64> {
-    let head = signature.get(..HEAD_LEN)?;
-    let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let known = matches!(word(0), 0x7273_0136 | 0x7273_0137 | 0x7273_0146 | 0x7273_0147);
-    (known && word(4) > 0).then(|| word(4).into())
+    Head::read(signature).map(|head| head.block_len.into())
+}
+
+/// The head of a signature.
+struct Head {
+    magic: u32,
+    block_len: u32,
+    strong_sum_len: u32,
+}
+
+impl Head {
+    fn read(signature: &[u8]) -> Option<Self> {
+        let head = signature.get(..HEAD_LEN)?;
+        let word = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let (magic, block_len, strong_sum_len) = (word(0), word(4), word(8));
+        let is_known = matches!(magic, MAGIC_MD4 | MAGIC_BLAKE2 | MAGIC_RK_MD4 | MAGIC_RK_BLAKE2);
+        (is_known && block_len > 0).then_some(Self { magic, block_len, strong_sum_len })
+    }
 }
 
 /// The delta from what `signature` was made of to `new`, read from the result as `new` is read.
@@ -250,7 +297,7 @@ mod tests {
     #[test]
     fn the_head_is_as_the_format_says() {
         let bytes = signature(b"", 512);
-        assert_eq!(bytes, b"rs\x016\0\0\x02\0\0\0\0\x08");
+        assert_eq!(bytes, b"rs\x017\0\0\x02\0\0\0\0\x08");
         assert_eq!(block_len_of(&bytes), Some(512));
         assert_eq!(block_len_of(b"rs\x019\0\0\x02\0\0\0\0\x08"), None);
         assert_eq!(signature(&[7; 1025], 512).len(), HEAD_LEN + 3 * HEAD_LEN);
@@ -266,8 +313,15 @@ mod tests {
                 data.chunks(step).for_each(|chunk| writer.push(chunk).unwrap());
                 assert_eq!(writer.finish().unwrap(), whole, "{block_len} {step}");
             }
-            let library = Signature::with_buf_read(&data[..], block_len as usize, 8, SignatureType::MD4);
-            assert_eq!(read(library.unwrap()), whole, "{block_len}");
+            for (kind, len) in [(SignatureType::MD4, 8), (SignatureType::MD4, 16), (SignatureType::Blake2, 8)]
+            {
+                let library = Signature::with_buf_read(&data[..], block_len as usize, len, kind);
+                let library = read(library.unwrap());
+                let mut alike = SignatureWriter::like(&library).unwrap();
+                alike.push(&data).unwrap();
+                assert_eq!(alike.finish().unwrap(), library, "{block_len} {len}");
+                assert!(kind == SignatureType::MD4 || library == whole);
+            }
         }
     }
 
