@@ -6,15 +6,22 @@
 mod common;
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::deleting::Deleting;
 use common::duplicity::{url, versions};
-use common::engine::{Backup, Options, names};
+use common::engine::{Backup, Options, names, run};
 use common::gpg::Home;
-use common::tree::{assert_same, edit, look, noise};
+use common::tree::{Tree, assert_same, edit, look, noise};
+use souvenir::engine::chain::removal::Policy;
 use souvenir::engine::format::time::SetTime;
+use souvenir::engine::job::Job;
+use souvenir::engine::prune::{Mode, PruneRequest, prune};
+use souvenir::engine::storage::LocalFolder;
 
 const FIRST: i64 = 1_700_000_000;
 
@@ -216,4 +223,102 @@ fn a_restore_that_is_killed_leaves_only_whole_files() {
             assert_eq!(restored.get(name), Some(looks), "{}", name.escape_ascii());
         }
     }
+}
+
+/// A destination with an old chain of two sets and a new one of one; the states by their times.
+fn two_chains(killed: &Killed) -> Vec<(i64, Tree)> {
+    let source = killed.path("source");
+    fs::remove_file(source.join("large")).unwrap();
+    let mut backup = killed.backup.clone();
+    backup.volume_bytes = 1 << 18;
+    let mut states = Vec::new();
+    for (number, is_full) in [true, false, true].into_iter().enumerate() {
+        let time = FIRST + number as i64 * 1000;
+        let backup = backup.clone().at(time);
+        if is_full { backup } else { backup.incremental() }.back_up();
+        states.push((time, look(&source)));
+        edit(&source.join("folder-1"), number as u64, 20);
+    }
+    states
+}
+
+/// The process that is killed while it removes the old chain. It takes its time, so that it can be.
+#[test]
+#[ignore = "runs in a process of its own"]
+fn removes_slowly() {
+    let Some(from) = std::env::var_os(REMOVED_FROM) else { return };
+    let hesitate = |_: &str, _| {
+        std::thread::sleep(Duration::from_millis(10));
+        None
+    };
+    let storage = Deleting::new(Arc::new(LocalFolder::new(from)), Box::new(hesitate));
+    let policy = Policy::AllButFull(NonZeroU32::MIN);
+    let (result, _) = run(move |job: &Job| {
+        prune(&PruneRequest { storage: &*storage, policy: &policy, mode: Mode::Delete }, job)
+    });
+    result.unwrap();
+}
+
+/// Tells that process where.
+const REMOVED_FROM: &str = "SOUVENIR_TEST_REMOVED_FROM";
+
+#[test]
+fn a_removal_that_is_killed_leaves_whole_sets() {
+    let killed = Killed::new();
+    let states = two_chains(&killed);
+    let base = killed.path("base");
+    let whole = names(&base);
+    let of_newest = whole.iter().filter(|name| name.contains(&stamp(states[2].0)));
+    let of_newest: Vec<_> = of_newest.cloned().collect();
+    let doomed = (whole.len() - of_newest.len()) as u32;
+    let mut halfway = 0;
+    let home = Home::new();
+    let programs = versions(home.path());
+    for moment in 0..moments() {
+        let to = killed.path(&format!("to-{moment}"));
+        copy(&base, &to);
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "removes_slowly", "--ignored"])
+            .env(REMOVED_FROM, &to)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let is_due = || {
+            let left = names(&to).iter().filter(|name| whole.contains(name)).count();
+            whole.len() - left >= (doomed * moment / moments()) as usize
+        };
+        while !is_due() && child.try_wait().unwrap().is_none() {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        // What is left of the old chain is whole: its manifests are the first to go.
+        let left = names(&to);
+        let gone = whole.iter().filter(|name| !left.contains(name)).count() as u32;
+        halfway += u32::from(gone > 0 && gone < doomed);
+        for (time, state) in &states {
+            let exists = left.iter().any(|name| name.contains(&stamp(*time)) && name.ends_with("manifest"));
+            if !exists {
+                continue;
+            }
+            let target = killed.path(&format!("theirs-{moment}-{time}"));
+            let (time, place) = (time.to_string(), url(&to));
+            let arguments = ["restore", "--no-encryption", "--time", &time, &place, target.to_str().unwrap()];
+            programs[moment as usize % 2].run(&arguments);
+            assert_same(state, &look(&target), &format!("at {time} after {moment}"));
+            fs::remove_dir_all(target).unwrap();
+        }
+        // The next run finishes it; what no set has any more a cleanup takes.
+        let remove = ["remove-all-but-n-full", "1", to.to_str().unwrap()];
+        assert!(cli(&remove).wait().unwrap().success());
+        let cleanup = ["cleanup", "--untouched-for", "0s", to.to_str().unwrap()];
+        assert!(cli(&cleanup).wait().unwrap().success());
+        let kept: Vec<_> = names(&to);
+        assert_eq!(kept, of_newest, "after {moment}");
+        fs::remove_dir_all(to).unwrap();
+    }
+    assert!(halfway > moments() / 2, "the moments were too late");
+}
+
+fn stamp(time: i64) -> String {
+    SetTime::from_epoch(time).unwrap().to_string()
 }
