@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::backup::DEFAULT_VOLUME_MIB;
 use crate::engine::crypto::Protection;
 use crate::engine::error::Result;
+use crate::engine::job::Job;
 use crate::engine::scan::Selection;
-use crate::engine::storage::{LocalFolder, Storage, StorageError};
+use crate::engine::storage::{Address, Credentials, S3Address, SftpAddress, Storage, StorageError};
 
 pub use store::{Plans, PlansProblem};
 
@@ -58,6 +59,20 @@ pub enum Destination {
         #[serde(with = "path_text")]
         path: PathBuf,
     },
+    /// A folder on an SSH server.
+    Sftp(SftpAddress),
+    /// A part of a bucket of an object store that speaks S3.
+    S3(S3Account),
+}
+
+/// A part of a bucket, and who signs in. The secret that belongs to it is kept elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Account {
+    /// The bucket.
+    #[serde(flatten)]
+    pub address: S3Address,
+    /// The access key id.
+    pub key_id: String,
 }
 
 impl Plan {
@@ -91,10 +106,21 @@ impl Plan {
 }
 
 impl Destination {
-    /// Where the backups of this destination are read and written.
-    pub fn storage(&self) -> Box<dyn Storage> {
+    /// The place, ready to be read and written. What it wants to know is asked through `job`.
+    pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        let mut credentials = Credentials::default();
+        if let Self::S3(account) = self {
+            credentials.key_id = Some(account.key_id.clone());
+        }
+        Ok(self.address().open(&credentials, job)?)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Address {
         match self {
-            Self::Folder { path } => Box::new(LocalFolder::new(path)),
+            Self::Folder { path } => Address::Folder(path.clone()),
+            Self::Sftp(address) => Address::Sftp(address.clone()),
+            Self::S3(account) => Address::S3(account.address.clone()),
         }
     }
 
@@ -106,7 +132,7 @@ impl Destination {
                 let missing = io::Error::from(io::ErrorKind::NotFound);
                 Err(StorageError::from_io("opening", path.display().to_string(), missing).into())
             }
-            Self::Folder { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -114,6 +140,7 @@ impl Destination {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::Folder { path } => Some(path),
+            _ => None,
         }
     }
 }

@@ -492,7 +492,11 @@ impl Job {
             match answer.recv_timeout(ANSWER_POLL) {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
+                // Whoever stops the job no longer answers.
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    let cancelled = self.0.control.cancelled();
+                    return cancelled.map_or(Ok(None), |reason| Err(Error::Cancelled(reason)));
+                }
             }
         }
     }

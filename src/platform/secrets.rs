@@ -3,6 +3,7 @@
 
 use crate::config::APP_ID;
 use crate::engine::crypto::{PassphraseFor, Secret};
+use crate::engine::storage::{CredentialRequest, WantedCredential};
 
 /// Why a passphrase could not be looked up or remembered.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,10 @@ pub enum Owner {
     Plan(String),
     /// The key with this long id.
     Key(String),
+    /// Somebody's account on a server.
+    Account(String),
+    /// A key file.
+    KeyFile(String),
 }
 
 impl Owner {
@@ -33,10 +38,23 @@ impl Owner {
         }
     }
 
+    /// Under what the answer to a place's question is remembered; nothing for what is asked anew each time.
+    pub fn of_credential(request: &CredentialRequest) -> Option<Self> {
+        match &request.wanted {
+            WantedCredential::Password { user } => {
+                Some(Self::Account(format!("{user} {}", server_of(&request.location))))
+            }
+            WantedCredential::KeyPassphrase { path } => Some(Self::KeyFile(path.display().to_string())),
+            WantedCredential::Prompt { .. } => None,
+        }
+    }
+
     fn attributes(&self) -> [(&'static str, &str); 3] {
         let (kind, id) = match self {
             Self::Plan(id) => ("plan", id),
             Self::Key(id) => ("key", id),
+            Self::Account(name) => ("account", name),
+            Self::KeyFile(path) => ("key-file", path),
         };
         [("application", APP_ID), ("kind", kind), ("id", id)]
     }
@@ -75,6 +93,13 @@ fn refused(error: oo7::Error) -> SecretsError {
     SecretsError::Refused(error.to_string())
 }
 
+/// An address without its path: all folders on a server have one password.
+fn server_of(location: &str) -> &str {
+    let host = location.find("://").map_or(0, |at| at + 3);
+    let end = location[host..].find('/').map_or(location.len(), |at| host + at);
+    &location[..end]
+}
+
 /// The last 16 digits, which a fingerprint and a long key id have in common (RFC 4880, 12.2).
 fn long_id(id: &str) -> String {
     let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect::<String>().to_ascii_uppercase();
@@ -91,5 +116,17 @@ mod tests {
         assert_eq!(key("0123456789abcdef0123456789abcdef01234567"), key("89ABCDEF01234567"));
         assert_eq!(Owner::of(&PassphraseFor::Archive, None), None);
         assert_eq!(Owner::of(&PassphraseFor::Archive, Some("a")), Some(Owner::Plan("a".into())));
+    }
+
+    #[test]
+    fn a_server_has_one_password_for_all_folders() {
+        let of = |location: &str| {
+            let wanted = WantedCredential::Password { user: "me".into() };
+            let (location, previous_was_wrong) = (location.to_owned(), false);
+            Owner::of_credential(&CredentialRequest { location, wanted, previous_was_wrong })
+        };
+        assert_eq!(of("sftp://me@host:22//a"), of("sftp://me@host:22/b"));
+        assert_ne!(of("sftp://me@host:22//a"), of("sftp://me@other:22//a"));
+        assert_eq!(of("s3://bucket"), Some(Owner::Account("me s3://bucket".into())));
     }
 }

@@ -8,14 +8,11 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::accelerators::{BACK_UP, CLOSE, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
-use super::dialogs::{PassphraseDialog, Storage};
 use super::model::{JobKind, JobModel, JobState, PlanStore, Repository};
 use super::window::Window;
 use crate::config;
-use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
 use crate::engine::job::CancelReason;
 use crate::i18n::{gettext, gettext_f};
-use crate::platform::secrets::{self, Owner, SecretsError};
 
 mod imp {
     use super::*;
@@ -111,94 +108,6 @@ impl Application {
         });
     }
 
-    /// Answers a job's question: with what is remembered, else by asking.
-    async fn answer(&self, job: &JobModel, place: &Repository, given: &RefCell<Vec<Given>>) {
-        let Some(request) = job.request() else { return };
-        let owner = Owner::of(&request.what, place.plan_id());
-        let mut storage = if owner.is_some() { Storage::Present } else { Storage::NotWanted };
-        if request.previous_was_wrong {
-            place.unlearn(&request.what);
-            given.borrow_mut().retain(|given| given.what != request.what);
-        }
-        if let Some(owner) = &owner {
-            match secrets::look_up(owner).await {
-                Ok(Some(secret)) if !request.previous_was_wrong => {
-                    job.answer(Some(secret));
-                    return;
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::info!(%error, "no passphrase could be looked up");
-                    if matches!(error, SecretsError::Unavailable(_)) {
-                        storage = Storage::Missing;
-                    }
-                }
-            }
-        }
-        let answer = self.ask(job, &request, place, storage).await;
-        // Who does not want to answer wants the job to end, which is no failure of it.
-        let Some((secret, remember)) = answer else { return job.stop(CancelReason::User) };
-        let owner = owner.filter(|_| remember);
-        given.borrow_mut().push(Given { what: request.what, secret: secret.clone(), owner });
-        job.answer(Some(secret));
-    }
-
-    async fn ask(
-        &self,
-        job: &JobModel,
-        request: &PassphraseRequest,
-        place: &Repository,
-        storage: Storage,
-    ) -> Option<(Secret, bool)> {
-        let window = self.window()?;
-        if !window.is_visible() {
-            // A dialog cannot be shown on a window that is not there.
-            let notification =
-                gio::Notification::new(&gettext_f("“{name}” needs a passphrase", &[("name", place.title())]));
-            notification.set_body(Some(&gettext("The backup waits until you type it.")));
-            notification.set_priority(gio::NotificationPriority::High);
-            self.send_notification(Some(&notification_id(place)), &notification);
-            until_visible(&window, job).await;
-            self.withdraw_notification(&notification_id(place));
-            if !job.is_running() {
-                return None;
-            }
-        }
-        let dialog = PassphraseDialog::new(request, place.title(), storage);
-        let weak = dialog.downgrade();
-        // A job that is stopped no longer waits for its answer.
-        let handler = job.connect_ended(move |_| {
-            if let Some(dialog) = weak.upgrade() {
-                dialog.force_close();
-            }
-        });
-        let answer = dialog.ask(&window, request).await;
-        job.disconnect(handler);
-        answer.map(|answer| (answer.secret, answer.remember))
-    }
-
-    /// What a job was told and found right is kept: until the program ends, or longer if the person
-    /// wants.
-    fn keep_answers(&self, job: &JobModel, place: &Repository, answers: Vec<Given>) {
-        if job.state() != JobState::Finished {
-            return;
-        }
-        for Given { what, secret, owner } in answers {
-            place.learn(what, secret.clone());
-            let Some(owner) = owner else { continue };
-            let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
-            let application = self.clone();
-            glib::spawn_future_local(async move {
-                if let Err(error) = secrets::remember(&owner, &label, &secret).await {
-                    tracing::warn!(%error, "the passphrase could not be remembered");
-                    if let Some(window) = application.window() {
-                        window.toast(&gettext("The passphrase could not be remembered"));
-                    }
-                }
-            });
-        }
-    }
-
     fn tell_of_end(&self, job: &JobModel, place: &Repository) {
         let seen = self.window().is_some_and(|window| window.is_visible() && window.is_active());
         if seen || job.kind() == JobKind::Look || job.state() == JobState::Stopped {
@@ -235,7 +144,7 @@ impl Application {
         }
     }
 
-    fn window(&self) -> Option<Window> {
+    pub(super) fn window(&self) -> Option<Window> {
         self.windows().into_iter().find_map(|window| window.downcast().ok())
     }
 
@@ -332,27 +241,7 @@ impl Application {
     }
 }
 
-/// A passphrase that was typed, not yet known to be right.
-struct Given {
-    what: PassphraseFor,
-    secret: Secret,
-    owner: Option<Owner>,
-}
-
-/// Waits until the window is shown again, or the job no longer needs it.
-async fn until_visible(window: &Window, job: &JobModel) {
-    let (sender, receiver) = async_channel::bounded::<()>(1);
-    let shown = sender.clone();
-    // A full channel has the news already.
-    let on_window = window.connect_visible_notify(move |_| _ = shown.try_send(()));
-    let on_job = job.connect_ended(move |_| _ = sender.try_send(()));
-    // Fails only when both senders are gone, and then there is nothing to wait for.
-    let _ = receiver.recv().await;
-    window.disconnect(on_window);
-    job.disconnect(on_job);
-}
-
-fn notification_id(place: &Repository) -> String {
+pub(super) fn notification_id(place: &Repository) -> String {
     format!("plan-{}", place.plan_id().unwrap_or("none"))
 }
 

@@ -28,6 +28,7 @@ mod error_text;
 mod model;
 mod overview;
 mod plan_row;
+mod questions;
 mod restore_from;
 mod widgets;
 mod window;

@@ -1,7 +1,6 @@
 //! Opening a backup that no plan knows: on a new computer, or one that another program made.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use adw::prelude::*;
@@ -9,10 +8,8 @@ use adw::subclass::prelude::*;
 use glib::BoxedAnyObject;
 use glib::subclass::Signal;
 
-use super::describe;
 use super::model::Repository;
-use super::widgets::{DestinationCheck, DestinationReport, PathRow, show_hint};
-use crate::plan::Destination;
+use super::widgets::{DestinationCheck, DestinationChooser, DestinationReport};
 
 mod imp {
     use super::*;
@@ -21,9 +18,7 @@ mod imp {
     #[template(file = "restore_from.ui")]
     pub struct RestoreFromDialog {
         #[template_child]
-        pub folder_row: TemplateChild<PathRow>,
-        #[template_child]
-        pub hint_label: TemplateChild<gtk::Label>,
+        pub chooser: TemplateChild<DestinationChooser>,
         #[template_child]
         pub report: TemplateChild<DestinationReport>,
         /// Counts up with every change, so that the answer to an older question is not shown.
@@ -37,7 +32,7 @@ mod imp {
         type ParentType = adw::Dialog;
 
         fn class_init(class: &mut Self::Class) {
-            PathRow::ensure_type();
+            DestinationChooser::ensure_type();
             DestinationReport::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
@@ -52,9 +47,17 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let dialog = self.obj().downgrade();
-            self.folder_row.connect_chosen(move |_| {
+            self.chooser.connect_entered(move || {
                 let Some(dialog) = dialog.upgrade() else { return };
                 glib::spawn_future_local(async move { dialog.look().await });
+            });
+            let dialog = self.obj().downgrade();
+            self.chooser.connect_changed(move || {
+                if let Some(dialog) = dialog.upgrade() {
+                    let imp = dialog.imp();
+                    imp.question.set(imp.question.get() + 1);
+                    imp.report.clear();
+                }
             });
         }
 
@@ -72,18 +75,9 @@ mod imp {
     #[gtk::template_callbacks]
     impl RestoreFromDialog {
         #[template_callback]
-        fn on_changed(&self) {
-            self.question.set(self.question.get() + 1);
-            self.report.clear();
-            show_hint(&self.hint_label, "");
-        }
-
-        #[template_callback]
         async fn on_open(&self) {
             let dialog = self.obj();
-            if let Some(path) = dialog.look().await {
-                let title = describe::folder_name(&path);
-                let repository = Repository::elsewhere(title, Destination::Folder { path });
+            if let Some(repository) = dialog.look().await {
                 dialog.emit_by_name::<()>("opened", &[&BoxedAnyObject::new(repository)]);
                 dialog.close();
             }
@@ -115,28 +109,22 @@ impl RestoreFromDialog {
         })
     }
 
-    /// Looks at the folder and shows what was found. The folder, if there is something to restore in it.
-    async fn look(&self) -> Option<PathBuf> {
+    /// Looks at the place and shows what was found. The place, if there is something to restore in it.
+    async fn look(&self) -> Option<Repository> {
         let imp = self.imp();
-        if let Some(problem) = imp.folder_row.problem() {
-            show_hint(&imp.hint_label, &problem);
-            imp.folder_row.add_css_class("error");
-            imp.folder_row.grab_focus();
-            return None;
-        }
-        let path = imp.folder_row.path()?;
+        let destination = imp.chooser.read()?;
         imp.question.set(imp.question.get() + 1);
         let question = imp.question.get();
         imp.report.set_looking();
-        let check = DestinationCheck::run(path).await;
+        let check = DestinationCheck::run(destination, self).await;
         if imp.question.get() != question {
             return None;
         }
         imp.report.show_for_restore(&check);
         let good = check.restore_obstacle().is_none();
         if !good {
-            imp.folder_row.add_css_class("error");
+            imp.chooser.mark();
         }
-        good.then_some(check.path)
+        good.then_some(check.repository)
     }
 }

@@ -14,7 +14,7 @@ pub struct Credentials {
 }
 
 /// A secret that is needed to get in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CredentialRequest {
     /// The place: an address without secrets.
     pub location: String,
@@ -25,7 +25,7 @@ pub struct CredentialRequest {
 }
 
 /// Which secret is needed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum WantedCredential {
     /// The password of this user.
     Password {

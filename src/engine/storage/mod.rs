@@ -129,6 +129,12 @@ pub trait HeldLock: Send + Sync + Debug {
 /// Of a place that cannot be locked.
 impl HeldLock for () {}
 
+/// Whether files could be put there: begins one and takes it back. The place itself is made if it is
+/// missing.
+pub fn try_writing(storage: &dyn Storage) -> StorageResult<()> {
+    storage.create(&format!("{UPLOAD_PREFIX}test")).map(drop)
+}
+
 /// A file on its way into a storage.
 pub trait Upload: Write + Send {
     /// Makes the file durable and gives it its name. Fails if a file of that name is there.

@@ -1,7 +1,7 @@
 //! The assistant's second page: where the backups are kept. Nothing is written by looking.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use glib::subclass::Signal;
 
 use crate::i18n::gettext_f;
 use crate::plan::Destination;
-use crate::ui::widgets::{DestinationCheck, DestinationReport, PathRow, show_hint};
+use crate::ui::model::Repository;
+use crate::ui::widgets::{DestinationCheck, DestinationChooser, DestinationReport};
 
 /// How long somebody must not have typed before the folder is looked at.
 const TYPING_PAUSE: Duration = Duration::from_millis(800);
@@ -23,9 +24,7 @@ mod imp {
     #[template(file = "destination_page.ui")]
     pub struct DestinationPage {
         #[template_child]
-        pub folder_row: TemplateChild<PathRow>,
-        #[template_child]
-        pub hint_label: TemplateChild<gtk::Label>,
+        pub chooser: TemplateChild<DestinationChooser>,
         #[template_child]
         pub report: TemplateChild<DestinationReport>,
         pub folders: RefCell<Vec<PathBuf>>,
@@ -43,7 +42,7 @@ mod imp {
         type ParentType = adw::NavigationPage;
 
         fn class_init(class: &mut Self::Class) {
-            PathRow::ensure_type();
+            DestinationChooser::ensure_type();
             DestinationReport::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
@@ -58,9 +57,15 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let page = self.obj().downgrade();
-            self.folder_row.connect_chosen(move |_| {
+            self.chooser.connect_entered(move || {
                 let Some(page) = page.upgrade() else { return };
                 glib::spawn_future_local(async move { page.test().await });
+            });
+            let page = self.obj().downgrade();
+            self.chooser.connect_changed(move || {
+                if let Some(page) = page.upgrade() {
+                    page.take_change();
+                }
             });
         }
 
@@ -75,22 +80,6 @@ mod imp {
 
     #[gtk::template_callbacks]
     impl DestinationPage {
-        #[template_callback]
-        fn on_changed(&self) {
-            self.question.set(self.question.get() + 1);
-            self.check.replace(None);
-            self.report.clear();
-            show_hint(&self.hint_label, "");
-            let (page, question) = (self.obj().downgrade(), self.question.get());
-            glib::timeout_add_local_once(TYPING_PAUSE, move || {
-                let Some(page) = page.upgrade() else { return };
-                let imp = page.imp();
-                if imp.question.get() == question && imp.folder_row.problem().is_none() {
-                    glib::spawn_future_local(async move { page.test().await });
-                }
-            });
-        }
-
         #[template_callback]
         async fn on_test(&self) {
             self.obj().test().await;
@@ -130,14 +119,20 @@ impl DestinationPage {
     }
 
     /// The plan that has this destination already.
-    fn holder(&self, path: &Path) -> Option<String> {
+    fn holder(&self, destination: &Destination) -> Option<String> {
         let taken = self.imp().taken.borrow();
-        taken.iter().find(|(other, _)| other.folder() == Some(path)).map(|(_, name)| name.clone())
+        let same = taken.iter().find(|(other, _)| other.address() == destination.address());
+        same.map(|(_, name)| name.clone())
     }
 
     /// The destination, once it was found good.
     pub fn destination(&self) -> Option<Destination> {
-        self.imp().check.borrow().as_ref().map(|check| Destination::Folder { path: check.path.clone() })
+        self.imp().check.borrow().as_ref().map(|check| check.repository.destination().clone())
+    }
+
+    /// The place as it was tried, with what was answered for it.
+    pub fn repository(&self) -> Option<Repository> {
+        self.imp().check.borrow().as_ref().map(|check| check.repository.clone())
     }
 
     /// Whether backups are there already.
@@ -153,30 +148,46 @@ impl DestinationPage {
         })
     }
 
-    /// Looks at the folder and shows what was found. Whether it is good.
+    /// Forgets what was found. A folder is looked at again once nobody types any more; a server only when it
+    /// is asked for, since every look is a sign-in.
+    fn take_change(&self) {
+        let imp = self.imp();
+        imp.question.set(imp.question.get() + 1);
+        imp.check.replace(None);
+        imp.report.clear();
+        let (page, question) = (self.downgrade(), imp.question.get());
+        glib::timeout_add_local_once(TYPING_PAUSE, move || {
+            let Some(page) = page.upgrade() else { return };
+            let imp = page.imp();
+            let is_due = imp.question.get() == question && imp.chooser.is_complete();
+            if is_due && imp.chooser.read().is_some_and(|destination| destination.folder().is_some()) {
+                glib::spawn_future_local(async move { page.test().await });
+            }
+        });
+    }
+
+    /// Looks at the place and shows what was found. Whether it is good.
     async fn test(&self) -> bool {
         let imp = self.imp();
-        if let Some(problem) = imp.folder_row.problem() {
-            show_hint(&imp.hint_label, &problem);
-            imp.folder_row.add_css_class("error");
-            imp.folder_row.grab_focus();
-            return false;
-        }
-        let Some(path) = imp.folder_row.path() else { return false };
-        if let Some(name) = self.holder(&path) {
+        let Some(destination) = imp.chooser.read() else { return false };
+        if let Some(name) = self.holder(&destination) {
             // The backups of two plans in one folder would be taken for one another's.
             let text = gettext_f(
                 "The plan “{name}” keeps its backups here. Every plan needs a folder of its own.",
                 &[("name", &name)],
             );
-            show_hint(&imp.hint_label, &text);
-            imp.folder_row.add_css_class("error");
+            imp.chooser.show_problem(&text);
+            imp.chooser.mark();
             return false;
+        }
+        // What was found good a moment ago need not be asked again.
+        if self.destination().is_some_and(|known| known == destination) && destination.folder().is_none() {
+            return true;
         }
         imp.question.set(imp.question.get() + 1);
         let question = imp.question.get();
         imp.report.set_looking();
-        let check = DestinationCheck::run(path).await;
+        let check = DestinationCheck::run(destination, self).await;
         if imp.question.get() != question {
             return false;
         }
@@ -184,7 +195,7 @@ impl DestinationPage {
         let good = check.obstacle().is_none();
         imp.check.replace(good.then_some(check));
         if !good {
-            imp.folder_row.add_css_class("error");
+            imp.chooser.mark();
         }
         good
     }

@@ -205,6 +205,9 @@ impl Assistant {
             Plan::new(imp.summary_page.name(), imp.folders_page.folders(), destination, protection);
         plan.ignored = imp.folders_page.ignored();
         let plan = store.add(plan).await?;
+        if let Some(tried) = imp.destination_page.repository() {
+            plan.repository().learn_from(&tried);
+        }
         let remark = match secret {
             Some(secret) => keep(&plan, secret).await,
             None => String::new(),

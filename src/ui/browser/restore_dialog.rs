@@ -249,7 +249,7 @@ impl RestoreDialog {
         let destination = repository.destination().clone();
         let sign_key = repository.sign_key().map(str::to_owned);
         let work = move |job: &Job| {
-            let storage = destination.storage();
+            let storage = destination.open(job)?;
             let request = RestoreRequest {
                 storage: &*storage,
                 keyring: &Keyring::default(),

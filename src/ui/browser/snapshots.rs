@@ -26,7 +26,7 @@ impl BrowserPage {
         let page = self.downgrade();
         self.start(
             &gettext("Looking for snapshots…"),
-            move |job| status(&*destination.storage(), job),
+            move |job| status(&*destination.open(job)?, job),
             move |found| {
                 if let Some(page) = page.upgrade() {
                     page.take_status(found, time_secs);
@@ -73,7 +73,7 @@ impl BrowserPage {
         let destination = repository.destination().clone();
         let passphrases = repository.passphrases();
         let work = move |job: &Job| {
-            let storage = destination.storage();
+            let storage = destination.open(job)?;
             let request = ListRequest {
                 storage: &*storage,
                 keyring: &Keyring::default(),

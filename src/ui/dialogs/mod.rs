@@ -5,7 +5,8 @@ mod shortcuts;
 
 use adw::prelude::*;
 
-use crate::i18n::gettext;
+use crate::engine::storage::HostKey;
+use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::Problem;
 use crate::ui::widgets::ProblemView;
 
@@ -25,6 +26,31 @@ pub async fn confirm_destructive(
     dialog.set_default_response(Some("cancel"));
     dialog.set_close_response("cancel");
     dialog.choose_future(Some(parent)).await == "act"
+}
+
+/// Asks whether an unknown server is the right one.
+pub async fn confirm_host_key(parent: &impl IsA<gtk::Widget>, key: &HostKey) -> bool {
+    let body = gettext_f(
+        "{server} is not known to this computer yet. Compare the fingerprint with what the owner of the server \
+         tells you. Whoever pretends to be the server has another one.",
+        &[("server", &key.host)],
+    );
+    let dialog = adw::AlertDialog::new(Some(&gettext("Is This the Right Server?")), Some(&body));
+    let fingerprint = gtk::Label::builder()
+        .label(&key.fingerprint)
+        .tooltip_text(&key.algorithm)
+        .selectable(true)
+        .wrap(true)
+        .wrap_mode(gtk::pango::WrapMode::Char)
+        .justify(gtk::Justification::Center)
+        .css_classes(["monospace"])
+        .build();
+    dialog.set_extra_child(Some(&fingerprint));
+    dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("trust", &gettext("_Trust Server"))]);
+    dialog.set_response_appearance("trust", adw::ResponseAppearance::Suggested);
+    dialog.set_default_response(Some("cancel"));
+    dialog.set_close_response("cancel");
+    dialog.choose_future(Some(parent)).await == "trust"
 }
 
 /// Asks for a new name. None if there is to be none.

@@ -4,7 +4,9 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
+use crate::engine::storage::{CredentialRequest, WantedCredential};
 use crate::i18n::{gettext, gettext_f};
+use crate::platform::folder;
 use crate::ui::widgets::NewPassphrase;
 
 /// A passphrase that was typed.
@@ -127,15 +129,58 @@ impl PassphraseDialog {
         dialog
     }
 
-    /// Asks. None if the person does not want to answer.
-    pub async fn ask(&self, parent: &impl IsA<gtk::Widget>, request: &PassphraseRequest) -> Option<Answer> {
+    /// A dialog that asks what a place wants to know.
+    pub fn for_place(request: &CredentialRequest, storage: Storage) -> Self {
+        let dialog: Self = glib::Object::new();
+        let imp = dialog.imp();
+        let (heading, body, title) = match &request.wanted {
+            WantedCredential::Password { user } => (
+                gettext("Password Needed"),
+                gettext_f(
+                    "Type the password of {user} for {place}.",
+                    &[("user", user), ("place", &request.location)],
+                ),
+                gettext("_Password"),
+            ),
+            WantedCredential::KeyPassphrase { path } => (
+                gettext("Passphrase Needed"),
+                gettext_f("Type the passphrase of the key {file}.", &[("file", &folder::to_shown(path))]),
+                gettext("_Passphrase"),
+            ),
+            WantedCredential::Prompt { text, .. } => (
+                gettext("The Server Asks"),
+                gettext_f("{place} asks: {question}", &[("place", &request.location), ("question", text)]),
+                gettext("_Answer"),
+            ),
+        };
+        dialog.set_heading(Some(&heading));
+        dialog.set_body(&body);
+        dialog.set_response_label("unlock", &gettext("_Sign In"));
+        imp.known_row.set_title(&title);
+        imp.wrong_label.set_label(&gettext(
+            "That was not right. Check the keyboard layout and Caps Lock, and try again.",
+        ));
+        imp.wrong_label.set_visible(request.previous_was_wrong);
+        imp.remember_row.set_title(&gettext("Re_member"));
+        imp.remember_group.set_visible(storage == Storage::Present);
+        imp.no_storage_label.set_label(&gettext(
+            "There is no password storage on this computer, so this will be asked for again next time.",
+        ));
+        imp.no_storage_label.set_visible(storage == Storage::Missing);
+        dialog.set_response_enabled("unlock", false);
+        dialog.set_focus(Some(&*imp.known_row));
+        dialog
+    }
+
+    /// Asks; for a new passphrase if `is_new`. None if the person does not want to answer.
+    pub async fn ask(&self, parent: &impl IsA<gtk::Widget>, is_new: bool) -> Option<Answer> {
         let imp = self.imp();
         loop {
             if self.clone().choose_future(Some(parent)).await != "unlock" {
                 return None;
             }
             let remember = imp.remember_row.is_active() && imp.remember_group.is_visible();
-            if !request.confirm {
+            if !is_new {
                 return Some(Answer { secret: Secret::from(imp.known_row.text().as_str()), remember });
             }
             // The dialog closes with every answer; one that is not good brings it back with a word about it.

@@ -1,7 +1,6 @@
 //! A running engine verb as widgets see it. The only receiver of a job's events and progress.
 
 use std::cell::{Cell, RefCell};
-use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use glib::prelude::*;
@@ -9,7 +8,6 @@ use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
 use super::rate::Rate;
-use crate::engine::crypto::{PassphraseRequest, Secret};
 use crate::engine::error::Result;
 use crate::engine::job::{self, CancelReason, Control, Event, Job, JobHandle, Phase, Progress, Question};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
@@ -88,7 +86,7 @@ mod imp {
         pub kind: Cell<JobKind>,
         pub started_secs: Cell<i64>,
         pub control: RefCell<Option<Control>>,
-        pub question: RefCell<Option<(PassphraseRequest, SyncSender<Option<Secret>>)>>,
+        pub question: RefCell<Option<Question>>,
         pub warnings: RefCell<Vec<RunWarning>>,
         pub problem: RefCell<Option<Problem>>,
         pub speed: RefCell<Rate>,
@@ -194,7 +192,6 @@ impl JobModel {
             self.set_text(&self.imp().time_left, String::new(), "time-left");
             self.notify_stopping();
         }
-        // An open question stays open: dropping it would be a refusal, and look like a failure.
     }
 
     /// Holds the job, or lets it go on.
@@ -211,20 +208,12 @@ impl JobModel {
         }
     }
 
-    /// The passphrase that the job waits for, if it does.
-    pub fn request(&self) -> Option<PassphraseRequest> {
-        self.imp().question.borrow().as_ref().map(|(request, _)| request.clone())
+    /// What the job waits for somebody to answer. Dropping it is a refusal.
+    pub fn take_question(&self) -> Option<Question> {
+        self.imp().question.take()
     }
 
-    /// Answers the question; `None` refuses.
-    pub fn answer(&self, secret: Option<Secret>) {
-        if let Some((_, reply)) = self.imp().question.take() {
-            // Fails only when the job no longer waits, and then nobody needs the answer.
-            let _ = reply.try_send(secret);
-        }
-    }
-
-    /// Calls `handler` whenever the job asks for a passphrase.
+    /// Calls `handler` whenever the job asks something.
     pub fn connect_question(&self, handler: impl Fn(&Self) + 'static) -> glib::SignalHandlerId {
         self.connect_local("question", false, move |values| {
             if let Some(Ok(job)) = values.first().map(glib::Value::get::<Self>) {
@@ -257,15 +246,13 @@ impl JobModel {
                 imp.warning_count.set(imp.warning_count.get() + 1);
                 self.notify_warning_count();
             }
-            Event::Question(Question::Passphrase { request, reply }) => {
+            Event::Question(question) => {
                 if imp.stopping.get() {
                     return;
                 }
-                imp.question.replace(Some((request, reply)));
+                imp.question.replace(Some(question));
                 self.emit_by_name::<()>("question", &[]);
             }
-            // Nothing that the window sets up asks these.
-            Event::Question(Question::Credential { .. } | Question::HostKey { .. }) => {}
             Event::Finished(_) => {}
         }
     }

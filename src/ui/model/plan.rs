@@ -18,6 +18,7 @@ use crate::engine::status::{SetStatus, Status, status};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{History, Outcome, Problem, Run};
 use crate::plan::{Plan, ROOT};
+use crate::ui::questions::answer_quietly;
 use crate::ui::{error_text, words};
 
 /// How a plan fares.
@@ -166,12 +167,12 @@ impl PlanObject {
         let destination = self.plan().destination;
         let expected = self.expects_backups();
         let plan = self.downgrade();
-        JobModel::run(
+        let job = JobModel::run(
             JobKind::Look,
             "status",
             move |job| {
                 destination.expect_present(expected)?;
-                status(&*destination.storage(), job)
+                status(&*destination.open(job)?, job)
             },
             move |_, result| {
                 let Some(plan) = plan.upgrade() else { return };
@@ -190,6 +191,8 @@ impl PlanObject {
                 plan.refresh();
             },
         );
+        // Nobody asked for this look, so nobody is asked.
+        answer_quietly(&job, &self.repository());
     }
 
     /// Starts a backup. None if a job is running already.
@@ -203,7 +206,7 @@ impl PlanObject {
         let work = move |job: &Job| {
             plan.destination.expect_present(expected)?;
             let selection = plan.selection()?;
-            let storage = plan.destination.storage();
+            let storage = plan.destination.open(job)?;
             let keyring = Keyring::default();
             let request = BackupRequest {
                 root: ROOT.as_ref(),

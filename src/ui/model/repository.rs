@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::engine::crypto::{PassphraseFor, Passphrases, Secret};
 use crate::engine::path::EntryPath;
+use crate::engine::storage::{CredentialRequest, WantedCredential};
 use crate::plan::{Destination, Plan};
 
 /// A place with backups. Clones are the same place.
@@ -21,6 +22,8 @@ struct Inner {
     sign_key: Option<String>,
     /// Passphrases that were given and found right, until the program ends.
     known: RefCell<HashMap<PassphraseFor, Secret>>,
+    /// The same of what the place itself wanted to know.
+    credentials: RefCell<HashMap<(String, WantedCredential), Secret>>,
 }
 
 impl Repository {
@@ -33,6 +36,7 @@ impl Repository {
             folders: plan.folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect(),
             sign_key: plan.protection.sign_key.clone(),
             known: RefCell::default(),
+            credentials: RefCell::default(),
         }))
     }
 
@@ -45,6 +49,7 @@ impl Repository {
             folders: Vec::new(),
             sign_key: None,
             known: RefCell::default(),
+            credentials: RefCell::default(),
         }))
     }
 
@@ -52,6 +57,7 @@ impl Repository {
     pub fn renamed(&self, plan: &Plan) -> Self {
         let Self(new) = Self::of_plan(plan);
         new.known.replace(self.0.known.borrow().clone());
+        new.credentials.replace(self.0.credentials.borrow().clone());
         Self(new)
     }
 
@@ -97,13 +103,40 @@ impl Repository {
         self.0.known.borrow_mut().insert(what, secret);
     }
 
-    /// Forgets all passphrases.
+    /// Forgets all passphrases and passwords.
     pub fn unlearn_all(&self) {
         self.0.known.borrow_mut().clear();
+        self.0.credentials.borrow_mut().clear();
+    }
+
+    /// What the place wants to know, if it was told before.
+    pub fn credential(&self, request: &CredentialRequest) -> Option<Secret> {
+        self.0.credentials.borrow().get(&credential_key(request)).cloned()
+    }
+
+    /// Keeps what a place was told until the program ends; one-time codes are good for once.
+    pub fn learn_credential(&self, request: &CredentialRequest, secret: Secret) {
+        if !matches!(request.wanted, WantedCredential::Prompt { .. }) {
+            self.0.credentials.borrow_mut().insert(credential_key(request), secret);
+        }
+    }
+
+    /// Forgets what a place refused.
+    pub fn unlearn_credential(&self, request: &CredentialRequest) {
+        self.0.credentials.borrow_mut().remove(&credential_key(request));
+    }
+
+    /// Takes over what another was told, such as while a destination was tried.
+    pub fn learn_from(&self, other: &Self) {
+        self.0.credentials.borrow_mut().extend(other.0.credentials.borrow().clone());
     }
 
     /// Forgets a passphrase that was wrong.
     pub fn unlearn(&self, what: &PassphraseFor) {
         self.0.known.borrow_mut().remove(what);
     }
+}
+
+fn credential_key(request: &CredentialRequest) -> (String, WantedCredential) {
+    (request.location.clone(), request.wanted.clone())
 }

@@ -1,52 +1,86 @@
 //! What a folder is like as a place for backups: can it be written, how much fits, what is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use crate::engine::job::Job;
 use crate::engine::status::{Status, status};
+use crate::engine::storage::{LocalFolder, try_writing};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::Destination;
 use crate::plan::history::Problem;
 use crate::platform::folder::{self, FolderFacts, FolderState};
-use crate::ui::{error_text, words};
+use crate::ui::model::{JobKind, JobModel, Repository};
+use crate::ui::window::Window;
+use crate::ui::{describe, error_text, words};
 
 /// Below this, a full backup of anything is unlikely to fit.
 const LITTLE_BYTES: u64 = 1_000_000_000;
 
-/// What was found at a folder.
+/// What was found at a place.
 #[derive(Debug, Clone)]
 pub struct DestinationCheck {
-    /// The folder.
-    pub path: PathBuf,
-    /// What the system says.
-    pub facts: FolderFacts,
+    /// The place, with what was answered while it was looked at.
+    pub repository: Repository,
+    /// What the system says of a folder.
+    pub facts: Option<FolderFacts>,
     /// What backups are there; none if the folder does not exist yet.
     pub status: Option<Result<Status, Problem>>,
-    /// Whether it is on the same file system as the home folder.
+    /// Whether a folder is on the same file system as the home folder.
     pub beside_home: bool,
 }
 
 impl DestinationCheck {
-    /// Looks at a folder, off the main loop. Writes nothing.
-    pub async fn run(path: PathBuf) -> Self {
+    /// Looks at a place, off the main loop. Nothing is left there; only a server is tried by beginning a
+    /// file, since nothing else tells whether it may be written. What the place wants to know is asked in
+    /// the window of `asker`.
+    pub async fn run(destination: Destination, asker: &impl IsA<gtk::Widget>) -> Self {
+        let repository = Repository::elsewhere(describe::destination(&destination), destination.clone());
+        match destination.folder().map(Path::to_owned) {
+            Some(path) => Self::of_folder(path, repository).await,
+            None => Self::of_server(destination, repository, asker.upcast_ref()).await,
+        }
+    }
+
+    async fn of_folder(path: PathBuf, repository: Repository) -> Self {
         let looked = gio::spawn_blocking(move || {
             let facts = folder::inspect(&path);
             let status = (facts.state == FolderState::Present).then(|| {
-                let destination = Destination::Folder { path: path.clone() };
-                status(&*destination.storage(), &Job::unattended())
+                status(&LocalFolder::new(&path), &Job::unattended())
                     .map_err(|error| error_text::problem(&error))
             });
             let home = folder::file_system_of(&glib::home_dir());
             let beside_home = facts.file_system.is_some() && facts.file_system == home;
-            Self { path, facts, status, beside_home }
+            (facts, status, beside_home)
         });
         match looked.await {
-            Ok(check) => check,
+            Ok((facts, status, beside_home)) => Self { repository, facts: Some(facts), status, beside_home },
             Err(panic) => std::panic::resume_unwind(panic),
         }
+    }
+
+    async fn of_server(destination: Destination, repository: Repository, asker: &gtk::Widget) -> Self {
+        let (sender, receiver) = async_channel::bounded(1);
+        let look = move |job: &Job| {
+            let storage = destination.open(job)?;
+            let found = status(&*storage, job)?;
+            if found.foreign.is_none() {
+                try_writing(&*storage)?;
+            }
+            Ok(found)
+        };
+        let job = JobModel::run(JobKind::Look, "test", look, move |_, result| {
+            // Fails only when nobody wants to know any more.
+            let _ = sender.try_send(result.map_err(|error| error_text::problem(&error)));
+        });
+        if let Some(window) = asker.root().and_downcast::<Window>() {
+            window.watch(&job, &repository);
+        }
+        let gone = || Problem { what: gettext("The place was not looked at"), ..Problem::default() };
+        let status = receiver.recv().await.unwrap_or_else(|_| Err(gone()));
+        Self { repository, facts: None, status: Some(status), beside_home: false }
     }
 
     /// How many complete backups are there.
@@ -59,13 +93,17 @@ impl DestinationCheck {
 
     /// Why no backup can be made here, in words.
     pub fn obstacle(&self) -> Option<String> {
-        let text = match self.facts.state {
+        let text = match self.facts.as_ref().map_or(FolderState::Present, |facts| facts.state) {
             FolderState::Missing => gettext(
                 "This folder does not exist, nor does the one that would hold it. Connect the drive, or check the path.",
             ),
             FolderState::NotAFolder => gettext("This is a file. Choose a folder."),
-            _ if self.facts.read_only => gettext("This folder can only be read. Choose another one."),
-            _ if !self.facts.writable => gettext("You may not write into this folder. Choose another one."),
+            _ if self.facts.as_ref().is_some_and(|facts| facts.read_only) => {
+                gettext("This folder can only be read. Choose another one.")
+            }
+            _ if self.facts.as_ref().is_some_and(|facts| !facts.writable) => {
+                gettext("You may not write into this folder. Choose another one.")
+            }
             _ => match &self.status {
                 Some(Ok(Status { foreign: Some(kind), .. })) => {
                     return Some(gettext_f(
@@ -85,11 +123,11 @@ impl DestinationCheck {
 
     /// Why nothing can be restored from here, in words.
     pub fn restore_obstacle(&self) -> Option<String> {
-        match (&self.facts.state, &self.status) {
-            (FolderState::NotAFolder, _) => {
+        match (self.facts.as_ref().map(|facts| facts.state), &self.status) {
+            (Some(FolderState::NotAFolder), _) => {
                 Some(gettext("This is a file. Choose the folder that holds the backup."))
             }
-            (FolderState::Missing | FolderState::Creatable, _) => {
+            (Some(FolderState::Missing | FolderState::Creatable), _) => {
                 Some(gettext("This folder does not exist. Connect the drive, or check the path."))
             }
             (_, Some(Err(problem))) => Some(format!("{}. {}", problem.what, problem.advice)),
@@ -168,11 +206,12 @@ impl DestinationReport {
     pub fn show_for_backup(&self, check: &DestinationCheck, folders: &[PathBuf]) {
         self.begin();
         if let Some(obstacle) = check.obstacle() {
-            self.add(Tone::Bad, &gettext("This folder cannot be used"), &obstacle);
+            self.add(Tone::Bad, &gettext("Backups cannot be kept here"), &obstacle);
             return;
         }
-        match check.facts.state {
-            FolderState::Creatable => self.add(
+        match check.facts.as_ref().map(|facts| facts.state) {
+            None => self.add(Tone::Good, &gettext("The place answers and can be written"), ""),
+            Some(FolderState::Creatable) => self.add(
                 Tone::Good,
                 &gettext("The folder will be made"),
                 &gettext("It does not exist yet, and you may make it."),
@@ -188,7 +227,8 @@ impl DestinationReport {
                 &gettext("If this disk fails, your files and the backup are lost together. Another drive is safer."),
             );
         }
-        if folders.iter().any(|folder| check.path.starts_with(folder)) {
+        let place = check.repository.destination().folder();
+        if place.is_some_and(|place| folders.iter().any(|folder| place.starts_with(folder))) {
             self.add(
                 Tone::Plain,
                 &gettext("Inside a folder that is backed up"),
@@ -213,7 +253,9 @@ impl DestinationReport {
     }
 
     fn add_free_space(&self, check: &DestinationCheck) {
-        let Some(free) = check.facts.free_bytes else { return };
+        let of_server = || check.status.as_ref()?.as_ref().ok()?.free_bytes;
+        let of_folder = |facts: &FolderFacts| facts.free_bytes;
+        let Some(free) = check.facts.as_ref().map_or_else(of_server, of_folder) else { return };
         let title = gettext_f("{size} free", &[("size", &words::size(free))]);
         if free < LITTLE_BYTES {
             self.add(Tone::Warning, &title, &gettext("That is very little for a backup."));

@@ -1,11 +1,13 @@
 //! Small widgets that several pages use.
 
+mod destination_chooser;
 mod destination_report;
 mod job_progress;
 mod new_passphrase;
 mod path_row;
 mod problem_view;
 
+pub use destination_chooser::DestinationChooser;
 pub use destination_report::{DestinationCheck, DestinationReport};
 pub use job_progress::JobProgress;
 pub use new_passphrase::NewPassphrase;

@@ -1,0 +1,312 @@
+//! Where backups are kept: a folder, an SSH server or an object store, with the fields of each.
+
+use std::sync::OnceLock;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use glib::subclass::Signal;
+
+use super::{PathRow, show_hint};
+use crate::engine::storage::{Address, AddressError, S3Address, SftpAddress};
+use crate::i18n::gettext;
+use crate::plan::{Destination, S3Account};
+
+/// Services that people rent. Of their addresses only the region differs.
+const PROVIDERS: [(&str, &str); 6] = [
+    ("Amazon S3", ""),
+    ("Backblaze B2", "https://s3.{region}.backblazeb2.com"),
+    ("Hetzner", "https://{region}.your-objectstorage.com"),
+    ("OVHcloud", "https://s3.{region}.io.cloud.ovh.net"),
+    ("Scaleway", "https://s3.{region}.scw.cloud"),
+    ("Wasabi", "https://s3.{region}.wasabisys.com"),
+];
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "destination_chooser.ui")]
+    pub struct DestinationChooser {
+        #[template_child]
+        pub kinds: TemplateChild<adw::ToggleGroup>,
+        #[template_child]
+        pub stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub folder_row: TemplateChild<PathRow>,
+        #[template_child]
+        pub host_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub user_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub port_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub path_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub provider_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
+        pub endpoint_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub region_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub bucket_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub prefix_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub key_id_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub path_style_row: TemplateChild<adw::SwitchRow>,
+        #[template_child]
+        pub hint_label: TemplateChild<gtk::Label>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for DestinationChooser {
+        const NAME: &'static str = "SouvenirDestinationChooser";
+        type Type = super::DestinationChooser;
+        type ParentType = gtk::Box;
+
+        fn class_init(class: &mut Self::Class) {
+            PathRow::ensure_type();
+            class.bind_template();
+            class.bind_template_callbacks();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for DestinationChooser {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let mut names: Vec<String> = PROVIDERS.iter().map(|(name, _)| (*name).to_owned()).collect();
+            names.push(gettext("Another one"));
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            self.provider_row.set_model(Some(&gtk::StringList::new(&names)));
+            self.on_provider();
+            let chooser = self.obj().downgrade();
+            self.folder_row.connect_chosen(move |_| {
+                if let Some(chooser) = chooser.upgrade() {
+                    chooser.emit_by_name::<()>("entered", &[]);
+                }
+            });
+            self.kinds.bind_property("active-name", &*self.stack, "visible-child-name").sync_create().build();
+            let chooser = self.obj().downgrade();
+            self.kinds.connect_active_name_notify(move |_| {
+                if let Some(chooser) = chooser.upgrade() {
+                    chooser.imp().on_changed();
+                }
+            });
+        }
+
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS
+                .get_or_init(|| vec![Signal::builder("changed").build(), Signal::builder("entered").build()])
+        }
+    }
+
+    impl WidgetImpl for DestinationChooser {}
+    impl BoxImpl for DestinationChooser {}
+
+    #[gtk::template_callbacks]
+    impl DestinationChooser {
+        #[template_callback]
+        pub fn on_changed(&self) {
+            self.obj().clear_problem();
+            self.obj().emit_by_name::<()>("changed", &[]);
+        }
+
+        #[template_callback]
+        fn on_entered(&self) {
+            self.obj().emit_by_name::<()>("entered", &[]);
+        }
+
+        #[template_callback]
+        pub fn on_provider(&self) {
+            let is_other = self.obj().provider().is_none();
+            self.endpoint_row.set_visible(is_other);
+            self.path_style_row.set_visible(is_other);
+            self.region_row.set_title(&if is_other {
+                gettext("Re_gion (optional)")
+            } else {
+                gettext("Re_gion")
+            });
+            self.on_changed();
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct DestinationChooser(ObjectSubclass<imp::DestinationChooser>)
+        @extends gtk::Box, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
+}
+
+impl DestinationChooser {
+    /// What the fields say. Where they do not say enough, it is said beside them, and there is none.
+    pub fn read(&self) -> Option<Destination> {
+        match self.fields() {
+            Ok(destination) => {
+                self.clear_problem();
+                Some(destination)
+            }
+            Err((row, text)) => {
+                self.show_problem(&text);
+                row.add_css_class("error");
+                row.grab_focus();
+                None
+            }
+        }
+    }
+
+    /// Whether the fields say enough to look at the place.
+    pub fn is_complete(&self) -> bool {
+        self.fields().is_ok()
+    }
+
+    /// Says what is wrong with the place that is chosen.
+    pub fn show_problem(&self, text: &str) {
+        show_hint(&self.imp().hint_label, text);
+    }
+
+    /// Marks the field that most likely is wrong.
+    pub fn mark(&self) {
+        let imp = self.imp();
+        match imp.kinds.active_name().as_deref() {
+            Some("sftp") => imp.host_row.add_css_class("error"),
+            Some("s3") => imp.bucket_row.add_css_class("error"),
+            _ => imp.folder_row.add_css_class("error"),
+        }
+    }
+
+    /// Calls `handler` with every change of a field.
+    pub fn connect_changed(&self, handler: impl Fn() + 'static) -> glib::SignalHandlerId {
+        self.connect_local("changed", false, move |_| {
+            handler();
+            None
+        })
+    }
+
+    /// Calls `handler` when a folder was chosen, or a field was left with the Enter key.
+    pub fn connect_entered(&self, handler: impl Fn() + 'static) -> glib::SignalHandlerId {
+        self.connect_local("entered", false, move |_| {
+            handler();
+            None
+        })
+    }
+
+    fn clear_problem(&self) {
+        let imp = self.imp();
+        show_hint(&imp.hint_label, "");
+        for row in [
+            imp.folder_row.upcast_ref::<gtk::Widget>(),
+            imp.host_row.upcast_ref(),
+            imp.port_row.upcast_ref(),
+            imp.endpoint_row.upcast_ref(),
+            imp.region_row.upcast_ref(),
+            imp.bucket_row.upcast_ref(),
+            imp.key_id_row.upcast_ref(),
+        ] {
+            row.remove_css_class("error");
+        }
+    }
+
+    /// The provider that is chosen, by the form of its addresses; none for another one.
+    fn provider(&self) -> Option<&'static str> {
+        let chosen = self.imp().provider_row.selected() as usize;
+        PROVIDERS.get(chosen).map(|(_, endpoint)| *endpoint)
+    }
+
+    fn fields(&self) -> Result<Destination, (gtk::Widget, String)> {
+        match self.imp().kinds.active_name().as_deref() {
+            Some("sftp") => self.server(),
+            Some("s3") => self.bucket(),
+            _ => self.folder(),
+        }
+    }
+
+    fn folder(&self) -> Result<Destination, (gtk::Widget, String)> {
+        let row = &*self.imp().folder_row;
+        let problem = || row.problem().unwrap_or_default();
+        let path = row.path().ok_or_else(|| (row.clone().upcast(), problem()))?;
+        Ok(Destination::Folder { path })
+    }
+
+    fn server(&self) -> Result<Destination, (gtk::Widget, String)> {
+        let imp = self.imp();
+        let host = imp.host_row.text().trim().to_owned();
+        let wrong_host = |text: String| (imp.host_row.clone().upcast(), text);
+        if host.is_empty() {
+            return Err(wrong_host(gettext("Type the name of the server.")));
+        }
+        // People paste whole addresses.
+        if host.contains("://") {
+            return match Address::parse(host.as_ref()) {
+                Ok(Address::Sftp(address)) => Ok(Destination::Sftp(address)),
+                Err(AddressError::Password) => Err(wrong_host(gettext(
+                    "Leave the password out of the address. You are asked for it if it is needed.",
+                ))),
+                _ => Err(wrong_host(gettext("This is not the address of an SSH server."))),
+            };
+        }
+        if host.contains(['/', '@', ' ']) {
+            return Err(wrong_host(gettext("Type only the name of the server, such as backup.example.org.")));
+        }
+        let port = match imp.port_row.text().trim() {
+            "" => None,
+            text => match text.parse() {
+                Ok(port @ 1..) => Some(port),
+                _ => {
+                    let text = gettext("A port is a number between 1 and 65535. Most servers have 22.");
+                    return Err((imp.port_row.clone().upcast(), text));
+                }
+            },
+        };
+        let user = Some(imp.user_row.text().trim().to_owned()).filter(|user| !user.is_empty());
+        let path = imp.path_row.text().trim().to_owned();
+        Ok(Destination::Sftp(SftpAddress { user, host, port, path }))
+    }
+
+    fn bucket(&self) -> Result<Destination, (gtk::Widget, String)> {
+        let imp = self.imp();
+        let text = |row: &adw::EntryRow| Some(row.text().trim().to_owned()).filter(|text| !text.is_empty());
+        let required =
+            |row: &adw::EntryRow, problem: String| text(row).ok_or((row.clone().upcast(), problem));
+        let (endpoint, region) = match self.provider() {
+            None => {
+                let problem = gettext("Type the address of the service, such as https://s3.example.org.");
+                let endpoint = required(&imp.endpoint_row, problem)?;
+                if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
+                    let problem = gettext("The address begins with https:// or http://.");
+                    return Err((imp.endpoint_row.clone().upcast(), problem));
+                }
+                (Some(endpoint), text(&imp.region_row))
+            }
+            Some(form) => {
+                let problem = gettext("Type the region of the bucket, as the provider shows it.");
+                let region = required(&imp.region_row, problem)?;
+                let endpoint =
+                    Some(form.replace("{region}", &region)).filter(|endpoint| !endpoint.is_empty());
+                (endpoint, Some(region))
+            }
+        };
+        let bucket = required(&imp.bucket_row, gettext("Type the name of the bucket."))?;
+        if bucket.contains('/') {
+            let problem =
+                gettext("The name of a bucket has no slash. The folder in it has a field of its own.");
+            return Err((imp.bucket_row.clone().upcast(), problem));
+        }
+        let key_id = required(&imp.key_id_row, gettext("Type the ID of the access key."))?;
+        let address = S3Address {
+            bucket,
+            prefix: imp.prefix_row.text().trim().trim_matches('/').to_owned(),
+            path_style: self.provider().is_none() && imp.path_style_row.is_active(),
+            endpoint,
+            region,
+            storage_class: None,
+        };
+        Ok(Destination::S3(S3Account { address, key_id }))
+    }
+}
