@@ -20,7 +20,9 @@ use crate::engine::crypto::Protection;
 use crate::engine::error::Result;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
-use crate::engine::storage::{Address, Credentials, S3Address, SftpAddress, Storage, StorageError};
+use crate::engine::storage::{
+    Address, Credentials, DriveAddress, S3Address, SftpAddress, Storage, StorageError,
+};
 
 pub use store::{Plans, PlansProblem};
 
@@ -56,6 +58,16 @@ pub enum Destination {
     /// A folder that this computer can reach by its path.
     Folder {
         /// The folder.
+        #[serde(with = "path_text")]
+        path: PathBuf,
+    },
+    /// A folder on a drive that comes and goes.
+    Drive {
+        /// The UUID of its file system.
+        uuid: String,
+        /// What people call it.
+        name: String,
+        /// The folder, relative to the root of the drive.
         #[serde(with = "path_text")]
         path: PathBuf,
     },
@@ -119,6 +131,9 @@ impl Destination {
     pub fn address(&self) -> Address {
         match self {
             Self::Folder { path } => Address::Folder(path.clone()),
+            Self::Drive { uuid, name, path } => {
+                Address::Drive(DriveAddress { uuid: uuid.clone(), name: name.clone(), path: path.clone() })
+            }
             Self::Sftp(address) => Address::Sftp(address.clone()),
             Self::S3(account) => Address::S3(account.address.clone()),
         }
@@ -127,8 +142,8 @@ impl Destination {
     /// Fails if a folder that holds backups is gone. A drive that is away must not be taken for a new
     /// destination: its folder would be made on the disk below.
     pub fn expect_present(&self, holds_backups: bool) -> Result<()> {
-        match self {
-            Self::Folder { path } if holds_backups && !path.exists() => {
+        match self.folder() {
+            Some(path) if holds_backups && !path.exists() => {
                 let missing = io::Error::from(io::ErrorKind::NotFound);
                 Err(StorageError::from_io("opening", path.display().to_string(), missing).into())
             }
@@ -136,12 +151,14 @@ impl Destination {
         }
     }
 
-    /// The folder on this computer, if that is what the destination is.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Folder { path } => Some(path),
-            _ => None,
-        }
+    /// The folder on this computer, if that is what the destination is and it is there.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.address().local_folder()
+    }
+
+    /// Whether the destination is on this computer or connected to it.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Folder { .. } | Self::Drive { .. })
     }
 }
 

@@ -8,7 +8,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::accelerators::{BACK_UP, CLOSE, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
-use super::model::{JobKind, JobModel, JobState, PlanStore, Repository};
+use super::model::{JobKind, JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::window::Window;
 use crate::config;
 use crate::engine::job::CancelReason;
@@ -22,6 +22,8 @@ mod imp {
         pub store: OnceCell<PlanStore>,
         pub loading: Cell<bool>,
         pub jobs: RefCell<Vec<JobModel>>,
+        /// Tells when a drive comes.
+        pub drives: OnceCell<gio::VolumeMonitor>,
         /// Set when the person wants to leave although a job runs.
         pub quitting: Cell<bool>,
     }
@@ -40,6 +42,7 @@ mod imp {
             self.parent_startup();
             gtk::Window::set_default_icon_name(config::APP_ID);
             self.obj().set_up_actions();
+            self.obj().watch_drives();
         }
 
         fn activate(&self) {
@@ -72,6 +75,22 @@ impl Application {
     /// Whether a job runs that must not be lost with the window.
     pub fn is_busy(&self) -> bool {
         !self.imp().quitting.get() && self.imp().jobs.borrow().iter().any(|job| job.kind() != JobKind::Look)
+    }
+
+    /// Goes on with the backups that wait for a drive when one comes.
+    fn watch_drives(&self) {
+        let drives = self.imp().drives.get_or_init(gio::VolumeMonitor::get);
+        let application = self.downgrade();
+        drives.connect_mount_added(move |_, _| {
+            let Some(application) = application.upgrade() else { return };
+            let (Some(window), Some(store)) = (application.window(), application.imp().store.get()) else {
+                return;
+            };
+            let is_back = |plan: &PlanObject| plan.is_waiting() && plan.plan().destination.folder().is_some();
+            for plan in store.iter().filter(is_back) {
+                window.back_up(&plan);
+            }
+        });
     }
 
     /// Cares for a job until it ends.

@@ -51,6 +51,11 @@ pub fn folders(included: &[PathBuf], ignored: &[PathBuf]) -> String {
 pub fn destination(destination: &Destination) -> String {
     match destination {
         Destination::Folder { path } => folder::to_shown(path),
+        Destination::Drive { name, path, .. } if path.as_os_str().is_empty() => name.clone(),
+        Destination::Drive { name, path, .. } => gettext_f(
+            "{folder} on the drive {drive}",
+            &[("folder", &glib::filename_display_name(path)), ("drive", name)],
+        ),
         Destination::Sftp(address) if address.path.is_empty() => address.host.clone(),
         Destination::Sftp(address) => {
             gettext_f("{folder} on {server}", &[("folder", &address.path), ("server", &address.host)])

@@ -177,6 +177,13 @@ fn storage(error: &StorageError) -> (String, String, String) {
             gettext("The destination went away"),
             gettext("Look whether the drive is still connected, then try again."),
         ),
+        K::Away => {
+            (gettext("The drive is not connected"), gettext("Connect it; the backup then goes on by itself."))
+        }
+        K::TooLarge => (
+            gettext("The drive cannot hold files of this size"),
+            gettext("Its file system takes files of 4 GB at most. Set the volume size to less than that."),
+        ),
         K::Timeout => (gettext("The destination does not answer"), gettext("Try again in a while.")),
         _ => (
             gettext("The destination could not be used"),

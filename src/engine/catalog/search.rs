@@ -60,12 +60,17 @@ impl Catalog {
                 connection.prepare(&format!("SELECT {COLUMNS} FROM versions v WHERE v.path = ?1"))?;
             let mut found = Found { hits: Vec::new(), is_cut: false, missing: timeline.missing() };
             let mut folders: HashMap<i64, Option<bool>> = HashMap::new();
+            let mut last = (0, None);
             names::search(connection, &pattern.name, job, |id, folder| {
-                // Many entries are in one folder.
-                let fits = match folders.entry(folder) {
-                    MapEntry::Occupied(known) => *known.get(),
-                    MapEntry::Vacant(new) => *new.insert(pattern.fits_in(&paths.path(folder)?)),
-                };
+                // Many entries are in one folder, and mostly in a row.
+                if last.0 != folder {
+                    let fits = match folders.entry(folder) {
+                        MapEntry::Occupied(known) => *known.get(),
+                        MapEntry::Vacant(new) => *new.insert(pattern.fits_in(&paths.path(folder)?)),
+                    };
+                    last = (folder, fits);
+                }
+                let (_, fits) = last;
                 if fits == Some(false) || fits.is_none() && !pattern.fits(&paths.path(id)?) {
                     return Ok(ControlFlow::Continue(()));
                 }

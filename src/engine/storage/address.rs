@@ -3,11 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Credentials, LocalFolder, Storage, StorageError, StorageErrorKind, StorageResult};
+use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageError, StorageErrorKind, StorageResult};
 use crate::engine::job::Job;
 
 /// Where backups are kept. `Display` gives the form in which people know it, without secrets.
@@ -15,6 +15,8 @@ use crate::engine::job::Job;
 pub enum Address {
     /// A folder that this machine reaches by its path.
     Folder(PathBuf),
+    /// A folder on a drive, wherever that is mounted.
+    Drive(DriveAddress),
     /// A folder on an SSH server.
     Sftp(SftpAddress),
     /// A part of a bucket of an object store that speaks S3.
@@ -156,6 +158,7 @@ impl Address {
         let _ = (credentials, job);
         match self {
             Self::Folder(folder) => Ok(Box::new(LocalFolder::new(folder))),
+            Self::Drive(drive) => Ok(Box::new(LocalFolder::new(drive.folder()?))),
             Self::Sftp(_) | Self::S3(_) | Self::WebDav(_) => Err(StorageError::new(
                 StorageErrorKind::Other,
                 "opening",
@@ -165,10 +168,11 @@ impl Address {
         }
     }
 
-    /// The folder on this machine, if that is what the place is.
-    pub fn local_folder(&self) -> Option<&Path> {
+    /// The folder on this machine, if that is what the place is and it is there.
+    pub fn local_folder(&self) -> Option<PathBuf> {
         match self {
-            Self::Folder(folder) => Some(folder),
+            Self::Folder(folder) => Some(folder.clone()),
+            Self::Drive(drive) => drive.folder().ok(),
             _ => None,
         }
     }
@@ -178,6 +182,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => path.display().fmt(f),
+            Self::Drive(drive) => write!(f, "{}: {}", drive.name, drive.path.display()),
             Self::Sftp(address) => address.fmt(f),
             Self::S3(address) => address.fmt(f),
             Self::WebDav(address) => address.fmt(f),

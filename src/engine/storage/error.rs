@@ -24,6 +24,10 @@ pub enum StorageErrorKind {
     NotAFolder,
     /// The place does not answer, or the device is gone.
     Unreachable,
+    /// The drive is not connected.
+    Away,
+    /// The file system cannot hold a file of that size.
+    TooLarge,
     /// The place took too long.
     Timeout,
     /// The server's key is not the one that is known, or nobody said that it is the right one.
@@ -85,7 +89,8 @@ impl StorageErrorKind {
             K::AlreadyExists => Self::AlreadyExists,
             K::PermissionDenied => Self::Permission,
             K::ReadOnlyFilesystem => Self::ReadOnly,
-            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => Self::Full,
+            K::StorageFull | K::QuotaExceeded => Self::Full,
+            K::FileTooLarge => Self::TooLarge,
             K::NotADirectory => Self::NotAFolder,
             K::TimedOut => Self::Timeout,
             K::NetworkDown | K::NetworkUnreachable | K::HostUnreachable | K::StaleNetworkFileHandle => {

@@ -6,6 +6,7 @@
 
 mod address;
 mod credentials;
+mod drive;
 mod error;
 pub mod lease;
 mod local;
@@ -17,6 +18,7 @@ use std::time::SystemTime;
 
 pub use address::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
+pub use drive::{DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};
 pub use local::LocalFolder;
 

@@ -160,7 +160,7 @@ impl DestinationPage {
             let Some(page) = page.upgrade() else { return };
             let imp = page.imp();
             let is_due = imp.question.get() == question && imp.chooser.is_complete();
-            if is_due && imp.chooser.read().is_some_and(|destination| destination.folder().is_some()) {
+            if is_due && imp.chooser.read().is_some_and(|destination| destination.is_local()) {
                 glib::spawn_future_local(async move { page.test().await });
             }
         });
@@ -181,7 +181,7 @@ impl DestinationPage {
             return false;
         }
         // What was found good a moment ago need not be asked again.
-        if self.destination().is_some_and(|known| known == destination) && destination.folder().is_none() {
+        if self.destination().is_some_and(|known| known == destination) && !destination.is_local() {
             return true;
         }
         imp.question.set(imp.question.get() + 1);

@@ -12,12 +12,13 @@ use crate::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, b
 use crate::engine::chain::FullPolicy;
 use crate::engine::copies::Copies;
 use crate::engine::crypto::Keyring;
-use crate::engine::error::Result;
+use crate::engine::error::{Error, Result};
 use crate::engine::job::Job;
 use crate::engine::status::{SetStatus, Status, status};
+use crate::engine::storage::{Address, StorageErrorKind};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{History, Outcome, Problem, Run};
-use crate::plan::{Plan, ROOT};
+use crate::plan::{Destination, Plan, ROOT};
 use crate::ui::questions::answer_quietly;
 use crate::ui::{error_text, words};
 
@@ -38,6 +39,8 @@ pub enum PlanState {
     Failed,
     /// A job runs.
     Running,
+    /// The drive went away before a backup was done; it goes on once the drive is back.
+    Waiting,
 }
 
 mod imp {
@@ -65,6 +68,8 @@ mod imp {
         pub status: RefCell<Option<Rc<Status>>>,
         pub status_problem: RefCell<Option<Problem>>,
         pub looking: Cell<bool>,
+        /// Whether a backup goes on once the drive is back.
+        pub waiting: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -203,7 +208,9 @@ impl PlanObject {
         let plan = self.plan();
         let passphrases = self.repository().passphrases();
         let expected = self.expects_backups();
-        let work = move |job: &Job| {
+        let destination = plan.destination.clone();
+        self.imp().waiting.set(false);
+        let make = move |job: &Job| {
             plan.destination.expect_present(expected)?;
             let selection = plan.selection()?;
             let storage = plan.destination.open(job)?;
@@ -224,6 +231,15 @@ impl PlanObject {
                 allow_source_mismatch: false,
             };
             backup(&request, job)
+        };
+        let work = move |job: &Job| {
+            make(job).map_err(|error| match destination.address() {
+                // Whatever failed, failed because of this.
+                Address::Drive(drive) if matches!(error, Error::Storage(_)) => {
+                    drive.folder().err().map_or(error, Error::from)
+                }
+                _ => error,
+            })
         };
         let object = self.clone();
         let job = JobModel::run(JobKind::Backup, "backup", work, move |job, result| {
@@ -246,6 +262,7 @@ impl PlanObject {
             Err(_) if job.state() == JobState::Stopped => Outcome::Stopped,
             Err(error) => Outcome::Failed(error_text::problem(error)),
         };
+        imp.waiting.set(matches!(result, Err(Error::Storage(error)) if error.kind == StorageErrorKind::Away));
         let run = Run {
             started_secs: job.started_secs(),
             ended_secs: glib::real_time() / 1_000_000,
@@ -297,6 +314,11 @@ impl PlanObject {
         }
     }
 
+    /// Whether a backup goes on once the drive is back.
+    pub fn is_waiting(&self) -> bool {
+        self.imp().waiting.get()
+    }
+
     /// Whether there must be something at the destination.
     fn expects_backups(&self) -> bool {
         self.imp().runs.borrow().iter().any(|run| matches!(run.outcome, Outcome::Finished { .. }))
@@ -305,6 +327,12 @@ impl PlanObject {
     fn describe(&self) -> (PlanState, String) {
         if self.imp().job.borrow().is_some() {
             return (PlanState::Running, gettext("Backing up"));
+        }
+        if self.is_waiting()
+            && let Destination::Drive { name, .. } = self.plan().destination
+        {
+            let sentence = gettext_f("Waiting for the drive “{name}”", &[("name", &name)]);
+            return (PlanState::Waiting, sentence);
         }
         let backed_up =
             self.newest_secs().map(|secs| gettext_f("Backed up {when}", &[("when", &words::ago(secs))]));

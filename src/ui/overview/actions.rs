@@ -26,7 +26,7 @@ impl OverviewPage {
         });
         self.add("open-destination", |_, plan, window| {
             if let Some(folder) = plan.plan().destination.folder() {
-                window.open_folder(folder);
+                window.open_folder(&folder);
             }
         });
         self.add("rename", |_, plan, window| {

@@ -25,6 +25,7 @@ pub fn state_icon(state: PlanState) -> (&'static str, Option<&'static str>) {
         PlanState::Incomplete => ("dialog-warning-symbolic", Some("warning")),
         PlanState::Stopped => ("souvenir-stopped-symbolic", None),
         PlanState::Failed => ("dialog-error-symbolic", Some("error")),
+        PlanState::Waiting => ("souvenir-never-symbolic", Some("warning")),
         PlanState::Running => ("view-refresh-symbolic", Some("accent")),
     }
 }

@@ -1,13 +1,13 @@
 //! What a folder is like as a place for backups: can it be written, how much fits, what is there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use crate::engine::job::Job;
 use crate::engine::status::{Status, status};
-use crate::engine::storage::{LocalFolder, try_writing};
+use crate::engine::storage::{DriveAddress, Drives, LocalFolder, try_writing};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::Destination;
 use crate::plan::history::Problem;
@@ -38,7 +38,7 @@ impl DestinationCheck {
     /// the window of `asker`.
     pub async fn run(destination: Destination, asker: &impl IsA<gtk::Widget>) -> Self {
         let repository = Repository::elsewhere(describe::destination(&destination), destination.clone());
-        match destination.folder().map(Path::to_owned) {
+        match destination.folder() {
             Some(path) => Self::of_folder(path, repository).await,
             None => Self::of_server(destination, repository, asker.upcast_ref()).await,
         }
@@ -53,12 +53,24 @@ impl DestinationCheck {
             });
             let home = folder::file_system_of(&glib::home_dir());
             let beside_home = facts.file_system.is_some() && facts.file_system == home;
-            (facts, status, beside_home)
+            let drive = Drives::default().drive_of(&path).unwrap_or_else(|error| {
+                tracing::info!(%error, "the drives could not be looked at");
+                None
+            });
+            (facts, status, beside_home, drive)
         });
-        match looked.await {
-            Ok((facts, status, beside_home)) => Self { repository, facts: Some(facts), status, beside_home },
+        let (facts, status, beside_home, drive) = match looked.await {
+            Ok(found) => found,
             Err(panic) => std::panic::resume_unwind(panic),
-        }
+        };
+        let repository = match drive {
+            Some(DriveAddress { uuid, name, path }) => {
+                let destination = Destination::Drive { uuid, name, path };
+                Repository::elsewhere(describe::destination(&destination), destination)
+            }
+            None => repository,
+        };
+        Self { repository, facts: Some(facts), status, beside_home }
     }
 
     async fn of_server(destination: Destination, repository: Repository, asker: &gtk::Widget) -> Self {
@@ -220,6 +232,13 @@ impl DestinationReport {
         }
         self.add_free_space(check);
         self.add_contents(check);
+        if let Destination::Drive { name, .. } = check.repository.destination() {
+            self.add(
+                Tone::Good,
+                &gettext_f("On the drive “{name}”", &[("name", name)]),
+                &gettext("It is known again wherever it is connected, and waited for while it is away."),
+            );
+        }
         if check.beside_home {
             self.add(
                 Tone::Warning,
@@ -228,7 +247,7 @@ impl DestinationReport {
             );
         }
         let place = check.repository.destination().folder();
-        if place.is_some_and(|place| folders.iter().any(|folder| place.starts_with(folder))) {
+        if place.as_ref().is_some_and(|place| folders.iter().any(|folder| place.starts_with(folder))) {
             self.add(
                 Tone::Plain,
                 &gettext("Inside a folder that is backed up"),
