@@ -120,7 +120,7 @@ run_in_root() {
   mounts+=(
     --dev-bind /dev /dev --proc /proc --ro-bind /sys /sys
     --tmpfs /run --dir /run/sshd --dir /run/lock --symlink /run /var/run
-    --dir /var/lib/xkb --perms 1777 --tmpfs /var/tmp
+    --dir /var/lib/xkb --dir /media --perms 1777 --tmpfs /var/tmp
     --bind /tmp /tmp
   )
   if [ -n "${own_home:-}" ]; then mounts+=(--bind "$HOME" "$HOME"); fi

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
@@ -22,12 +23,14 @@ const HOLDER_LIMIT: u64 = 1024;
 #[derive(Debug, Clone)]
 pub struct LocalFolder {
     folder: PathBuf,
+    /// File system and inode of the folder when the first file came into it.
+    identity: Arc<OnceLock<(u64, u64)>>,
 }
 
 impl LocalFolder {
     /// The folder need not exist yet; the first upload makes it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), identity: Arc::default() }
     }
 
     fn fail(&self, action: &'static str, source: io::Error) -> StorageError {
@@ -36,6 +39,23 @@ impl LocalFolder {
 
     fn fail_file(&self, action: &'static str, name: &str, source: io::Error) -> StorageError {
         StorageError::from_io(action, self.folder.join(name).display().to_string(), source)
+    }
+
+    /// Sees to it that the folder is there, and still the one that it was. Where a drive was pulled out, its
+    /// mount point may be a folder of the disk below, which must not get what is meant for the drive.
+    fn ensure(&self) -> StorageResult<()> {
+        let look = || fs::metadata(&self.folder).map(|metadata| (metadata.dev(), metadata.ino()));
+        let Some(known) = self.identity.get() else {
+            fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))?;
+            let found = look().map_err(|source| self.fail("creating", source))?;
+            self.identity.get_or_init(|| found);
+            return Ok(());
+        };
+        match look() {
+            Ok(found) if found == *known => Ok(()),
+            Ok(_) => Err(self.fail("writing", Errno::ENODEV.into())),
+            Err(source) => Err(self.fail("writing", source)),
+        }
     }
 
     fn entries(&self) -> StorageResult<Vec<(String, fs::DirEntry)>> {
@@ -90,7 +110,7 @@ impl Storage for LocalFolder {
     }
 
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
-        fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))?;
+        self.ensure()?;
         let final_path = self.folder.join(name);
         if final_path.symlink_metadata().is_ok() {
             return Err(self.fail_file("writing", name, io::ErrorKind::AlreadyExists.into()));
@@ -110,7 +130,7 @@ impl Storage for LocalFolder {
     }
 
     fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))?;
+        self.ensure()?;
         LockFile::take(self.folder.join(LOCK_NAME), holder)
             .map_err(|source| self.fail_file("locking", LOCK_NAME, source))
     }
@@ -258,5 +278,32 @@ impl Upload for LocalUpload {
             let kind = StorageErrorKind::of(&source);
             StorageError { kind, action: "writing", location, source }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(storage: &LocalFolder, name: &str) -> StorageResult<()> {
+        storage.create(name)?.finish()
+    }
+
+    #[test]
+    fn a_drive_that_went_away_is_not_taken_for_a_new_folder() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (place, drive) = (scratch.path().join("mount/backups"), scratch.path().join("drive"));
+        let storage = LocalFolder::new(&place);
+        put(&storage, "first").unwrap();
+        fs::rename(scratch.path().join("mount"), &drive).unwrap();
+        assert_eq!(put(&storage, "second").unwrap_err().kind, StorageErrorKind::NotFound);
+        assert!(!place.exists());
+        // The disk below may have a folder of that name.
+        fs::create_dir_all(&place).unwrap();
+        assert_eq!(put(&storage, "second").unwrap_err().kind, StorageErrorKind::Unreachable);
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
+        fs::remove_dir_all(scratch.path().join("mount")).unwrap();
+        fs::rename(&drive, scratch.path().join("mount")).unwrap();
+        put(&storage, "second").unwrap();
     }
 }

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""A drive that is pulled out in the middle of a backup, and comes back.
+
+    drive.py PROGRAM
+
+It runs in name spaces of its own, in which a file system in memory plays the drive: it has a device with a
+UUID, as udev would show it, and is mounted below /media.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DRIVE = pathlib.Path("/media/me/Blue")
+MARK = "SOUVENIR_TEST_DRIVE"
+
+# A /dev with what programs need and a link from a UUID to the device; the rest of the machine as it is.
+MACHINE = r"""
+set -eu
+parts=$(mktemp -d)
+touch "$parts/sdb1"
+mkdir "$parts/dev"
+mount -t tmpfs dev "$parts/dev"
+for name in null zero full random urandom tty ptmx; do
+  touch "$parts/dev/$name"
+  mount --bind "/dev/$name" "$parts/dev/$name"
+done
+mkdir -p "$parts/dev/shm" "$parts/dev/pts" "$parts/dev/disk/by-uuid"
+mount --bind /dev/shm "$parts/dev/shm"
+mount --bind /dev/pts "$parts/dev/pts"
+ln -s /proc/self/fd "$parts/dev/fd"
+ln -s "$parts/sdb1" "$parts/dev/disk/by-uuid/1234-ABCD"
+mount --rbind "$parts/dev" /dev
+mount -t tmpfs media /media
+mkdir -p "$1"
+export SOUVENIR_TEST_DRIVE=$parts/sdb1
+shift
+exec "$@"
+"""
+
+
+def connect():
+    subprocess.run(["mount", "-t", "tmpfs", os.environ[MARK], DRIVE], check=True)
+
+
+def main(program):
+    if MARK not in os.environ:
+        name_spaces = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private"]
+        command = [*name_spaces, "bash", "-c", MACHINE, "bash", DRIVE, sys.executable, __file__, program]
+        os.execvp(command[0], [str(part) for part in command])
+    kept = pathlib.Path(os.environ[MARK]).with_name("drive")
+    connect()
+    with Session(TOP / "target" / "drive") as session:
+        documents = sample.make(session.home / "Documents")
+        app = session.launch(program)
+        app.find("button")
+
+        def seen(name):
+            app.picture(name)
+            if name == "destination":
+                app.find("list item", "On the drive “Blue”")
+
+        flows.set_up(app, documents, DRIVE / "Backups", seen)
+        for number in range(12):
+            (documents / f"Film {number}.mkv").write_bytes(sample.random.Random(number).randbytes(40_000_000))
+        app.click("button", "Back Up Now")
+        app.find("label", re.compile(r"\d of \d.* files"), flows.WORK_SECS)
+        app.click("button", "Pause")
+        # What is in memory goes with its last user, so it is kept for the drive's return.
+        shutil.copytree(DRIVE, kept)
+        subprocess.run(["umount", "--lazy", DRIVE], check=True)
+        app.click("button", "Continue")
+        app.find(text="Waiting for the drive “Blue”", patience=flows.WORK_SECS)
+        app.picture("waiting")
+        assert not list(DRIVE.iterdir()), "the disk below got something"
+
+        connect()
+        shutil.copytree(kept, DRIVE, dirs_exist_ok=True)
+        flows.wait_for_backup(app, 2)
+        app.picture("back")
+        names = [path.name for path in (DRIVE / "Backups").iterdir()]
+        assert all(name.startswith("duplicity-") for name in names), names
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
