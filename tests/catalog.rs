@@ -18,6 +18,7 @@ use souvenir::engine::Error;
 use souvenir::engine::catalog::{Change, SyncSummary};
 use souvenir::engine::crypto::Protection;
 use souvenir::engine::job::Job;
+use souvenir::engine::restore::{ReadRequest, read_file};
 
 #[test]
 fn every_time_is_what_our_sets_say() {
@@ -92,6 +93,58 @@ fn random_chains_are_what_their_sets_say() {
         }
         place.check(&place.sync().0);
     }
+}
+
+#[test]
+fn a_version_of_a_file_is_read_into_memory() {
+    let home = Home::new();
+    for protection in [Protection::none(), Protection::passphrase()] {
+        let mut place = Place::new().protected(protection, &home);
+        make_small(&place.source());
+        // The second state is stored as a difference.
+        let first: Vec<u8> = (0..2_000_000_u32).map(|number| (number % 251) as u8).collect();
+        let mut second = first.clone();
+        second[1_000_000..1_000_010].fill(0);
+        fs::write(place.file("large"), &first).unwrap();
+        let first_time = place.full();
+        fs::write(place.file("large"), &second).unwrap();
+        let second_time = place.incremental();
+        let read = |time, limit_bytes, name: &str| {
+            let request = ReadRequest {
+                storage: &*place.backup.storage,
+                keyring: &place.backup.keyring(),
+                passphrases: &place.backup.passphrases(),
+                sign_key: None,
+                time: Some(time),
+                path: path(name),
+                limit_bytes,
+            };
+            read_file(&request, &Job::unattended())
+        };
+        assert!(read(first_time, 1 << 21, "large").unwrap().bytes == Some(first));
+        let found = read(second_time, 2_000_000, "large").unwrap();
+        assert!(found.bytes == Some(second));
+        assert_eq!(found.entry.path, path("large"));
+        assert_eq!(read(second_time, 1_999_999, "large").unwrap().bytes, None);
+        for nothing in ["", "larger"] {
+            assert!(matches!(read(first_time, 9, nothing), Err(Error::PathNotInBackup { .. })), "{nothing}");
+        }
+    }
+}
+
+#[test]
+fn looking_begins_where_there_is_a_choice() {
+    let mut place = Place::new();
+    fs::create_dir_all(place.file("home/ada/empty")).unwrap();
+    fs::write(place.file("home/ada/gone"), "1").unwrap();
+    let first = place.full();
+    fs::remove_file(place.file("home/ada/gone")).unwrap();
+    let second = place.incremental();
+    let (catalog, _) = place.sync();
+    let choice = |time| catalog.first_choice(Some(time), &Job::unattended()).unwrap();
+    assert_eq!(choice(first), path("home/ada"));
+    // A folder with nothing in it is no place to begin.
+    assert_eq!(choice(second), path("home/ada"));
 }
 
 #[test]

@@ -30,3 +30,15 @@ fn tour() {
 fn every_page_narrow_and_dark() {
     run("screenshots.py", &["narrow-dark"]);
 }
+
+/// A deleted file is found, and an old version of a file is compared and restored.
+#[test]
+fn browser() {
+    run("browser.py", &[env!("CARGO_BIN_EXE_souvenir-cli")]);
+}
+
+/// A folder of a hundred thousand files: how long the main loop was blocked.
+#[test]
+fn browser_with_very_many_files() {
+    run("browser_size.py", &[env!("CARGO_BIN_EXE_souvenir-cli")]);
+}

@@ -19,6 +19,9 @@ pub(super) const SHORTCUTS: &[&str] = &["<Control>question"];
 pub(super) const MENU: &[&str] = &["F10"];
 pub(super) const SEARCH: &[&str] = &["<Control>f"];
 pub(super) const UP: &[&str] = &["<Alt>Up"];
+pub(super) const VERSIONS: &[&str] = &["F9"];
+pub(super) const OLDER: &[&str] = &["<Alt>Page_Up"];
+pub(super) const NEWER: &[&str] = &["<Alt>Page_Down"];
 pub(super) const BACK: &[&str] = &["Escape", "<Alt>Left"];
 
 /// The keyboard shortcuts, as they are shown.
@@ -39,8 +42,11 @@ pub fn accelerators() -> Vec<Section> {
         Section {
             title: gettext("Browsing a Backup"),
             shortcuts: vec![
-                (gettext("Find by Name"), SEARCH),
+                (gettext("Search All Snapshots"), SEARCH),
                 (gettext("Enclosing Folder"), UP),
+                (gettext("Older Snapshot"), OLDER),
+                (gettext("Newer Snapshot"), NEWER),
+                (gettext("Versions"), VERSIONS),
                 (gettext("Go Back"), BACK),
             ],
         },

@@ -8,10 +8,12 @@
 //!    ├─ welcome │ NavigationSplitView
 //!    │            ├─ PlanRow …                     several plans only
 //!    │            └─ OverviewPage                  JobProgress, ProblemView, SnapshotChart
-//!    ├─ BrowserPage                                a snapshot's folders and files
+//!    ├─ BrowserPage                                SnapshotBar, Breadcrumb, folder │ SearchView │ LoadingView
+//!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
 //!    └─ WarningsPage
 //! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → SummaryPage
-//! RestoreDialog  where to → JobProgress → what was restored
+//! RestoreDialog  where to, at what cost → JobProgress → what was restored
+//! CompareDialog  two versions of a text
 //! RestoreFromDialog, PassphraseDialog
 //! ```
 //!
@@ -30,6 +32,7 @@ mod overview;
 mod plan_row;
 mod questions;
 mod restore_from;
+mod tick;
 mod widgets;
 mod window;
 mod words;
@@ -54,5 +57,6 @@ pub fn run() -> ExitCode {
         tracing::warn!(%error, "the resources could not be loaded");
     }
     glib::set_application_name("Souvenir");
+    tick::watch();
     Application::default().run().into()
 }

@@ -134,6 +134,18 @@ pub fn day(secs: i64) -> String {
     DateTime::from_unix_local(secs).map(|time| date(&time)).unwrap_or_default()
 }
 
+/// A day beside others: “3 Nov”, with the year if it is not this one.
+pub fn day_near(secs: i64) -> String {
+    let this_year = DateTime::now_local().map(|now| now.year()).ok();
+    match DateTime::from_unix_local(secs) {
+        // Translators: a day such as 3 Nov; see g_date_time_format().
+        Ok(time) if Some(time.year()) == this_year => format_date(&time, &gettext("%-d %b")),
+        // Translators: a day such as 3 Nov 2025; see g_date_time_format().
+        Ok(time) => format_date(&time, &gettext("%-d %b %Y")),
+        Err(_) => String::new(),
+    }
+}
+
 /// The time of a set in full.
 pub fn set_date(time: SetTime) -> String {
     full_date(time.epoch())

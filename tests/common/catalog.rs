@@ -133,6 +133,51 @@ impl Place {
                 assert_eq!(catalog.entry(&entry.path, Some(time)).unwrap().as_ref(), Some(entry));
             }
         }
+        self.check_contents(catalog);
+    }
+
+    /// So it is with what people see of folders: also what changed, and since when what was there is gone.
+    fn check_contents(&self, catalog: &Catalog) {
+        let states: Vec<_> = self.times().into_iter().map(|time| (time, self.read(time).unwrap())).collect();
+        let find =
+            |state: &[Entry], path: &EntryPath| state.iter().find(|entry| entry.path == *path).cloned();
+        for (index, (time, state)) in states.iter().enumerate() {
+            let earlier = &states[..index];
+            for folder in state.iter().filter(|entry| entry.kind == EntryKind::Directory) {
+                let contents = catalog.contents(&folder.path, Some(*time), &Job::unattended()).unwrap();
+                let mut present = 0;
+                for item in &contents.items {
+                    let path = folder.path.join(&item.name);
+                    let before = earlier.last().map(|(_, state)| find(state, &path));
+                    let now = find(state, &path);
+                    let Some(entry) = &now else {
+                        let first_without =
+                            earlier.iter().rposition(|(_, state)| find(state, &path).is_some());
+                        let gone = states[first_without.unwrap() + 1].0;
+                        assert_eq!(item.gone, Some(gone), "{path} at {time}");
+                        continue;
+                    };
+                    present += 1;
+                    assert_eq!(
+                        (&item.kind, item.mode, item.mtime, item.size_bytes, item.gone),
+                        (&entry.kind, entry.mode, entry.mtime, entry.size_bytes, None),
+                        "{path} at {time}"
+                    );
+                    match before {
+                        None => assert_eq!(item.change, None),
+                        Some(None) => assert_eq!(item.change, Some(Change::Added), "{path} at {time}"),
+                        Some(Some(before)) if before == *entry => {
+                            assert_eq!(item.change, Some(Change::Unchanged), "{path} at {time}");
+                        }
+                        Some(Some(_)) => assert_ne!(item.change, Some(Change::Added), "{path} at {time}"),
+                    }
+                }
+                let is_child = |entry: &&Entry| entry.path.parent().as_ref() == Some(&folder.path);
+                assert_eq!(present, state.iter().filter(is_child).count(), "{} at {time}", folder.path);
+            }
+            let amount = catalog.amount(&[EntryPath::root()], Some(*time), &Job::unattended()).unwrap();
+            assert_eq!(amount.entry_count, state.len() as u64);
+        }
     }
 }
 

@@ -76,6 +76,7 @@ def main(program, pictures):
         compare(table, "restore it", said, second, session.home / "Newer" / "Documents")
 
         flows.older_snapshot(app)
+        app.find("label", "Full snapshot", flows.WORK_SECS)
         app.find("table row", "Budget.csv", flows.WORK_SECS)
         seen("older-snapshot")
         said = flows.restore(app, session.home / "Older")

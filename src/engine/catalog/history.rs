@@ -82,10 +82,17 @@ fn change(before: Option<&Version>, state: &State<'_>) -> Option<Change> {
         return None;
     }
     match (before, state.version) {
+        (Some(_), Some(_)) if !state.has_word => None,
+        (before, now) => between(before, now),
+    }
+}
+
+/// What makes one state of a path the next one; none if it is not there in either.
+pub(super) fn between(before: Option<&Version>, now: Option<&Version>) -> Option<Change> {
+    match (before, now) {
         (None, None) => None,
         (None, Some(_)) => Some(Change::Added),
         (Some(_), None) => Some(Change::Deleted),
-        (Some(_), Some(_)) if !state.has_word => None,
         (Some(before), Some(now)) if before.is_same_as(now) => Some(Change::Unchanged),
         (Some(_), Some(_)) => Some(Change::Modified),
     }

@@ -70,7 +70,7 @@ impl Catalog {
         }
     }
 
-    fn at(
+    pub(super) fn at(
         &self,
         connection: &Connection,
         moment: &Moment,

@@ -8,6 +8,7 @@
 //! This is the only place that knows rusqlite.
 
 mod changes;
+mod contents;
 mod extras;
 mod failure;
 mod fold;
@@ -30,6 +31,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 pub use changes::{Changes, PathChange};
+pub use contents::{Amount, Contents, Item};
 pub use failure::is_damage;
 pub use history::{Change, PathVersion};
 pub use limit::{DEFAULT_LIMIT_BYTES, enforce_limit};
@@ -105,6 +107,16 @@ impl Catalog {
                 size_bytes: self.folder.size_bytes(),
             })
         })
+    }
+
+    /// The sets that it knows, chain by chain, oldest first.
+    pub fn sets(&self) -> Result<Vec<IndexedSet>> {
+        self.reading(|connection| Ok(timeline::Timeline::load(connection)?.indexed()))
+    }
+
+    /// When it was last found to be, or brought, in line with the destination.
+    pub fn synced(&self) -> Option<SetTime> {
+        self.folder.synced()
     }
 
     /// Runs a query in one transaction, so that it sees one state although another process may be

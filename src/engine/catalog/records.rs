@@ -12,8 +12,8 @@ use crate::engine::path::EntryPath;
 pub(super) struct Version {
     pub(super) set: i64,
     attributes: Option<i64>,
-    mtime: i64,
-    size_bytes: Option<u64>,
+    pub(super) mtime: i64,
+    pub(super) size_bytes: Option<u64>,
     target: Option<Box<[u8]>>,
     extras: Option<Vec<u8>>,
 }
@@ -84,6 +84,18 @@ impl Attributes {
         }
     }
 
+    /// What a version with these attributes is.
+    pub(super) fn kind_of(&self, version: &Version) -> EntryKind {
+        match self.kind {
+            b'd' => EntryKind::Directory,
+            b'l' => EntryKind::Symlink(version.target.clone().unwrap_or_default()),
+            b'p' => EntryKind::Fifo,
+            b'c' => EntryKind::CharDevice(self.device.0, self.device.1),
+            b'b' => EntryKind::BlockDevice(self.device.0, self.device.1),
+            _ => EntryKind::File,
+        }
+    }
+
     /// Reads them from the columns of [`ATTRIBUTES`].
     pub(super) fn read(row: &Row<'_>) -> Result<(i64, Self), rusqlite::Error> {
         let text = |column| row.get::<_, Option<String>>(column).map(|text| text.map(String::into_boxed_str));
@@ -126,25 +138,14 @@ impl Entries {
 
     /// The entry of a version that is not gone.
     pub(super) fn entry(&self, path: EntryPath, version: &Version) -> Result<Entry, Failure> {
-        let id = version.attributes.unwrap_or(0);
-        let attributes = usize::try_from(id).ok().and_then(|index| self.0.get(index)?.as_ref());
-        // The database holds only what was taken in together with its attributes.
-        let attributes = attributes.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let attributes = self.attributes(version)?;
         let extras = match &version.extras {
             Some(bytes) => Some(extras::decode(bytes).ok_or(rusqlite::Error::QueryReturnedNoRows)?),
             None => None,
         };
-        let kind = match attributes.kind {
-            b'd' => EntryKind::Directory,
-            b'l' => EntryKind::Symlink(version.target.clone().unwrap_or_default()),
-            b'p' => EntryKind::Fifo,
-            b'c' => EntryKind::CharDevice(attributes.device.0, attributes.device.1),
-            b'b' => EntryKind::BlockDevice(attributes.device.0, attributes.device.1),
-            _ => EntryKind::File,
-        };
         Ok(Entry {
             path,
-            kind,
+            kind: attributes.kind_of(version),
             mode: attributes.mode,
             uid: attributes.uid,
             gid: attributes.gid,
@@ -154,5 +155,13 @@ impl Entries {
             size_bytes: version.size_bytes,
             extras: extras.map(Box::new),
         })
+    }
+
+    /// What a version that is not gone has in common with many others.
+    pub(super) fn attributes(&self, version: &Version) -> Result<&Attributes, Failure> {
+        let id = version.attributes.unwrap_or(0);
+        let attributes = usize::try_from(id).ok().and_then(|index| self.0.get(index)?.as_ref());
+        // The database holds only what was taken in together with its attributes.
+        Ok(attributes.ok_or(rusqlite::Error::QueryReturnedNoRows)?)
     }
 }

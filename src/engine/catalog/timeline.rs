@@ -160,6 +160,12 @@ impl Timeline {
         Some(moment)
     }
 
+    /// The state of the set before the one of that time. `None` if there is none.
+    pub(super) fn moment_before(&self, time: SetTime) -> Option<Moment> {
+        let before = self.rows.keys().map(|kind| kind.time()).filter(|other| *other < time).max()?;
+        self.moment(Some(before))
+    }
+
     /// The sets of all chains that are not in the catalogue.
     pub(super) fn missing(&self) -> Vec<MissingSet> {
         self.chains().flatten().filter_map(Row::missing).collect()
@@ -220,6 +226,17 @@ impl Moment {
 
     fn place(&self, version: &Version) -> usize {
         usize::try_from(version.set).ok().and_then(|index| self.order.get(index)).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing is known of the state because its first set cannot be read.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.missing.iter().any(|set| set.is_full)
+    }
+
+    /// See [`Moment::newest`].
+    pub(super) fn newest_of<'v>(&self, versions: &'v [Version]) -> Option<&'v Version> {
+        let newest = versions.iter().max_by_key(|version| self.place(version))?;
+        (self.place(newest) > 0 && !newest.is_gone()).then_some(newest)
     }
 
     /// The newest of some versions of a path that belongs to the state; none if the path is not there.

@@ -4,17 +4,48 @@
 //! attributes are those of the newest. No path is looked at twice, since all sets are in one order.
 
 use super::stream::{SetStream, Word};
-use super::writer::{FileParts, Writer};
 use crate::engine::error::Result;
-use crate::engine::format::entry::EntryKind;
+use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
 
-/// Restores everything that the streams, from the oldest set to the newest, come to.
-pub fn restore(streams: &mut [SetStream<'_, '_>], writer: &mut Writer<'_>, job: &Job) -> Result<()> {
-    while let Some(path) = next_path(streams)? {
+/// Where the contents of a file are.
+pub struct FileParts<'a, 'scope, 'env> {
+    /// The sets, the oldest first, each of which has come to the file or passed it.
+    pub streams: &'a mut [SetStream<'scope, 'env>],
+    /// The set that has the whole of an earlier state.
+    pub base: usize,
+    /// The sets after it that have differences.
+    pub diffs: Vec<usize>,
+}
+
+/// Where entries go.
+pub trait Sink {
+    /// Whether a path is asked for.
+    fn wants(&self, path: &EntryPath) -> bool;
+
+    /// Whether nothing that comes later is asked for.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    /// Takes a regular file.
+    fn file(&mut self, entry: Entry, parts: FileParts<'_, '_, '_>) -> Result<()>;
+
+    /// Takes anything but a regular file. Of a damaged volume only the signatures tell of it.
+    fn other(&mut self, entry: Entry, is_hearsay: bool) -> Result<()>;
+
+    /// Is told of an entry that is asked for, but cannot be had.
+    fn not_restored(&mut self, path: EntryPath, reason: String);
+}
+
+/// Hands over everything that the streams, from the oldest set to the newest, come to.
+pub fn restore(streams: &mut [SetStream<'_, '_>], sink: &mut impl Sink, job: &Job) -> Result<()> {
+    while !sink.is_done()
+        && let Some(path) = next_path(streams)?
+    {
         job.check()?;
-        restore_path(streams, &path, writer)?;
+        restore_path(streams, &path, sink)?;
     }
     Ok(())
 }
@@ -31,7 +62,7 @@ fn next_path(streams: &mut [SetStream<'_, '_>]) -> Result<Option<EntryPath>> {
     Ok(next.cloned())
 }
 
-fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, writer: &mut Writer<'_>) -> Result<()> {
+fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, sink: &mut impl Sink) -> Result<()> {
     // What the sets say of the path, from the newest that says anything.
     let mut newest = None;
     let mut base = None;
@@ -54,7 +85,7 @@ fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, writer: &mu
         newest.get_or_insert(head.entry);
     }
     let Some(entry) = newest else { return Ok(()) };
-    if !writer.wants(path) {
+    if !sink.wants(path) {
         return Ok(());
     }
     diffs.reverse();
@@ -64,11 +95,11 @@ fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, writer: &mu
         Some((_, Word::Deleted, _)) if diffs.is_empty() => return Ok(()),
         Some((_, Word::Lost, _)) => "it was in a damaged volume",
         Some((base, Word::Snapshot, EntryKind::File)) if entry.kind == EntryKind::File => {
-            return writer.file(entry, FileParts { streams, base, diffs });
+            return sink.file(entry, FileParts { streams, base, diffs });
         }
-        Some((_, Word::Snapshot, _)) if diffs.is_empty() => return writer.other(entry, is_hearsay),
+        Some((_, Word::Snapshot, _)) if diffs.is_empty() => return sink.other(entry, is_hearsay),
         _ => "the state that it builds on is not in the backup",
     };
-    writer.not_restored(path.clone(), reason.to_owned());
+    sink.not_restored(path.clone(), reason.to_owned());
     Ok(())
 }

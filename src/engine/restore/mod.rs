@@ -10,6 +10,7 @@ mod fetch;
 mod merge;
 mod place;
 mod preview;
+mod read;
 mod stream;
 mod writer;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::chain::{Collection, Set};
+use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
 use super::error::{Damage, Error, Result};
 use super::format::manifest::{Manifest, VolumeInfo};
@@ -26,7 +28,8 @@ use super::job::{Job, Phase, Warning};
 use super::path::EntryPath;
 use super::storage::{Storage, StoredFile};
 use super::stored::{StoredReader, read_small};
-pub use preview::{RestorePreview, preview};
+pub use preview::{RestorePreview, preview, preview_by};
+pub use read::{FileContents, ReadRequest, read_file};
 
 use fetch::{Ahead, Volume};
 use stream::SetStream;
@@ -126,11 +129,14 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     let last = sets.last().ok_or_else(no_backup)?;
     let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
     let source = Source { storage: request.storage, opener: &opener, job };
-    let wanted = sets.iter().map(|set| want(set, request, source)).collect::<Result<Vec<_>>>()?;
+    let wanted = sets
+        .iter()
+        .map(|set| want(set, &request.paths, &Copies::none(), source))
+        .collect::<Result<Vec<_>>>()?;
     let volumes = || wanted.iter().filter_map(|wanted| wanted.volumes.as_ref().ok()).flatten();
     let volume_count = u32::try_from(volumes().count()).unwrap_or(u32::MAX);
     if volume_count == 0 {
-        return Err(nothing_to_restore(request, last));
+        return Err(nothing_to_restore(&request.paths, last));
     }
     if request.conflict == Conflict::Refuse {
         refuse_if_used(&request.target)?;
@@ -140,24 +146,11 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     job.add_total(0, volumes().map(|volume| volume.stored_bytes).sum());
     job.total_is_known();
     let mut writer = Writer::new(request, job)?;
-    let damage = std::thread::scope(|scope| -> Result<Option<Error>> {
-        let mut streams = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
-            let ahead = if wanted.set.kind.is_full() { Ahead::far() } else { Ahead::NEAR };
-            streams.push(match wanted.volumes {
-                Ok(volumes) => SetStream::new(scope, source, wanted.set, volumes, ahead),
-                Err(damage) => {
-                    SetStream::new(scope, source, wanted.set, Vec::new(), ahead).without_volumes(damage)?
-                }
-            });
-        }
-        merge::restore(&mut streams, &mut writer, job)?;
-        Ok(streams.into_iter().find_map(SetStream::into_damage))
-    })?;
+    let damage = hand_over(wanted, source, &mut writer)?;
     let done = writer.finish()?;
     if done.found_count == 0 {
         // What was asked for may well have been in what is damaged.
-        return Err(damage.unwrap_or_else(|| nothing_to_restore(request, last)));
+        return Err(damage.unwrap_or_else(|| nothing_to_restore(&request.paths, last)));
     }
     Ok(RestoreSummary {
         set_time: last.kind.time(),
@@ -170,11 +163,33 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     })
 }
 
+/// Hands all that is wanted over to a sink. Gives the first damage that was met.
+fn hand_over(
+    wanted: Vec<Wanted<'_>>,
+    source: Source<'_>,
+    sink: &mut impl merge::Sink,
+) -> Result<Option<Error>> {
+    std::thread::scope(|scope| {
+        let mut streams = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let ahead = if wanted.set.kind.is_full() { Ahead::far() } else { Ahead::NEAR };
+            streams.push(match wanted.volumes {
+                Ok(volumes) => SetStream::new(scope, source, wanted.set, volumes, ahead),
+                Err(damage) => {
+                    SetStream::new(scope, source, wanted.set, Vec::new(), ahead).without_volumes(damage)?
+                }
+            });
+        }
+        merge::restore(&mut streams, sink, source.job)?;
+        Ok(streams.into_iter().find_map(SetStream::into_damage))
+    })
+}
+
 /// Reads the manifest of a set and chooses its volumes. Of an incremental set whose manifest is damaged
 /// the signatures still tell what it changed.
-fn want<'a>(set: &'a Set, request: &RestoreRequest<'_>, source: Source<'_>) -> Result<Wanted<'a>> {
+fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'_>) -> Result<Wanted<'a>> {
     let Source { storage, opener, job } = source;
-    let manifest = match read_manifest(storage, set, opener, job) {
+    let manifest = match read_manifest_by(storage, copies, set, opener, job) {
         Ok(manifest) => manifest,
         Err(error) if set.kind.is_full() || set.signatures.is_none() || is_everywhere(&error) => {
             return Err(error);
@@ -191,7 +206,7 @@ fn want<'a>(set: &'a Set, request: &RestoreRequest<'_>, source: Source<'_>) -> R
         let reason = "it does not name all volumes that are there".to_owned();
         job.warn(Warning::Damaged { file: set.name(), reason, lost: None });
     }
-    Ok(Wanted { set, volumes: Ok(wanted_volumes(set, &manifest, &request.paths)) })
+    Ok(Wanted { set, volumes: Ok(wanted_volumes(set, &manifest, paths)) })
 }
 
 /// Whether the next volume would fail for the same reason.
@@ -200,8 +215,8 @@ fn is_everywhere(error: &Error) -> bool {
     matches!(error, Error::Crypto { source, .. } if !matches!(source, C::Damaged(_) | C::BadSignature { .. }))
 }
 
-fn nothing_to_restore(request: &RestoreRequest<'_>, set: &Set) -> Error {
-    match request.paths.first() {
+fn nothing_to_restore(paths: &[EntryPath], set: &Set) -> Error {
+    match paths.first() {
         Some(path) => Error::PathNotInBackup { path: path.clone() },
         None => Error::damaged(set.name(), Damage::Malformed("it names no volume".to_owned())),
     }
@@ -214,13 +229,23 @@ pub(crate) fn read_manifest(
     opener: &Opener,
     job: &Job,
 ) -> Result<Manifest> {
+    read_manifest_by(storage, &Copies::none(), set, opener, job)
+}
+
+/// The same, from a copy on this machine if there is one.
+fn read_manifest_by(
+    storage: &dyn Storage,
+    copies: &Copies,
+    set: &Set,
+    opener: &Opener,
+    job: &Job,
+) -> Result<Manifest> {
     let missing = || Error::damaged(set.name(), Damage::Missing);
     let file = set.manifest.as_ref().ok_or_else(missing)?;
     if file.size_bytes == 0 {
         return Err(Error::damaged(&file.name, Damage::Empty));
     }
-    let reader = StoredReader::open(storage, &file.name, opener, job)?;
-    parse_manifest(file, reader)
+    parse_manifest(file, copies.open(storage, file, opener, job)?)
 }
 
 /// Parses the manifest `file`, which `reader` reads.

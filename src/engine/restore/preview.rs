@@ -1,11 +1,14 @@
 //! What a restore would do, before it does anything.
 
+use std::os::unix::fs::MetadataExt;
+
+use super::attributes::time_of;
 use super::{RestoreRequest, Source, want};
 use crate::engine::chain::Collection;
 use crate::engine::copies::Copies;
 use crate::engine::crypto::Opener;
 use crate::engine::error::{Error, Result};
-use crate::engine::format::entry::EntryKind;
+use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{Job, Phase};
 use crate::engine::known::KnownTree;
@@ -25,6 +28,8 @@ pub struct RestorePreview {
     pub unknown_size_count: u64,
     /// Entries, apart from folders, in whose place something is already.
     pub conflict_count: u64,
+    /// Of these, what is older than the entry that would be restored.
+    pub older_count: u64,
     /// Volumes that would be read.
     pub volume_count: u64,
     /// Their bytes.
@@ -38,29 +43,63 @@ pub fn preview(request: &RestoreRequest<'_>, job: &Job) -> Result<RestorePreview
     let no_backup = || Error::NoBackup { location: request.storage.location() };
     let sets = collection.sets_for(request.time).ok_or_else(no_backup)?;
     let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
+    preview_by(request, &Copies::none(), job, |take| {
+        let mut known = KnownTree::open(request.storage, &Copies::none(), sets, &opener, job)?;
+        while let Some(entry) = known.take()? {
+            take(entry)?;
+        }
+        Ok(())
+    })
+}
+
+/// The same, with entries that `walk` tells, such as those of a catalogue, and with copies of manifests
+/// where there are any: then no key is needed.
+pub fn preview_by(
+    request: &RestoreRequest<'_>,
+    copies: &Copies,
+    job: &Job,
+    walk: impl FnOnce(&mut dyn FnMut(Entry) -> Result<()>) -> Result<()>,
+) -> Result<RestorePreview> {
+    let collection = Collection::new(request.storage.list()?);
+    let no_backup = || Error::NoBackup { location: request.storage.location() };
+    let sets = collection.sets_for(request.time).ok_or_else(no_backup)?;
+    let opener = Opener::new(request.keyring, request.passphrases, request.sign_key, job)?;
     let source = Source { storage: request.storage, opener: &opener, job };
     let set_time = sets.last().map(|set| set.kind.time());
     let mut preview = RestorePreview { set_time, ..RestorePreview::default() };
     for set in sets {
-        if let Ok(volumes) = want(set, request, source)?.volumes {
+        if let Ok(volumes) = want(set, &request.paths, copies, source)?.volumes {
             preview.volume_count += volumes.len() as u64;
             preview.volume_bytes += volumes.iter().map(|volume| volume.stored_bytes).sum::<u64>();
         }
     }
-    let mut known = KnownTree::open(request.storage, &Copies::none(), sets, &opener, job)?;
-    while let Some(entry) = known.take()? {
-        let Some(relative) = request.relative(&entry.path) else { continue };
-        preview.entry_count += 1;
-        if entry.kind == EntryKind::File {
-            preview.file_count += 1;
-            preview.file_bytes += entry.size_bytes.unwrap_or(0);
-            preview.unknown_size_count += u64::from(entry.size_bytes.is_none());
-        }
-        let is_there = || request.target.join(relative.as_path()).symlink_metadata().is_ok();
-        preview.conflict_count += u64::from(entry.kind != EntryKind::Directory && is_there());
-    }
+    walk(&mut |entry| {
+        job.check()?;
+        preview.take(request, &entry);
+        Ok(())
+    })?;
     match request.paths.first() {
         Some(path) if preview.entry_count == 0 => Err(Error::PathNotInBackup { path: path.clone() }),
         _ => Ok(preview),
+    }
+}
+
+impl RestorePreview {
+    fn take(&mut self, request: &RestoreRequest<'_>, entry: &Entry) {
+        let Some(relative) = request.relative(&entry.path) else { return };
+        self.entry_count += 1;
+        if entry.kind == EntryKind::File {
+            self.file_count += 1;
+            self.file_bytes += entry.size_bytes.unwrap_or(0);
+            self.unknown_size_count += u64::from(entry.size_bytes.is_none());
+        }
+        if entry.kind == EntryKind::Directory {
+            return;
+        }
+        let Ok(there) = request.target.join(relative.as_path()).symlink_metadata() else { return };
+        self.conflict_count += 1;
+        let time = time_of(entry);
+        let is_older = (there.mtime(), there.mtime_nsec()) < (time.tv_sec(), time.tv_nsec());
+        self.older_count += u64::from(is_older);
     }
 }

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
 use super::attributes::{Attributes, time_of};
+use super::merge::{FileParts, Sink};
 use super::place::{Place, Placed, Temporary, is_folder};
-use super::stream::SetStream;
 use super::{Conflict, RestoreRequest};
 use crate::engine::delta::patch;
 use crate::engine::error::{Error, Result};
@@ -56,16 +56,6 @@ pub struct Done {
     pub written_bytes: u64,
 }
 
-/// Where the contents of a file are.
-pub struct FileParts<'a, 'scope, 'env> {
-    /// The sets, the oldest first, each of which has come to the file or passed it.
-    pub streams: &'a mut [SetStream<'scope, 'env>],
-    /// The set that has the whole of an earlier state.
-    pub base: usize,
-    /// The sets after it that have differences.
-    pub diffs: Vec<usize>,
-}
-
 /// Contents that are there, but not yet in their place.
 struct Contents {
     temporary: Temporary,
@@ -97,31 +87,6 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Whether the path is to be restored.
-    pub fn wants(&self, path: &EntryPath) -> bool {
-        self.request.relative(path).is_some()
-    }
-
-    /// Restores a regular file.
-    pub fn file(&mut self, entry: Entry, mut parts: FileParts<'_, '_, '_>) -> Result<()> {
-        self.believe_hearsay()?;
-        let Some(place) = self.begin(&entry) else { return Ok(()) };
-        let path = entry.path.clone();
-        let result = self.write_file(entry, place, &mut parts);
-        self.settle(path, result)
-    }
-
-    /// Restores anything but a regular file. Of a damaged volume only the signatures tell of it.
-    pub fn other(&mut self, entry: Entry, is_hearsay: bool) -> Result<()> {
-        let is_held = is_hearsay && self.done.found_count == 0 && self.hearsay.len() < MAX_HEARSAY;
-        if is_held {
-            self.hearsay.push(entry);
-            return Ok(());
-        }
-        self.believe_hearsay()?;
-        self.other_now(entry)
-    }
-
     fn believe_hearsay(&mut self) -> Result<()> {
         std::mem::take(&mut self.hearsay).into_iter().try_for_each(|entry| self.other_now(entry))
     }
@@ -134,12 +99,6 @@ impl<'a> Writer<'a> {
             _ => self.special(entry, place),
         };
         self.settle(path, result.map_err(Trouble::Target))
-    }
-
-    /// Tells of an entry that was to be restored, but cannot be.
-    pub fn not_restored(&mut self, path: EntryPath, reason: String) {
-        self.done.lost_count += 1;
-        self.job.warn(Warning::NotRestored { path, reason });
     }
 
     /// Completes what is open. If everything but hearsay is lost, nothing is restored.
@@ -353,6 +312,35 @@ impl<'a> Writer<'a> {
         }
         self.not_restored(path, reason(error));
         Ok(())
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn wants(&self, path: &EntryPath) -> bool {
+        self.request.relative(path).is_some()
+    }
+
+    fn file(&mut self, entry: Entry, mut parts: FileParts<'_, '_, '_>) -> Result<()> {
+        self.believe_hearsay()?;
+        let Some(place) = self.begin(&entry) else { return Ok(()) };
+        let path = entry.path.clone();
+        let result = self.write_file(entry, place, &mut parts);
+        self.settle(path, result)
+    }
+
+    fn other(&mut self, entry: Entry, is_hearsay: bool) -> Result<()> {
+        let is_held = is_hearsay && self.done.found_count == 0 && self.hearsay.len() < MAX_HEARSAY;
+        if is_held {
+            self.hearsay.push(entry);
+            return Ok(());
+        }
+        self.believe_hearsay()?;
+        self.other_now(entry)
+    }
+
+    fn not_restored(&mut self, path: EntryPath, reason: String) {
+        self.done.lost_count += 1;
+        self.job.warn(Warning::NotRestored { path, reason });
     }
 }
 

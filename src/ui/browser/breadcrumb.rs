@@ -1,11 +1,13 @@
 //! The folders above the one that is shown, each a button.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use glib::subclass::Signal;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
+use crate::engine::path::EntryPath;
 use crate::i18n::gettext;
 
 mod imp {
@@ -15,6 +17,7 @@ mod imp {
     pub struct Breadcrumb {
         pub scroller: gtk::ScrolledWindow,
         pub row: gtk::Box,
+        pub folders: RefCell<Vec<EntryPath>>,
     }
 
     #[glib::object_subclass]
@@ -66,13 +69,14 @@ glib::wrapper! {
 }
 
 impl Breadcrumb {
-    /// Shows these folders by index and name, the one that is open last.
-    pub fn set_folders(&self, folders: &[(usize, String)]) {
+    /// Shows these folders with their names, the one that is open last.
+    pub fn set_folders(&self, folders: &[(EntryPath, String)]) {
+        self.imp().folders.replace(folders.iter().map(|(path, _)| path.clone()).collect());
         let row = &self.imp().row;
         while let Some(child) = row.first_child() {
             row.remove(&child);
         }
-        for (position, (index, name)) in folders.iter().enumerate() {
+        for (position, (_, name)) in folders.iter().enumerate() {
             let is_last = position + 1 == folders.len();
             if position > 0 {
                 let divider = gtk::Label::builder()
@@ -82,15 +86,18 @@ impl Breadcrumb {
                     .build();
                 row.append(&divider);
             }
-            row.append(&self.button(*index, name, is_last));
+            row.append(&self.button(position, name, is_last));
         }
     }
 
-    /// Calls `handler` with the index of a folder that was chosen.
-    pub fn connect_chosen(&self, handler: impl Fn(usize) + 'static) -> glib::SignalHandlerId {
+    /// Calls `handler` with a folder that was chosen.
+    pub fn connect_chosen(&self, handler: impl Fn(EntryPath) + 'static) -> glib::SignalHandlerId {
+        let breadcrumb = self.downgrade();
         self.connect_local("chosen", false, move |values| {
-            if let Some(Ok(index)) = values.get(1).map(glib::Value::get::<u64>) {
-                handler(index as usize);
+            let index = values.get(1).and_then(|value| value.get::<u64>().ok())?;
+            let folder = breadcrumb.upgrade()?.imp().folders.borrow().get(index as usize).cloned();
+            if let Some(folder) = folder {
+                handler(folder);
             }
             None
         })

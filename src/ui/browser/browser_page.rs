@@ -1,21 +1,24 @@
 //! The folders and files of a snapshot.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::rc::Rc;
+use std::time::Instant;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::breadcrumb::Breadcrumb;
-use super::restore_dialog::{RestoreDialog, RestoreWish};
+use super::file_pane::{FilePane, Subject};
+use super::loading_view::LoadingView;
+use super::search_view::SearchView;
+use super::snapshot_bar::SnapshotBar;
+use crate::engine::catalog::IndexedSet;
+use crate::engine::format::time::SetTime;
 use crate::engine::job::CancelReason;
 use crate::engine::path::EntryPath;
-use crate::engine::status::SetStatus;
-use crate::i18n::gettext;
 use crate::plan::history::Problem;
-use crate::ui::model::{EntryTree, FileNode, FolderModel, JobModel, Repository};
+use crate::ui::model::{Arrangement, CatalogReader, FileNode, FolderModel, JobModel, Repository};
 use crate::ui::widgets::ProblemView;
-use crate::ui::window::Window;
 
 mod imp {
     use super::*;
@@ -28,7 +31,15 @@ mod imp {
         #[template_child]
         pub search_button: TemplateChild<gtk::ToggleButton>,
         #[template_child]
-        pub snapshot_drop_down: TemplateChild<gtk::DropDown>,
+        pub pane_button: TemplateChild<gtk::ToggleButton>,
+        #[template_child]
+        pub banner: TemplateChild<adw::Banner>,
+        #[template_child]
+        pub snapshot_line: TemplateChild<gtk::Box>,
+        #[template_child]
+        pub snapshot_bar: TemplateChild<SnapshotBar>,
+        #[template_child]
+        pub change_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub breadcrumb: TemplateChild<Breadcrumb>,
         #[template_child]
@@ -36,11 +47,17 @@ mod imp {
         #[template_child]
         pub search_entry: TemplateChild<gtk::SearchEntry>,
         #[template_child]
+        pub split_view: TemplateChild<adw::OverlaySplitView>,
+        #[template_child]
         pub stack: TemplateChild<gtk::Stack>,
         #[template_child]
-        pub loading_label: TemplateChild<gtk::Label>,
+        pub loading_view: TemplateChild<LoadingView>,
         #[template_child]
         pub problem_view: TemplateChild<ProblemView>,
+        #[template_child]
+        pub search_view: TemplateChild<SearchView>,
+        #[template_child]
+        pub file_pane: TemplateChild<FilePane>,
         #[template_child]
         pub view: TemplateChild<gtk::ColumnView>,
         #[template_child]
@@ -52,20 +69,34 @@ mod imp {
         #[template_child]
         pub modified_column: TemplateChild<gtk::ColumnViewColumn>,
         #[template_child]
+        pub change_column: TemplateChild<gtk::ColumnViewColumn>,
+        #[template_child]
         pub bottom_bar: TemplateChild<gtk::Box>,
         #[template_child]
         pub selection_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub details_button: TemplateChild<gtk::Button>,
         pub repository: RefCell<Option<Repository>>,
         pub actions: gio::SimpleActionGroup,
         pub model: FolderModel,
-        pub selection: RefCell<Option<gtk::MultiSelection>>,
-        /// Newest first, as in the drop-down.
-        pub sets: RefCell<Vec<SetStatus>>,
-        pub filling: Cell<bool>,
-        pub tree: RefCell<Option<Arc<EntryTree>>>,
-        pub folder: Cell<usize>,
+        /// Newest first.
+        pub sets: RefCell<Vec<IndexedSet>>,
+        pub reader: RefCell<Option<Rc<CatalogReader>>>,
+        pub counter: RefCell<Option<Rc<CatalogReader>>>,
+        pub arrangement: Cell<Arrangement>,
+        /// The snapshot that is shown.
+        pub time: Cell<Option<SetTime>>,
         /// Where looking began: what lies above holds nothing else.
-        pub top: Cell<usize>,
+        pub top: RefCell<EntryPath>,
+        pub original_known: Cell<bool>,
+        /// The single entry that is selected.
+        pub subject: RefCell<Option<Subject>>,
+        /// Changes whenever the page goes somewhere, or has come there.
+        pub going: Cell<u64>,
+        /// When it began to.
+        pub left: Cell<Option<Instant>>,
+        pub was_damaged: Cell<bool>,
+        pub unreachable_text: RefCell<Option<String>>,
         pub job: RefCell<Option<JobModel>>,
     }
 
@@ -77,7 +108,11 @@ mod imp {
 
         fn class_init(class: &mut Self::Class) {
             Breadcrumb::ensure_type();
+            FilePane::ensure_type();
+            LoadingView::ensure_type();
             ProblemView::ensure_type();
+            SearchView::ensure_type();
+            SnapshotBar::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
         }
@@ -90,8 +125,11 @@ mod imp {
     impl ObjectImpl for BrowserPage {
         fn constructed(&self) {
             self.parent_constructed();
-            self.obj().set_up_view();
-            self.obj().set_up_actions();
+            let page = self.obj();
+            page.set_up_view();
+            page.set_up_search();
+            page.set_up_pane();
+            page.set_up_actions();
         }
     }
 
@@ -100,7 +138,7 @@ mod imp {
     impl NavigationPageImpl for BrowserPage {
         fn hidden(&self) {
             self.parent_hidden();
-            // Nobody waits for the list any more.
+            // Nobody waits for the catalogue any more.
             if let Some(job) = self.job.take() {
                 job.stop(CancelReason::User);
             }
@@ -110,34 +148,30 @@ mod imp {
     #[gtk::template_callbacks]
     impl BrowserPage {
         #[template_callback]
-        fn on_snapshot_selected(&self) {
-            if !self.filling.get() {
-                self.obj().load_selected();
+        fn on_search_changed(&self) {
+            if self.search_bar.is_search_mode() {
+                self.obj().search();
             }
         }
 
         #[template_callback]
-        fn on_search_changed(&self) {
-            self.model.set_filter(&self.search_entry.text());
-            self.obj().refresh_contents();
+        fn on_search_activated(&self) {
+            self.search_view.choose_first();
         }
 
         #[template_callback]
         fn on_activate(&self, position: u32) {
-            if let Some(node) = self.model.item(position).and_downcast::<FileNode>()
-                && node.is_folder()
-            {
-                self.obj().enter(node.index());
+            let Some(node) = self.model.item(position).and_downcast::<FileNode>() else { return };
+            if node.is_folder() && !node.is_gone() {
+                self.obj().enter(node.path());
+            } else if self.split_view.is_collapsed() || !self.split_view.shows_sidebar() {
+                self.obj().show_details();
             }
         }
 
         #[template_callback]
         fn on_try_again(&self) {
-            if self.sets.borrow().is_empty() {
-                self.obj().open(None);
-            } else {
-                self.obj().load_selected();
-            }
+            self.obj().open(self.time.get().map(SetTime::epoch));
         }
     }
 }
@@ -158,101 +192,29 @@ impl BrowserPage {
         page
     }
 
-    /// Opens a folder.
-    pub(super) fn enter(&self, folder: usize) {
-        let imp = self.imp();
-        let Some(tree) = imp.tree.borrow().clone() else { return };
-        imp.folder.set(folder);
-        imp.search_bar.set_search_mode(false);
-        imp.search_entry.set_text("");
-        imp.model.set_filter("");
-        imp.model.show(&tree, folder);
-        let top = imp.top.get();
-        let lineage: Vec<(usize, String)> = tree
-            .lineage(folder)
-            .into_iter()
-            .filter(|index| *index >= top)
-            .map(|index| (index, folder_name(&tree.entry(index).path)))
-            .collect();
-        imp.breadcrumb.set_folders(&lineage);
-        self.set_enabled("up", folder != top);
-        self.refresh_contents();
-        if imp.model.n_items() > 0 {
-            imp.view.scroll_to(0, None, gtk::ListScrollFlags::FOCUS, None);
-            imp.view.grab_focus();
-        }
-    }
-
-    /// Opens the folder that holds the one that is open.
-    pub(super) fn go_up(&self) {
-        let imp = self.imp();
-        let Some(tree) = imp.tree.borrow().clone() else { return };
-        if imp.folder.get() != imp.top.get()
-            && let [.., above, _] = tree.lineage(imp.folder.get())[..]
-        {
-            self.enter(above);
-        }
-    }
-
-    fn refresh_contents(&self) {
-        let imp = self.imp();
-        self.show_state(match (imp.model.n_items(), imp.model.is_filtered()) {
-            (0, true) => "not-found",
-            (0, false) => "empty",
-            _ => "files",
-        });
-        self.refresh_selection();
-    }
-
     pub(super) fn show_problem(&self, problem: &Problem) {
         self.imp().problem_view.set_problem(Some(problem));
+        self.leave_search();
         self.show_state("problem");
     }
 
     pub(super) fn show_state(&self, name: &str) {
         let imp = self.imp();
-        let has_files = matches!(name, "files" | "empty" | "not-found");
+        // While something is typed, only its end brings the folder back.
+        if imp.search_bar.is_search_mode() && matches!(name, "files" | "empty") {
+            return;
+        }
+        let has_files = matches!(name, "files" | "empty");
         imp.stack.set_visible_child_name(name);
         imp.bottom_bar.set_visible(has_files);
         imp.breadcrumb.set_visible(has_files);
-        imp.search_button.set_sensitive(has_files);
-        self.set_enabled("search", has_files);
+        imp.snapshot_line.set_visible(name != "search");
+        imp.search_button.set_sensitive(has_files || name == "search");
+        self.set_enabled("search", has_files || name == "search");
         self.set_enabled("restore", has_files);
-        self.refresh_steps();
-    }
-
-    /// Asks where to, and restores what is selected, or the open folder.
-    pub(super) fn restore(&self) {
-        let imp = self.imp();
-        let (Some(tree), Some(repository)) = (imp.tree.borrow().clone(), imp.repository.borrow().clone())
-        else {
-            return;
-        };
-        let position = imp.snapshot_drop_down.selected() as usize;
-        let Some(time) = imp.sets.borrow().get(position).map(|set| set.time) else { return };
-        let folder = imp.folder.get();
-        let mut chosen = self.chosen();
-        // The names of what is selected go below the target; so does the name of a whole folder.
-        let mut strip = tree.entry(folder).path.clone();
-        if chosen.is_empty() {
-            strip = strip.parent().unwrap_or_default();
-            chosen.push(folder);
-        }
-        let home = EntryPath::from_user(&glib::home_dir()).unwrap_or_default();
-        let dialog = RestoreDialog::new(RestoreWish {
-            repository,
-            time,
-            entry_count: chosen.iter().map(|index| tree.entry_count(*index)).sum(),
-            size_bytes: chosen.iter().map(|index| tree.size_bytes(*index)).sum(),
-            paths: chosen.iter().map(|index| tree.entry(*index).path.clone()).collect(),
-            strip,
-            // Only a backup whose root is that of the file system knows where its files were.
-            original_known: !home.is_root() && tree.find(&home).is_some(),
-        });
-        if let Some(window) = self.root().and_downcast::<Window>() {
-            dialog.set_window(&window);
-            dialog.present(Some(&window));
-        }
+        let bar = &imp.snapshot_bar;
+        self.set_enabled("older", bar.step(1).is_some());
+        self.set_enabled("newer", bar.step(-1).is_some());
     }
 
     pub(super) fn set_enabled(&self, action: &str, enabled: bool) {
@@ -262,15 +224,38 @@ impl BrowserPage {
     }
 
     fn set_up_actions(&self) {
+        let imp = self.imp();
         self.add("older", |page| page.step(1));
         self.add("newer", |page| page.step(-1));
         self.add("up", Self::go_up);
         self.add("restore", Self::restore);
+        self.add("details", Self::show_details);
         self.add("search", |page| {
             page.imp().search_bar.set_search_mode(true);
             page.imp().search_entry.grab_focus();
         });
-        self.insert_action_group("browser", Some(&self.imp().actions));
+        let show_deleted = gio::SimpleAction::new_stateful("show-deleted", None, &true.to_variant());
+        let page = self.downgrade();
+        show_deleted.connect_change_state(move |action, state| {
+            let (Some(page), Some(state)) = (page.upgrade(), state) else { return };
+            action.set_state(state);
+            let without_deleted = state.get() == Some(false);
+            page.arrange(Arrangement { without_deleted, ..page.imp().arrangement.get() });
+        });
+        imp.actions.add_action(&show_deleted);
+        let page = self.downgrade();
+        imp.breadcrumb.connect_chosen(move |folder| {
+            if let Some(page) = page.upgrade() {
+                page.enter(folder);
+            }
+        });
+        let page = self.downgrade();
+        imp.snapshot_bar.connect_chosen(move |time| {
+            if let Some(page) = page.upgrade() {
+                page.show_snapshot(time);
+            }
+        });
+        self.insert_action_group("browser", Some(&imp.actions));
     }
 
     fn add(&self, name: &str, act: impl Fn(&Self) + 'static) {
@@ -282,16 +267,5 @@ impl BrowserPage {
             }
         });
         self.imp().actions.add_action(&action);
-    }
-}
-
-fn folder_name(path: &EntryPath) -> String {
-    let home = glib::home_dir();
-    if path.is_root() {
-        gettext("All Folders")
-    } else if EntryPath::from_user(&home).is_ok_and(|home| home == *path) {
-        gettext("Home")
-    } else {
-        crate::ui::model::display_name(path)
     }
 }

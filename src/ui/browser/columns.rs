@@ -1,12 +1,12 @@
-//! The columns of the browser: a check button, name, size, time.
+//! The columns of the browser: a check button, name, size, time, and what the snapshot changed.
 
 use gtk::prelude::*;
 
 use crate::i18n::gettext_f;
-use crate::ui::model::FileNode;
+use crate::ui::model::{FileNode, FolderModel};
 
 /// Fills a column with check buttons that follow the selection and change it.
-pub fn set_up_checks(column: &gtk::ColumnViewColumn, selection: &gtk::MultiSelection) {
+pub fn set_up_checks(column: &gtk::ColumnViewColumn, selection: &FolderModel) {
     let factory = gtk::SignalListItemFactory::new();
     let selection = selection.downgrade();
     factory.connect_setup(move |_, object| {
@@ -58,10 +58,11 @@ pub fn set_up_names(column: &gtk::ColumnViewColumn) {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         let (Some(node), Some(line)) = (node(cell), cell.child()) else { return };
         if let Some(image) = line.first_child().and_downcast::<gtk::Image>() {
-            image.set_icon_name(Some(&node.icon_name()));
+            image.set_icon_name(Some(node.icon_name()));
         }
         if let Some(label) = line.last_child().and_downcast::<gtk::Label>() {
             label.set_label(&node.name());
+            label.set_css_classes(if node.is_gone() { &["dimmed"] } else { &[] });
         }
     });
     column.set_factory(Some(&factory));
@@ -95,23 +96,45 @@ pub fn row_factory() -> gtk::SignalListItemFactory {
         let Some(row) = object.downcast_ref::<gtk::ColumnViewRow>() else { return };
         let Some(node) = row.item().and_downcast::<FileNode>() else { return };
         row.set_accessible_label(&node.name());
-        row.set_accessible_description(&format!("{} {} {}", node.kind(), node.size(), node.modified()));
+        let told = [node.kind(), node.size(), node.modified(), node.change()];
+        let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
+        row.set_accessible_description(&told.join(", "));
     });
     factory
 }
 
+/// Fills the column with marks of what the snapshot changed.
+pub fn set_up_changes(column: &gtk::ColumnViewColumn) {
+    let factory = gtk::SignalListItemFactory::new();
+    factory.connect_setup(|_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let label = gtk::Label::builder().xalign(0.0).ellipsize(gtk::pango::EllipsizeMode::End).build();
+        cell.set_child(Some(&label));
+    });
+    factory.connect_bind(|_, object| {
+        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
+        let (Some(node), Some(label)) = (node(cell), cell.child().and_downcast::<gtk::Label>()) else {
+            return;
+        };
+        label.set_label(&node.change());
+        label.set_css_classes(&["caption", if node.is_gone() { "dimmed" } else { "change" }]);
+    });
+    column.set_factory(Some(&factory));
+}
+
 /// Shows the dates of snapshots.
-pub fn date_factory(ellipsize: gtk::pango::EllipsizeMode) -> gtk::SignalListItemFactory {
+pub fn date_factory() -> gtk::SignalListItemFactory {
     let factory = gtk::SignalListItemFactory::new();
     factory.connect_setup(move |_, object| {
         let Some(item) = object.downcast_ref::<gtk::ListItem>() else { return };
-        item.set_child(Some(&gtk::Label::builder().xalign(0.0).ellipsize(ellipsize).build()));
+        item.set_child(Some(&gtk::Label::builder().xalign(0.0).css_classes(["numeric"]).build()));
     });
     factory.connect_bind(|_, object| {
         let Some(item) = object.downcast_ref::<gtk::ListItem>() else { return };
         let text = item.item().and_downcast::<gtk::StringObject>();
         if let (Some(text), Some(label)) = (text, item.child().and_downcast::<gtk::Label>()) {
             label.set_label(&text.string());
+            item.set_accessible_label(&text.string());
         }
     });
     factory

@@ -1,7 +1,8 @@
 //! Restoring: where to, how far it is, and what came of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -16,7 +17,7 @@ use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::ROOT;
 use crate::platform::folder;
 use crate::ui::dialogs;
-use crate::ui::model::{JobKind, JobModel, Repository};
+use crate::ui::model::{CatalogReader, JobKind, JobModel, Repository};
 use crate::ui::overview::WarningsPage;
 use crate::ui::widgets::{JobProgress, PathRow, ProblemView, show_hint};
 use crate::ui::window::Window;
@@ -33,10 +34,8 @@ pub struct RestoreWish {
     pub paths: Vec<EntryPath>,
     /// What is cut off the paths below a folder of the person's choice.
     pub strip: EntryPath,
-    /// How many entries that is.
-    pub entry_count: u64,
-    /// How many bytes that is.
-    pub size_bytes: u64,
+    /// Answers what it would cost.
+    pub counter: Rc<CatalogReader>,
     /// Whether the paths in the backup are those of this computer.
     pub original_known: bool,
 }
@@ -62,6 +61,14 @@ mod imp {
         #[template_child]
         pub hint_label: TemplateChild<gtk::Label>,
         #[template_child]
+        pub skip_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub both_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub newer_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub replace_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
         pub both_check: TemplateChild<gtk::CheckButton>,
         #[template_child]
         pub newer_check: TemplateChild<gtk::CheckButton>,
@@ -69,6 +76,8 @@ mod imp {
         pub replace_check: TemplateChild<gtk::CheckButton>,
         #[template_child]
         pub amount_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub cost_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub progress: TemplateChild<JobProgress>,
         #[template_child]
@@ -87,6 +96,10 @@ mod imp {
         pub window: glib::WeakRef<Window>,
         pub job: RefCell<Option<JobModel>>,
         pub target: RefCell<PathBuf>,
+        /// What the rows say as long as nothing is known of the target.
+        pub plain_texts: RefCell<Vec<(adw::ActionRow, Conflict, String)>>,
+        /// Changes with the target: what was found out about another is not wanted.
+        pub turn: Cell<u64>,
     }
 
     #[glib::object_subclass]
@@ -123,11 +136,13 @@ mod imp {
         #[template_callback]
         fn on_target_changed(&self) {
             self.folder_group.set_visible(self.folder_check.is_active());
+            self.obj().think();
         }
 
         #[template_callback]
         fn on_folder_changed(&self) {
             show_hint(&self.hint_label, "");
+            self.obj().think();
         }
 
         #[template_callback]
@@ -176,18 +191,21 @@ impl RestoreDialog {
         let dialog: Self = glib::Object::new();
         let imp = dialog.imp();
         imp.original_row.set_visible(wish.original_known);
-        imp.amount_label.set_label(&ngettext_f(
-            "{count} item, {size}, from {date}",
-            "{count} items, {size}, from {date}",
-            wish.entry_count,
-            &[
-                ("count", &words::count(wish.entry_count)),
-                ("size", &words::size(wish.size_bytes)),
-                ("date", &words::set_date(wish.time)),
-            ],
-        ));
+        imp.amount_label.set_label(&gettext_f("From {date}", &[("date", &words::set_date(wish.time))]));
+        let rows = [
+            (&imp.skip_row, Conflict::Skip),
+            (&imp.both_row, Conflict::KeepBoth),
+            (&imp.newer_row, Conflict::NewerWins),
+            (&imp.replace_row, Conflict::Replace),
+        ];
+        let texts = rows.map(|(row, conflict)| {
+            let text = row.subtitle().map(Into::into).unwrap_or_default();
+            ((*row).clone(), conflict, text)
+        });
+        imp.plain_texts.replace(texts.into());
         imp.folder_row.set_path(&suggested_folder());
         imp.wish.replace(Some(wish));
+        dialog.think();
         dialog
     }
 
@@ -196,10 +214,15 @@ impl RestoreDialog {
         self.imp().window.set(Some(window));
     }
 
+    /// Whether the files go to where they were.
+    pub(super) fn is_in_place(&self, wish: &RestoreWish) -> bool {
+        self.imp().original_check.is_active() && wish.original_known
+    }
+
     async fn begin(&self) {
         let imp = self.imp();
         let Some(wish) = imp.wish.borrow().clone() else { return };
-        let in_place = imp.original_check.is_active() && wish.original_known;
+        let in_place = self.is_in_place(&wish);
         let (target, strip) = if in_place {
             (PathBuf::from(ROOT), EntryPath::root())
         } else {

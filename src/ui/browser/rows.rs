@@ -1,37 +1,37 @@
 //! The rows of the browser: how they are drawn, sorted and selected.
 
+use std::sync::Arc;
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::browser_page::BrowserPage;
 use super::columns;
-use crate::i18n::{gettext_f, ngettext_f};
-use crate::ui::model::{FileNode, SortBy};
+use crate::engine::catalog::Amount;
+use crate::engine::path::EntryPath;
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::ui::model::{Arrangement, FileNode, FolderRows, Lane, SortBy};
 use crate::ui::words;
 
 impl BrowserPage {
     pub(super) fn set_up_view(&self) {
         let imp = self.imp();
-        let selection = gtk::MultiSelection::new(Some(imp.model.clone()));
         let page = self.downgrade();
-        selection.connect_selection_changed(move |_, _, _| {
+        imp.model.connect_selection_changed(move |_, _, _| {
             if let Some(page) = page.upgrade() {
                 page.refresh_selection();
             }
         });
-        columns::set_up_checks(&imp.check_column, &selection);
+        columns::set_up_checks(&imp.check_column, &imp.model);
         columns::set_up_names(&imp.name_column);
         columns::set_up_text(&imp.size_column, 1.0, FileNode::size);
         columns::set_up_text(&imp.modified_column, 0.0, FileNode::modified);
-        for column in [&imp.name_column, &imp.size_column, &imp.modified_column] {
+        columns::set_up_changes(&imp.change_column);
+        for column in [&imp.name_column, &imp.size_column, &imp.modified_column, &imp.change_column] {
             columns::make_sortable(column);
         }
-        // The list of all snapshots keeps whole dates; the button gives way where there is little room.
-        imp.snapshot_drop_down
-            .set_list_factory(Some(&columns::date_factory(gtk::pango::EllipsizeMode::None)));
-        imp.snapshot_drop_down.set_factory(Some(&columns::date_factory(gtk::pango::EllipsizeMode::End)));
         imp.view.set_row_factory(Some(&columns::row_factory()));
-        imp.view.set_model(Some(&selection));
+        imp.view.set_model(Some(&imp.model));
         imp.view.sort_by_column(Some(&*imp.name_column), gtk::SortType::Ascending);
         if let Some(sorter) = imp.view.sorter().and_downcast::<gtk::ColumnViewSorter>() {
             let page = self.downgrade();
@@ -41,15 +41,6 @@ impl BrowserPage {
                 }
             });
         }
-        imp.selection.replace(Some(selection));
-        imp.search_bar.connect_entry(&*imp.search_entry);
-        imp.search_bar.set_key_capture_widget(Some(&*imp.view));
-        let page = self.downgrade();
-        imp.breadcrumb.connect_chosen(move |index| {
-            if let Some(page) = page.upgrade() {
-                page.enter(index);
-            }
-        });
     }
 
     fn take_sorting(&self, sorter: &gtk::ColumnViewSorter) {
@@ -59,41 +50,97 @@ impl BrowserPage {
             SortBy::Size
         } else if column.as_ref() == Some(&*imp.modified_column) {
             SortBy::Modified
+        } else if column.as_ref() == Some(&*imp.change_column) {
+            SortBy::Change
         } else {
             SortBy::Name
         };
-        imp.model.set_sort(by, sorter.primary_sort_order() == gtk::SortType::Descending);
+        let descending = sorter.primary_sort_order() == gtk::SortType::Descending;
+        self.arrange(Arrangement { by, descending, ..imp.arrangement.get() });
     }
 
+    /// Shows the open folder in another way.
+    pub(super) fn arrange(&self, arrangement: Arrangement) {
+        let imp = self.imp();
+        imp.arrangement.set(arrangement);
+        let (Some(rows), Some(reader)) = (imp.model.rows(), imp.reader.borrow().clone()) else { return };
+        // Sorting very many takes longer than a frame.
+        let sorted = reader.ask(Lane::Folder, move |_, _| Ok(rows.arranged(arrangement)));
+        let page = self.downgrade();
+        glib::spawn_future_local(async move {
+            if let (Some(Ok(rows)), Some(page)) = (sorted.await, page.upgrade()) {
+                page.imp().model.set_rows(Some(Arc::new(rows)));
+                page.refresh_contents();
+            }
+        });
+    }
+
+    /// What is to be restored: the selected entries that are there, or the open folder if none is selected. And
+    /// what is cut off their paths: the names of what is selected go below the target; so does the name of a
+    /// whole folder.
+    pub(super) fn chosen(&self) -> Option<(Vec<EntryPath>, EntryPath)> {
+        let rows = self.imp().model.rows()?;
+        let positions = self.imp().model.selected();
+        let folder = rows.folder().clone();
+        let strip = if is_whole(&rows, &positions) { folder.parent().unwrap_or_default() } else { folder };
+        Some((paths(&rows, &positions), strip))
+    }
+
+    /// Shows what is selected, and how much it is once that is counted.
     pub(super) fn refresh_selection(&self) {
         let imp = self.imp();
-        let Some(tree) = imp.tree.borrow().clone() else { return };
-        let chosen = self.chosen();
-        let bytes: u64 = chosen.iter().map(|index| tree.size_bytes(*index)).sum();
-        let count = chosen.len() as u64;
-        let text = if count == 0 {
-            let folder = imp.folder.get();
-            gettext_f(
-                "Nothing selected: the whole folder, {size}",
-                &[("size", &words::size(tree.size_bytes(folder)))],
-            )
+        let Some(rows) = imp.model.rows() else { return };
+        let positions = imp.model.selected();
+        self.refresh_pane(&rows, &positions);
+        let has_any = is_whole(&rows, &positions) || positions.iter().any(|at| is_there(&rows, *at));
+        self.set_enabled("restore", has_any);
+        let text = if positions.is_empty() {
+            gettext("Nothing selected: the whole folder")
+        } else if !has_any {
+            gettext("Not in this snapshot any more")
         } else {
-            ngettext_f(
-                "{count} selected, {size}",
-                "{count} selected, {size}",
-                count,
-                &[("count", &words::count(count)), ("size", &words::size(bytes))],
-            )
+            let count = positions.len() as u64;
+            ngettext_f("{count} selected", "{count} selected", count, &[("count", &words::count(count))])
         };
         imp.selection_label.set_label(&text);
+        let (Some(counter), Some(time)) = (imp.counter.borrow().clone(), imp.time.get()) else { return };
+        if !has_any {
+            return counter.cancel(Lane::Amount);
+        }
+        let counted = counter.ask(Lane::Amount, move |catalog, job| {
+            catalog.amount(&paths(&rows, &positions), Some(time), job)
+        });
+        let page = self.downgrade();
+        glib::spawn_future_local(async move {
+            if let (Some(Ok(amount)), Some(page)) = (counted.await, page.upgrade()) {
+                page.imp().selection_label.set_label(&gettext_f(
+                    "{what}, {size}",
+                    &[("what", &text), ("size", &amount_text(amount))],
+                ));
+            }
+        });
     }
+}
 
-    /// The indexes of the selected entries.
-    pub(super) fn chosen(&self) -> Vec<usize> {
-        let imp = self.imp();
-        let selection = imp.selection.borrow();
-        let Some(selection) = &*selection else { return Vec::new() };
-        let bits = selection.selection();
-        (0..bits.size()).filter_map(|nth| imp.model.index_at(bits.nth(u32::try_from(nth).ok()?))).collect()
+fn is_there(rows: &FolderRows, position: usize) -> bool {
+    rows.item(position).is_some_and(|item| item.gone.is_none())
+}
+
+/// Whether some positions stand for the whole folder.
+fn is_whole(rows: &FolderRows, positions: &[usize]) -> bool {
+    positions.is_empty() || positions.len() == rows.len()
+}
+
+/// The paths that some positions stand for. Of very many not for the main loop, unless a person waits for it.
+fn paths(rows: &FolderRows, positions: &[usize]) -> Vec<EntryPath> {
+    if is_whole(rows, positions) {
+        return vec![rows.folder().clone()];
     }
+    positions.iter().filter(|at| is_there(rows, **at)).filter_map(|at| rows.path(*at)).collect()
+}
+
+/// Bytes, as far as they are known.
+fn amount_text(amount: Amount) -> String {
+    let size = words::size(amount.file_bytes);
+    if amount.unknown_size_count > 0 { gettext_f("at least {size}", &[("size", &size)]) } else { size }
 }

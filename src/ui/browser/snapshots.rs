@@ -1,174 +1,164 @@
-//! Which snapshots there are, and what the chosen one holds: looked up by jobs.
+//! Which snapshots there are: the catalogue is brought in line with the destination by a job, and opened.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::browser_page::BrowserPage;
-use crate::engine::crypto::Keyring;
+use crate::engine::catalog::{
+    Catalog, DEFAULT_LIMIT_BYTES, IndexedSet, SyncRequest, enforce_limit, is_damage,
+};
+use crate::engine::copies::Copies;
+use crate::engine::crypto::{Keyring, Passphrases};
 use crate::engine::error::{Error, Result};
+use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job};
-use crate::engine::list::{ListRequest, list};
-use crate::engine::path::EntryPath;
-use crate::engine::status::{SetStatus, Status, status};
-use crate::i18n::gettext;
+use crate::engine::storage::Storage;
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::Problem;
-use crate::ui::model::{EntryTree, JobKind, JobModel, Repository};
+use crate::ui::model::{CatalogReader, JobKind, JobModel};
 use crate::ui::window::Window;
 use crate::ui::{error_text, words};
+
+/// An open catalogue.
+struct Opened {
+    /// For what is waited for.
+    reader: CatalogReader,
+    /// For what may take seconds.
+    counter: CatalogReader,
+    sets: Vec<IndexedSet>,
+    /// Why the destination could not be looked at, if it could not, and when that was last possible.
+    unreachable: Option<(Error, Option<SetTime>)>,
+}
 
 impl BrowserPage {
     /// Looks which snapshots there are, and shows the one of that time or the newest.
     pub fn open(&self, time_secs: Option<i64>) {
-        let Some(repository) = self.imp().repository.borrow().clone() else { return };
-        let destination = repository.destination().clone();
-        let page = self.downgrade();
-        self.start(
-            &gettext("Looking for snapshots…"),
-            move |job| status(&*destination.open(job)?, job),
-            move |found| {
-                if let Some(page) = page.upgrade() {
-                    page.take_status(found, time_secs);
-                }
-            },
-        );
-    }
-
-    fn take_status(&self, found: Result<Status>, time_secs: Option<i64>) {
         let imp = self.imp();
-        let status = match found {
-            Ok(status) => status,
-            Err(error) => return self.show_problem(&error_text::problem(&error)),
-        };
-        let sets: Vec<SetStatus> = status.chains.into_iter().flat_map(|chain| chain.sets).rev().collect();
-        let times: Vec<_> = sets.iter().map(|set| set.time).collect();
-        let names = words::set_dates(&times);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let position =
-            time_secs.and_then(|time| sets.iter().position(|set| set.time.epoch() == time)).unwrap_or(0);
-        if sets.is_empty() {
-            self.show_problem(&Problem {
-                what: gettext("There is no backup here"),
-                subject: status.location,
-                ..Problem::default()
-            });
-            return;
-        }
-        imp.sets.replace(sets);
-        imp.filling.set(true);
-        imp.snapshot_drop_down.set_model(Some(&gtk::StringList::new(&names)));
-        imp.snapshot_drop_down.set_selected(u32::try_from(position).unwrap_or(0));
-        imp.filling.set(false);
-        self.load_selected();
-    }
-
-    /// Lists the snapshot that is chosen.
-    pub(super) fn load_selected(&self) {
-        let imp = self.imp();
-        self.refresh_steps();
-        let position = imp.snapshot_drop_down.selected() as usize;
-        let time = imp.sets.borrow().get(position).map(|set| set.time);
-        let (Some(time), Some(repository)) = (time, imp.repository.borrow().clone()) else { return };
-        let destination = repository.destination().clone();
-        let passphrases = repository.passphrases();
-        let work = move |job: &Job| {
-            let storage = destination.open(job)?;
-            let request = ListRequest {
-                storage: &*storage,
-                keyring: &Keyring::default(),
-                passphrases: &passphrases,
-                time: Some(time),
-            };
-            Ok(Arc::new(EntryTree::new(list(&request, job)?.entries)))
-        };
-        let page = self.downgrade();
-        self.start(&gettext("Reading what the snapshot holds…"), work, move |listed| {
-            let Some(page) = page.upgrade() else { return };
-            match listed {
-                Ok(tree) => page.take_tree(tree),
-                Err(Error::Cancelled(_)) => page.show_problem(&Problem {
-                    what: gettext("The snapshot was not opened"),
-                    advice: gettext("Try again, and type the passphrase when you are asked for it."),
-                    ..Problem::default()
-                }),
-                Err(error) => page.show_problem(&error_text::problem(&error)),
-            }
-        });
-    }
-
-    /// Runs a look in the place of one that still runs.
-    fn start<T: Send + 'static>(
-        &self,
-        text: &str,
-        work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
-        done: impl FnOnce(Result<T>) + 'static,
-    ) {
-        let imp = self.imp();
+        let Some(repository) = imp.repository.borrow().clone() else { return };
         if let Some(old) = imp.job.take() {
             old.stop(CancelReason::User);
         }
-        imp.loading_label.set_label(text);
         self.show_state("loading");
+        let (destination, passphrases) = (repository.destination().clone(), repository.passphrases());
+        let work = move |job: &Job| {
+            let storage = destination.open(job)?;
+            match open_catalog(&*storage, &passphrases, job) {
+                // The next time it is a new one.
+                Err(error) if is_damage(&error) => open_catalog(&*storage, &passphrases, job),
+                result => result,
+            }
+        };
         let page = self.downgrade();
-        let job = JobModel::run(JobKind::Look, "look", work, move |job, result| {
+        let job = JobModel::run(JobKind::Look, "look", work, move |job, opened| {
+            let Some(page) = page.upgrade() else { return };
             // The answer to a question that was replaced by another is not wanted.
-            let is_wanted = |page: &Self| page.imp().job.borrow().as_ref() == Some(job);
-            if page.upgrade().as_ref().is_some_and(is_wanted) {
-                done(result);
+            if page.imp().job.borrow().as_ref() == Some(job) {
+                page.take_opened(opened, time_secs);
             }
         });
-        if let (Some(window), Some(repository)) =
-            (self.root().and_downcast::<Window>(), &*imp.repository.borrow())
-        {
-            window.watch(&job, repository);
+        if let Some(window) = self.root().and_downcast::<Window>() {
+            window.watch(&job, &repository);
         }
+        imp.loading_view.set_job(&job);
         imp.job.replace(Some(job));
     }
 
-    fn take_tree(&self, tree: Arc<EntryTree>) {
+    fn take_opened(&self, opened: Result<Opened>, time_secs: Option<i64>) {
         let imp = self.imp();
-        let repository = imp.repository.borrow().clone();
-        let folders = repository.as_ref().map(Repository::folders).unwrap_or_default();
-        let top = match folders {
-            [only] => tree.find(only).filter(|index| tree.is_folder(*index)),
-            _ => None,
+        imp.job.take();
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(Error::Cancelled(_)) => {
+                return self.show_problem(&Problem {
+                    what: gettext("The snapshots were not opened"),
+                    advice: gettext("Try again, and type the passphrase when you are asked for it."),
+                    ..Problem::default()
+                });
+            }
+            Err(error) => return self.show_problem(&error_text::problem(&error)),
+        };
+        let mut sets = opened.sets;
+        sets.sort_by_key(|set| std::cmp::Reverse(set.kind.time()));
+        let times: Vec<_> = sets.iter().map(|set| set.kind.time()).collect();
+        let position =
+            time_secs.and_then(|time| times.iter().position(|set| set.epoch() == time)).unwrap_or(0);
+        imp.reader.replace(Some(Rc::new(opened.reader)));
+        imp.counter.replace(Some(Rc::new(opened.counter)));
+        imp.sets.replace(sets);
+        imp.unreachable_text.replace(opened.unreachable.map(|(error, synced)| unreachable(&error, synced)));
+        imp.snapshot_bar.set_snapshots(&times);
+        match times.get(position) {
+            Some(time) => self.show_snapshot(*time),
+            None => {
+                self.show_problem(&Problem { what: gettext("There is no backup here"), ..Problem::default() })
+            }
         }
-        .unwrap_or_else(|| tree.start());
-        imp.top.set(top);
-        // The folder that was open in the other snapshot, or what is left of the way to it.
-        let before = imp.tree.borrow().as_ref().map(|old| old.entry(imp.folder.get()).path.clone());
-        let folder =
-            before.and_then(|path| nearest(&tree, path)).filter(|index| *index >= top).unwrap_or(top);
-        imp.tree.replace(Some(tree));
-        self.enter(folder);
     }
 
-    pub(super) fn refresh_steps(&self) {
-        let imp = self.imp();
-        let position = imp.snapshot_drop_down.selected();
-        let count = u32::try_from(imp.sets.borrow().len()).unwrap_or(u32::MAX);
-        imp.snapshot_drop_down.set_visible(count > 0);
-        self.set_enabled("older", count > 0 && position < count - 1);
-        self.set_enabled("newer", count > 0 && position > 0);
+    /// Shows the snapshot of that time, in the folder that is open.
+    pub(super) fn show_snapshot(&self, time: SetTime) {
+        self.imp().snapshot_bar.set_selected(time);
+        let folder = self.imp().model.rows().map(|rows| rows.folder().clone());
+        // Who looks at a file wants to see it there too.
+        let selected = self.imp().subject.borrow().as_ref().map(|subject| subject.path.file_name().into());
+        self.go(time, folder, selected);
     }
 
-    pub(super) fn step(&self, by: i32) {
-        let drop_down = &self.imp().snapshot_drop_down;
-        if let Some(position) = drop_down.selected().checked_add_signed(by) {
-            drop_down.set_selected(position);
+    /// What a snapshot changed, in words. Of a full one everything is new, so that says nothing.
+    pub(super) fn snapshot_text(&self, time: SetTime) -> String {
+        let sets = self.imp().sets.borrow();
+        let Some(set) = sets.iter().find(|set| set.kind.time() == time) else { return String::new() };
+        if set.kind.is_full() {
+            return gettext("Full snapshot");
         }
+        ngettext_f(
+            "{count} change in this snapshot",
+            "{count} changes in this snapshot",
+            set.entry_count,
+            &[("count", &words::count(set.entry_count))],
+        )
     }
 }
 
-/// The folder of that path, or the nearest one above it that exists.
-fn nearest(tree: &EntryTree, path: EntryPath) -> Option<usize> {
-    let mut path = Some(path);
-    while let Some(wanted) = path {
-        if let Some(index) = tree.find(&wanted).filter(|index| tree.is_folder(*index)) {
-            return Some(index);
-        }
-        path = wanted.parent();
+fn unreachable(error: &Error, synced: Option<SetTime>) -> String {
+    let what = error_text::problem(error).what;
+    match synced {
+        Some(time) => gettext_f(
+            "{what}. You see what was there {when}; restoring has to wait.",
+            &[("what", &what), ("when", &words::ago(time.epoch()))],
+        ),
+        None => what,
     }
-    None
+}
+
+fn open_catalog(storage: &dyn Storage, passphrases: &Passphrases, job: &Job) -> Result<Opened> {
+    let cache = Copies::usual_cache().ok_or_else(|| Error::Local {
+        action: "finding the cache folder",
+        source: std::io::Error::new(std::io::ErrorKind::NotFound, "there is no home folder"),
+    })?;
+    // None is begun of a place that is not there.
+    if !Catalog::exists(&cache, storage) {
+        storage.list()?;
+    }
+    let mut catalog = Catalog::open(&cache, storage)?;
+    // What was backed up from this machine needs no key.
+    let copies = Copies::of(&cache, storage).without_new();
+    let request = SyncRequest { storage, keyring: &Keyring::default(), passphrases, copies: &copies };
+    let unreachable = match catalog.sync(&request, job) {
+        Ok(summary) => {
+            if summary.taken_count > 0
+                && let Err(error) = enforce_limit(&cache, DEFAULT_LIMIT_BYTES)
+            {
+                tracing::warn!(%error, "the size of the catalogues could not be looked at");
+            }
+            None
+        }
+        Err(error @ Error::Storage(_)) if !catalog.sets()?.is_empty() => Some((error, catalog.synced())),
+        Err(error) => return Err(error),
+    };
+    let sets = catalog.sets()?;
+    let counter = CatalogReader::new(Catalog::open(&cache, storage)?)?;
+    Ok(Opened { reader: CatalogReader::new(catalog)?, counter, sets, unreachable })
 }

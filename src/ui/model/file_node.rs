@@ -1,38 +1,22 @@
-//! One entry of a snapshot, for a row.
+//! One row of a folder.
 
-use std::cell::{Cell, RefCell};
+use std::cell::OnceCell;
 
-use glib::prelude::*;
 use glib::subclass::prelude::*;
 
-use super::EntryTree;
-use crate::engine::format::entry::{Entry, EntryKind};
+use super::FolderRows;
+use crate::engine::catalog::{Change, Item};
+use crate::engine::format::entry::EntryKind;
 use crate::engine::path::EntryPath;
-use crate::i18n::gettext;
+use crate::i18n::{gettext, gettext_f};
 use crate::ui::words;
 
 mod imp {
     use super::*;
 
-    #[derive(Default, glib::Properties)]
-    #[properties(wrapper_type = super::FileNode)]
+    #[derive(Default)]
     pub struct FileNode {
-        /// The name as people read it.
-        #[property(get)]
-        pub name: RefCell<String>,
-        /// What kind of entry it is, for those who do not see the icon.
-        #[property(get)]
-        pub kind: RefCell<String>,
-        #[property(get, name = "icon-name")]
-        pub icon_name: RefCell<String>,
-        #[property(get)]
-        pub size: RefCell<String>,
-        #[property(get)]
-        pub modified: RefCell<String>,
-        #[property(get, name = "is-folder")]
-        pub is_folder: Cell<bool>,
-        pub path: RefCell<EntryPath>,
-        pub index: Cell<usize>,
+        pub item: OnceCell<(EntryPath, Item)>,
     }
 
     #[glib::object_subclass]
@@ -41,41 +25,83 @@ mod imp {
         type Type = super::FileNode;
     }
 
-    #[glib::derived_properties]
     impl ObjectImpl for FileNode {}
 }
 
 glib::wrapper! {
-    /// See the module.
+    /// See the module. Texts are made when they are asked for: dates above all cost too much to be made for
+    /// rows that nobody sees.
     pub struct FileNode(ObjectSubclass<imp::FileNode>);
 }
 
 impl FileNode {
-    /// The entry at `index`.
-    pub fn new(tree: &EntryTree, index: usize) -> Self {
+    /// The row at a position.
+    pub fn new(rows: &FolderRows, position: usize) -> Option<Self> {
+        let item = (rows.path(position)?, rows.item(position)?.clone());
         let node: Self = glib::Object::new();
-        let entry = tree.entry(index);
-        let imp = node.imp();
-        imp.name.replace(display_name(&entry.path));
-        imp.kind.replace(kind_name(&entry.kind));
-        imp.icon_name.replace(icon_name(entry).to_owned());
-        let sized = matches!(entry.kind, EntryKind::File | EntryKind::Directory);
-        imp.size.replace(if sized { words::size(tree.size_bytes(index)) } else { String::new() });
-        imp.modified.replace(words::short_date(entry.mtime));
-        imp.is_folder.set(tree.is_folder(index));
-        imp.path.replace(entry.path.clone());
-        imp.index.set(index);
-        node
+        node.imp().item.set(item).ok()?;
+        Some(node)
+    }
+
+    fn item(&self) -> &(EntryPath, Item) {
+        self.imp().item.get().expect("a node is made with its item")
     }
 
     /// Where it is in the snapshot.
     pub fn path(&self) -> EntryPath {
-        self.imp().path.borrow().clone()
+        self.item().0.clone()
     }
 
-    /// Its index in the tree that it was made from.
-    pub fn index(&self) -> usize {
-        self.imp().index.get()
+    /// The name as people read it.
+    pub fn name(&self) -> String {
+        display_name(&self.item().0)
+    }
+
+    /// What kind of entry it is, for those who do not see the icon.
+    pub fn kind(&self) -> String {
+        kind_name(&self.item().1.kind)
+    }
+
+    /// The icon of its kind.
+    pub fn icon_name(&self) -> &'static str {
+        let (_, item) = self.item();
+        icon_name(&item.kind, item.mode, &item.name)
+    }
+
+    /// The size of a file, where known.
+    pub fn size(&self) -> String {
+        let (_, item) = self.item();
+        let size = item.size_bytes.filter(|_| item.kind == EntryKind::File);
+        size.map(words::size).unwrap_or_default()
+    }
+
+    /// When it was last changed.
+    pub fn modified(&self) -> String {
+        words::short_date(self.item().1.mtime)
+    }
+
+    /// What the snapshot did to it, or since when it is gone; empty for most.
+    pub fn change(&self) -> String {
+        change_text(&self.item().1)
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.item().1.kind == EntryKind::Directory
+    }
+
+    /// Whether it is not there any more.
+    pub fn is_gone(&self) -> bool {
+        self.item().1.gone.is_some()
+    }
+}
+
+fn change_text(item: &Item) -> String {
+    match (item.change, item.gone) {
+        (_, Some(time)) => gettext_f("deleted {date}", &[("date", &words::day_near(time.epoch()))]),
+        (Some(Change::Added), _) => gettext("new"),
+        (Some(Change::Modified), _) => gettext("changed"),
+        _ => String::new(),
     }
 }
 
@@ -87,7 +113,8 @@ pub fn display_name(path: &EntryPath) -> String {
     EntryPath::from_bytes(path.file_name()).unwrap_or_default().to_string()
 }
 
-fn kind_name(kind: &EntryKind) -> String {
+/// A kind of entry in a word.
+pub fn kind_name(kind: &EntryKind) -> String {
     match kind {
         EntryKind::File => gettext("File"),
         EntryKind::Directory => gettext("Folder"),
@@ -97,20 +124,21 @@ fn kind_name(kind: &EntryKind) -> String {
     }
 }
 
-fn icon_name(entry: &Entry) -> &'static str {
-    match entry.kind {
+/// The icon of an entry with that name.
+pub fn icon_name(kind: &EntryKind, mode: u32, name: &[u8]) -> &'static str {
+    match kind {
         EntryKind::Directory => "folder-symbolic",
         EntryKind::Symlink(_) => "souvenir-link-symbolic",
         EntryKind::Fifo | EntryKind::CharDevice(..) | EntryKind::BlockDevice(..) => {
             "application-x-executable-symbolic"
         }
-        EntryKind::File => icon_for_file(entry),
+        EntryKind::File => icon_for_file(mode, name),
     }
 }
 
 /// By the name alone: the contents are in the backup.
-fn icon_for_file(entry: &Entry) -> &'static str {
-    let name = String::from_utf8_lossy(entry.path.file_name()).to_lowercase();
+fn icon_for_file(mode: u32, name: &[u8]) -> &'static str {
+    let name = String::from_utf8_lossy(name).to_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension {
         "jpg" | "jpeg" | "png" | "gif" | "webp" | "svg" | "heic" | "avif" | "tif" | "tiff" | "raw"
@@ -121,7 +149,7 @@ fn icon_for_file(entry: &Entry) -> &'static str {
         "odt" | "doc" | "docx" | "pdf" | "rtf" => "x-office-document-symbolic",
         "ods" | "xls" | "xlsx" | "csv" => "x-office-spreadsheet-symbolic",
         "odp" | "ppt" | "pptx" => "x-office-presentation-symbolic",
-        _ if entry.mode & 0o111 != 0 => "application-x-executable-symbolic",
+        _ if mode & 0o111 != 0 => "application-x-executable-symbolic",
         _ => "text-x-generic-symbolic",
     }
 }

@@ -292,15 +292,17 @@ impl JobModel {
 
     fn take_progress(&self, news: &Progress) {
         let imp = self.imp();
-        let total = news.total_known && news.total_files > 0;
-        self.set_text(&imp.files, files_text(news, total), "files");
+        let counted = news.total_known && news.total_files > 0;
+        let total = counted || news.total_known && news.total_bytes > 0;
+        self.set_text(&imp.files, files_text(news, counted), "files");
         self.set_text(&imp.bytes, bytes_text(news, total), "bytes");
         self.set_text(&imp.current_path, current_text(news), "current-path");
         if total {
             // Small files cost more than their bytes, so both count.
             let part = |done: u64, all: u64| if all == 0 { 1.0 } else { done.min(all) as f64 / all as f64 };
+            let bytes = part(done_bytes(news), news.total_bytes);
             let fraction =
-                0.9 * part(news.done_bytes, news.total_bytes) + 0.1 * part(news.done_files, news.total_files);
+                if counted { 0.9 * bytes + 0.1 * part(news.done_files, news.total_files) } else { bytes };
             imp.fraction.set(fraction);
             self.notify_fraction();
         }
@@ -312,10 +314,10 @@ impl JobModel {
         }
         let now = Instant::now();
         let mut speed = imp.speed.borrow_mut();
-        speed.note(now, news.done_bytes);
+        speed.note(now, done_bytes(news));
         let rate = speed.bytes_per_sec().filter(|rate| *rate > 0);
         let rate = rate.map(|rate| gettext_f("{size}/s", &[("size", &words::size(rate))]));
-        let left = news.total_bytes.saturating_sub(news.done_bytes);
+        let left = news.total_bytes.saturating_sub(done_bytes(news));
         let left = speed.secs_left(now, left).filter(|_| total).map(words::time_left);
         drop(speed);
         self.set_text(&imp.rate, rate.unwrap_or_default(), "rate");
@@ -327,6 +329,14 @@ impl JobModel {
             field.replace(text);
             self.notify(property);
         }
+    }
+}
+
+/// Where nothing is restored or backed up, what was read of the stored files is what was done.
+fn done_bytes(news: &Progress) -> u64 {
+    match news.phase {
+        Phase::Listing => news.stored_bytes.min(news.total_bytes),
+        _ => news.done_bytes,
     }
 }
 
@@ -347,10 +357,10 @@ fn files_text(news: &Progress, total: bool) -> String {
 }
 
 fn bytes_text(news: &Progress, total: bool) -> String {
-    let done = words::size(news.done_bytes);
+    let done = words::size(done_bytes(news));
     if total {
         gettext_f("{done} of {total}", &[("done", &done), ("total", &words::size(news.total_bytes))])
-    } else if news.done_bytes > 0 {
+    } else if done_bytes(news) > 0 {
         done
     } else {
         String::new()

@@ -1,17 +1,21 @@
 //! The objects that widgets bind to. They hold no widget.
 
-mod entry_tree;
+mod catalog_reader;
+mod diff;
 mod file_node;
 mod folder_model;
+mod folder_rows;
 mod job;
 mod plan;
 mod plan_store;
 mod rate;
 mod repository;
 
-pub use entry_tree::EntryTree;
-pub use file_node::{FileNode, display_name};
-pub use folder_model::{FolderModel, SortBy};
+pub use catalog_reader::{CatalogReader, Lane};
+pub use diff::{Comparison, Line, LineKind, compare};
+pub use file_node::{FileNode, display_name, icon_name, kind_name};
+pub use folder_model::FolderModel;
+pub use folder_rows::{Arrangement, FolderRows, SortBy};
 pub use job::{JobKind, JobModel, JobState};
 pub use plan::{PlanObject, PlanState};
 pub use plan_store::PlanStore;

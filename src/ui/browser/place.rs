@@ -1,0 +1,215 @@
+//! Where in the backup the person is: a snapshot and a folder in it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::arrival::{Arrival, Way, arrive};
+use super::browser_page::BrowserPage;
+use super::restore_dialog::{RestoreDialog, RestoreWish};
+use crate::engine::catalog::is_damage;
+use crate::engine::error::Result;
+use crate::engine::format::time::SetTime;
+use crate::engine::path::EntryPath;
+use crate::i18n::gettext;
+use crate::plan::history::Problem;
+use crate::ui::model::{Lane, display_name};
+use crate::ui::window::Window;
+use crate::ui::{error_text, words};
+
+/// What takes longer than this is seen to take its time.
+const PROMPT: Duration = Duration::from_millis(200);
+
+impl BrowserPage {
+    /// Opens a folder of the snapshot that is shown.
+    pub(super) fn enter(&self, folder: EntryPath) {
+        if let Some(time) = self.imp().time.get() {
+            self.go(time, Some(folder), None);
+        }
+    }
+
+    /// Opens the folder that holds the one that is open, and selects that.
+    pub(super) fn go_up(&self) {
+        let imp = self.imp();
+        let Some(rows) = imp.model.rows() else { return };
+        if let (Some(time), Some(above)) = (imp.time.get(), rows.folder().parent())
+            && *rows.folder() != *imp.top.borrow()
+        {
+            self.go(time, Some(above), Some(rows.folder().file_name().into()));
+        }
+    }
+
+    /// Opens a folder of a snapshot, and selects what has that name in it.
+    pub(super) fn go(&self, time: SetTime, folder: Option<EntryPath>, select: Option<Box<[u8]>>) {
+        let imp = self.imp();
+        let (Some(reader), Some(repository)) = (imp.reader.borrow().clone(), imp.repository.borrow().clone())
+        else {
+            return;
+        };
+        let is_same = imp.time.get() == Some(time);
+        let way = Way {
+            time,
+            folder,
+            top: is_same.then(|| imp.top.borrow().clone()),
+            roots: repository.folders().to_vec(),
+            home: EntryPath::from_user(&glib::home_dir()).unwrap_or_default(),
+            arrangement: imp.arrangement.get(),
+        };
+        imp.going.set(imp.going.get() + 1);
+        imp.left.set(Some(Instant::now()));
+        let (page, turn) = (self.downgrade(), imp.going.get());
+        glib::timeout_add_local_once(PROMPT, move || {
+            if let Some(page) = page.upgrade()
+                && page.imp().going.get() == turn
+            {
+                page.imp().loading_view.set_waiting();
+                page.show_state("loading");
+            }
+        });
+        let asked = reader.ask(Lane::Folder, move |catalog, job| arrive(way, catalog, job));
+        let page = self.downgrade();
+        glib::spawn_future_local(async move {
+            if let (Some(arrival), Some(page)) = (asked.await, page.upgrade()) {
+                page.take_arrival(arrival, time, select.as_deref());
+            }
+        });
+    }
+
+    fn take_arrival(&self, arrival: Result<Arrival>, time: SetTime, select: Option<&[u8]>) {
+        let imp = self.imp();
+        // Nobody waits for it to take long any more.
+        imp.going.set(imp.going.get() + 1);
+        let arrival = match arrival {
+            Ok(arrival) => arrival,
+            // A new catalogue is begun; should that be damaged too, it is told.
+            Err(error) if is_damage(&error) && !imp.was_damaged.replace(true) => {
+                return self.open(Some(time.epoch()));
+            }
+            Err(error) => return self.show_problem(&error_text::problem(&error)),
+        };
+        let Arrival { time, top, rows, missing, original_known } = arrival;
+        if missing.iter().any(|set| set.is_full) {
+            imp.time.set(Some(time));
+            imp.snapshot_bar.set_selected(time);
+            let reasons: Vec<_> = missing.iter().filter_map(|set| set.reason.clone()).collect();
+            return self.show_problem(&Problem {
+                what: gettext("This snapshot cannot be shown"),
+                subject: words::set_date(time),
+                advice: gettext("What it holds is damaged or cannot be opened. Choose another snapshot."),
+                details: reasons.join("\n"),
+            });
+        }
+        imp.time.set(Some(time));
+        imp.original_known.set(original_known);
+        imp.snapshot_bar.set_selected(time);
+        imp.change_label.set_label(&self.snapshot_text(time));
+        self.show_banner(missing.is_empty());
+        self.set_enabled("up", *rows.folder() != top);
+        imp.breadcrumb.set_folders(&lineage(&top, rows.folder()));
+        imp.top.replace(top);
+        let position = select.and_then(|name| rows.position(name));
+        if let Some(left) = imp.left.take() {
+            tracing::debug!("{} rows were there after {} ms", rows.len(), left.elapsed().as_millis());
+        }
+        imp.model.set_rows(Some(Arc::new(rows)));
+        self.leave_search();
+        self.refresh_contents();
+        if imp.model.n_items() > 0 {
+            let position = position.and_then(|position| u32::try_from(position).ok());
+            let flags = match position {
+                Some(_) => gtk::ListScrollFlags::FOCUS | gtk::ListScrollFlags::SELECT,
+                None => gtk::ListScrollFlags::FOCUS,
+            };
+            imp.view.scroll_to(position.unwrap_or(0), None, flags, None);
+            imp.view.grab_focus();
+        }
+    }
+
+    /// Says what is not as it should be.
+    fn show_banner(&self, is_complete: bool) {
+        let imp = self.imp();
+        let unreachable = imp.unreachable_text.borrow().clone();
+        let incomplete =
+            gettext("Parts of this snapshot are damaged: some of it may be shown as it was before.");
+        let text = unreachable.or((!is_complete).then_some(incomplete));
+        imp.banner.set_title(&glib::markup_escape_text(text.as_deref().unwrap_or_default()));
+        imp.banner.set_revealed(text.is_some());
+    }
+
+    pub(super) fn refresh_contents(&self) {
+        self.show_state(if self.imp().model.n_items() == 0 { "empty" } else { "files" });
+        self.refresh_selection();
+    }
+
+    pub(super) fn step(&self, by: isize) {
+        if let Some(time) = self.imp().snapshot_bar.step(by) {
+            self.show_snapshot(time);
+        }
+    }
+
+    /// Asks where to, and restores what is selected, or the open folder.
+    pub(super) fn restore(&self) {
+        let imp = self.imp();
+        let (Some((paths, strip)), Some(time)) = (self.chosen(), imp.time.get()) else { return };
+        if paths.is_empty() {
+            return;
+        }
+        let (Some(repository), Some(counter)) =
+            (imp.repository.borrow().clone(), imp.counter.borrow().clone())
+        else {
+            return;
+        };
+        let original_known = imp.original_known.get();
+        self.show_restore(RestoreWish { repository, counter, time, paths, strip, original_known });
+    }
+
+    pub(super) fn show_restore(&self, wish: RestoreWish) {
+        if let Some(window) = self.root().and_downcast::<Window>() {
+            let dialog = RestoreDialog::new(wish);
+            dialog.set_window(&window);
+            dialog.present(Some(&window));
+        }
+    }
+}
+
+/// The folders from where looking began down to the open one.
+fn lineage(top: &EntryPath, folder: &EntryPath) -> Vec<(EntryPath, String)> {
+    let mut lineage = Vec::new();
+    let mut at = Some(folder.clone());
+    while let Some(path) = at.filter(|path| path.starts_with(top)) {
+        at = path.parent();
+        lineage.push((path.clone(), folder_name(&path)));
+    }
+    lineage.reverse();
+    lineage
+}
+
+/// A folder as people call it.
+pub(super) fn folder_name(path: &EntryPath) -> String {
+    let home = glib::home_dir();
+    if path.is_root() {
+        gettext("All Folders")
+    } else if EntryPath::from_user(&home).is_ok_and(|home| home == *path) {
+        gettext("Home")
+    } else {
+        display_name(path)
+    }
+}
+
+/// A folder with those above it, as people call them: “Home › Documents”.
+pub(super) fn folder_line(path: &EntryPath) -> String {
+    if path.is_root() {
+        return folder_name(path);
+    }
+    let home = EntryPath::from_user(&glib::home_dir()).unwrap_or_default();
+    let mut names = Vec::new();
+    let mut at = Some(path.clone());
+    while let Some(path) = at.filter(|path| !path.is_root()) {
+        names.push(folder_name(&path));
+        at = if path == home { None } else { path.parent() };
+    }
+    names.reverse();
+    names.join(" › ")
+}

@@ -1,0 +1,192 @@
+//! What a restore would cost and meet, in words. Found out on the catalogue's thread before it begins.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::restore_dialog::{RestoreDialog, RestoreWish};
+use crate::engine::catalog::Catalog;
+use crate::engine::copies::Copies;
+use crate::engine::crypto::{Keyring, Passphrases};
+use crate::engine::error::Result;
+use crate::engine::format::time::SetTime;
+use crate::engine::job::Job;
+use crate::engine::path::EntryPath;
+use crate::engine::restore::{Conflict, RestorePreview, RestoreRequest, preview_by};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::{Destination, ROOT};
+use crate::ui::model::Lane;
+use crate::ui::words;
+
+/// So long the folder has to stay the same before it is looked at.
+const STAY: Duration = Duration::from_millis(250);
+
+/// A restore that is thought of.
+#[derive(Debug, Clone)]
+struct Thought {
+    destination: Destination,
+    passphrases: Passphrases,
+    wish: (Vec<EntryPath>, SetTime),
+    target: PathBuf,
+    strip: EntryPath,
+}
+
+impl Thought {
+    /// A restore of what is wished to a target.
+    fn new(wish: &RestoreWish, target: PathBuf, strip: EntryPath) -> Self {
+        Self {
+            destination: wish.repository.destination().clone(),
+            passphrases: wish.repository.passphrases(),
+            wish: (wish.paths.clone(), wish.time),
+            target,
+            strip,
+        }
+    }
+
+    /// Finds out what it would do. Nothing is asked for: the catalogue tells the entries, and manifests come
+    /// from copies where there are any.
+    fn preview(self, catalog: &Catalog, job: &Job) -> Result<RestorePreview> {
+        let storage = self.destination.open(job)?;
+        let copies = match Copies::usual_cache() {
+            Some(cache) => Copies::of(&cache, &*storage).without_new(),
+            None => Copies::none(),
+        };
+        let (paths, time) = self.wish;
+        let request = RestoreRequest {
+            storage: &*storage,
+            keyring: &Keyring::default(),
+            passphrases: &self.passphrases,
+            // A copy bears no signature; the restore itself demands one.
+            sign_key: None,
+            time: Some(time),
+            paths: paths.clone(),
+            target: self.target,
+            strip: self.strip,
+            conflict: Conflict::Skip,
+        };
+        preview_by(&request, &copies, job, |take| {
+            for path in &paths {
+                catalog.entries_below(path, Some(time), job, &mut *take)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl RestoreDialog {
+    /// Finds out what a restore to the chosen place would cost and meet there.
+    pub(super) fn think(&self) {
+        let imp = self.imp();
+        let turn = imp.turn.get() + 1;
+        imp.turn.set(turn);
+        self.show_thought(None);
+        let dialog = self.downgrade();
+        glib::spawn_future_local(async move {
+            glib::timeout_future(STAY).await;
+            let Some(asked) = dialog.upgrade().filter(|dialog| dialog.imp().turn.get() == turn) else {
+                return;
+            };
+            let Some(wish) = asked.imp().wish.borrow().clone() else { return };
+            let (target, strip) = if asked.is_in_place(&wish) {
+                (PathBuf::from(ROOT), EntryPath::root())
+            } else {
+                match asked.imp().folder_row.path().filter(|_| asked.imp().folder_row.problem().is_none()) {
+                    Some(folder) => (folder, wish.strip.clone()),
+                    None => return,
+                }
+            };
+            drop(asked);
+            let thought = Thought::new(&wish, target, strip);
+            let preview = wish.counter.ask(Lane::Amount, |catalog, job| thought.preview(catalog, job)).await;
+            let Some(dialog) = dialog.upgrade().filter(|dialog| dialog.imp().turn.get() == turn) else {
+                return;
+            };
+            match preview {
+                Some(Ok(preview)) => dialog.show_thought(Some(&preview)),
+                // The restore itself tells what is wrong, or asks for what is needed.
+                Some(Err(error)) => tracing::info!(%error, "the restore could not be looked at"),
+                None => {}
+            }
+        });
+    }
+
+    fn show_thought(&self, preview: Option<&RestorePreview>) {
+        let imp = self.imp();
+        for (row, conflict, plain) in &*imp.plain_texts.borrow() {
+            let text = preview.map(|preview| conflict_text(*conflict, preview));
+            row.set_subtitle(text.as_ref().unwrap_or(plain));
+        }
+        imp.cost_label.set_visible(preview.is_some());
+        let (Some(preview), Some(wish)) = (preview, &*imp.wish.borrow()) else { return };
+        imp.amount_label.set_label(&gettext_f(
+            "{amount}, from {date}",
+            &[("amount", &amount_text(preview)), ("date", &words::set_date(wish.time))],
+        ));
+        imp.cost_label.set_label(&cost_text(preview));
+    }
+}
+
+/// How much would be restored: “12 items, 48 kB”.
+fn amount_text(preview: &RestorePreview) -> String {
+    let count = ngettext_f(
+        "{count} item",
+        "{count} items",
+        preview.entry_count,
+        &[("count", &words::count(preview.entry_count))],
+    );
+    let size = words::size(preview.file_bytes);
+    if preview.unknown_size_count > 0 {
+        gettext_f("{items}, at least {size}", &[("items", &count), ("size", &size)])
+    } else {
+        gettext_f("{items}, {size}", &[("items", &count), ("size", &size)])
+    }
+}
+
+/// What has to be read for it.
+fn cost_text(preview: &RestorePreview) -> String {
+    ngettext_f(
+        "For that {count} stored volume with {size} is read.",
+        "For that {count} stored volumes with {size} are read.",
+        preview.volume_count,
+        &[("count", &words::count(preview.volume_count)), ("size", &words::size(preview.volume_bytes))],
+    )
+}
+
+/// What each way of dealing with files that are already there would do.
+fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
+    let counted = |singular: &str, plural: &str, count: u64| {
+        ngettext_f(singular, plural, count, &[("count", &words::count(count))])
+    };
+    let all = preview.conflict_count;
+    let older = preview.older_count;
+    if all == 0 {
+        return gettext("No file is there yet.");
+    }
+    match conflict {
+        Conflict::Refuse | Conflict::Skip => counted(
+            "{count} file is there and stays as it is.",
+            "{count} files are there and stay as they are.",
+            all,
+        ),
+        Conflict::KeepBoth => counted(
+            "{count} restored file gets “(restored)” behind its name.",
+            "{count} restored files get “(restored)” behind their names.",
+            all,
+        ),
+        Conflict::NewerWins if older == 0 => {
+            gettext("No file that is there is older than the restored one: all stay as they are.")
+        }
+        Conflict::NewerWins => counted(
+            "{count} file that is there is older, and is lost.",
+            "{count} files that are there are older, and are lost.",
+            older,
+        ),
+        Conflict::Replace => counted(
+            "{count} file that is there now is lost.",
+            "{count} files that are there now are lost.",
+            all,
+        ),
+    }
+}
