@@ -9,6 +9,8 @@ mod credentials;
 mod error;
 pub mod lease;
 mod local;
+mod retry;
+pub mod sftp;
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
@@ -19,6 +21,7 @@ pub use address::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
 pub use error::{StorageError, StorageErrorKind};
 pub use local::LocalFolder;
+pub use retry::{Backoff, Retrying};
 
 /// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
 /// names begin as its own do.
