@@ -10,5 +10,7 @@ pub mod duplicity;
 pub mod engine;
 pub mod gpg;
 pub mod hooked;
+pub mod proxy;
+pub mod sshd;
 pub mod synthetic;
 pub mod tree;

@@ -96,6 +96,10 @@ impl Place {
         format!("{}/{name}", self.location().trim_end_matches('/'))
     }
 
+    fn folder(&self) -> &Path {
+        Path::new(&self.0.folder)
+    }
+
     /// A file of the place, as the server takes it.
     pub fn path(&self, name: &str) -> PathBuf {
         Path::new(&self.0.folder).join(name)
@@ -123,13 +127,13 @@ impl Place {
             }
             // Some servers let nobody have more than a few.
             Err(error) => match self.pooled(true) {
-                Some(connection) => {
+                Some(connection) if error.kind == StorageErrorKind::Unreachable => {
                     let mut pool = self.pool();
                     pool.limit = pool.connections.len().max(1);
                     tracing::info!(%error, limit = pool.limit, "going on with fewer connections");
                     Ok(connection)
                 }
-                None => Err(error),
+                _ => Err(error),
             },
         }
     }
@@ -194,9 +198,9 @@ impl Place {
 
     /// Every entry of the folder but itself and the one above.
     pub fn entries(&self) -> StorageResult<Vec<(String, FileStat)>> {
-        let folder = self.path("");
+        let folder = self.folder();
         let connection = self.connection()?;
-        let opened = Handle::open(Arc::clone(&connection), |sftp| sftp.opendir(&folder));
+        let opened = Handle::open(Arc::clone(&connection), |sftp| sftp.opendir(folder));
         let mut handle = match opened {
             Ok(handle) => handle,
             Err(fault) => return Err(self.folder_error(&connection, &fault)),
@@ -217,10 +221,10 @@ impl Place {
 
     /// Why the folder cannot be opened: servers say of a file that it is not there.
     fn folder_error(&self, connection: &Connection, fault: &Fault) -> StorageError {
-        let folder = self.path("");
+        let folder = self.folder();
         let mut kind = fault.kind();
         if matches!(kind, StorageErrorKind::NotFound | StorageErrorKind::Other)
-            && connection.run(|live| live.sftp.stat(&folder)).is_ok_and(|stat| !stat.is_dir())
+            && connection.run(|live| live.sftp.stat(folder)).is_ok_and(|stat| !stat.is_dir())
         {
             kind = StorageErrorKind::NotAFolder;
         }
@@ -338,7 +342,7 @@ impl Place {
     }
 
     fn make_folders(&self, connection: &Connection) -> StorageResult<()> {
-        let folder = self.path("");
+        let folder = self.folder();
         let mut missing = Vec::new();
         for ancestor in folder.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
             match connection.run(|live| live.sftp.stat(ancestor)) {
@@ -417,9 +421,9 @@ impl Place {
 
     /// Some file of the place that can be read, opened.
     fn any_file(&self) -> Option<Handle> {
-        let folder = self.path("");
+        let folder = self.folder();
         let connection = self.connection().ok()?;
-        let mut listing = Handle::open(connection, |sftp| sftp.opendir(&folder)).ok()?;
+        let mut listing = Handle::open(connection, |sftp| sftp.opendir(folder)).ok()?;
         for _ in 0..1000 {
             let (path, stat) = listing.run(|file, _| file.readdir()).ok()?;
             if stat.is_file()

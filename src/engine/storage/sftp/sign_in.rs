@@ -103,17 +103,9 @@ impl SignIn<'_> {
     }
 
     fn try_all(&self, tried: &mut Vec<String>) -> StorageResult<Way> {
-        let offered = self.call(|session| session.auth_methods(self.user).map(str::to_owned));
-        let offered = match offered {
-            Ok(offered) => offered,
-            Err(_) if self.line.session.authenticated() => return Ok(Way::In),
-            Err(fault) => return Err(self.failed(fault)),
-        };
-        if self.line.session.authenticated() {
-            return Ok(Way::In);
-        }
-        let offers = |way: &str| offered.split(',').any(|offer| offer == way);
-        if offers("publickey") {
+        let Some(mut offered) = self.offered()? else { return Ok(Way::In) };
+        let offers = |offered: &str, way: &str| offered.split(',').any(|offer| offer == way);
+        if offers(&offered, "publickey") {
             if self.only_key.is_none()
                 && let Way::In = self.with_agent(tried)?
             {
@@ -128,13 +120,28 @@ impl SignIn<'_> {
         if self.only_key.is_some() {
             return Ok(Way::Refused);
         }
-        if offers("keyboard-interactive") {
+        if offered == "publickey" {
+            // What it wants besides the key it may say once it has seen that.
+            let Some(then) = self.offered()? else { return Ok(Way::In) };
+            offered = then;
+        }
+        if offers(&offered, "keyboard-interactive") {
             match self.with_questions(tried)? {
                 Way::Refused => {}
                 way => return Ok(way),
             }
         }
-        if offers("password") { self.with_password(tried) } else { Ok(Way::Refused) }
+        if offers(&offered, "password") { self.with_password(tried) } else { Ok(Way::Refused) }
+    }
+
+    /// What the server would take, separated by commas; nothing if it lets in whoever comes.
+    fn offered(&self) -> StorageResult<Option<String>> {
+        let offered = self.call(|session| session.auth_methods(self.user).map(str::to_owned));
+        match offered {
+            _ if self.line.session.authenticated() => Ok(None),
+            Ok(offered) => Ok(Some(offered)),
+            Err(fault) => Err(self.failed(fault)),
+        }
     }
 
     fn with_agent(&self, tried: &mut Vec<String>) -> StorageResult<Way> {
