@@ -14,3 +14,5 @@ mod sign_in;
 mod throughput;
 #[path = "storage_sftp/trouble.rs"]
 mod trouble;
+#[path = "storage_sftp/whole.rs"]
+mod whole;
