@@ -8,6 +8,7 @@ pub mod contract;
 pub mod deleting;
 pub mod duplicity;
 pub mod engine;
+pub mod faults;
 pub mod gpg;
 pub mod hooked;
 pub mod proxy;
