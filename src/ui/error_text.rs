@@ -177,6 +177,16 @@ fn storage(error: &StorageError) -> (String, String, String) {
             gettext("The destination went away"),
             gettext("Look whether the drive is still connected, then try again."),
         ),
+        K::HostKey => (
+            gettext("The server may not be the right one"),
+            gettext(
+                "Nothing was sent to it. The details say which key it shows. Ask its administrator whether that is right.",
+            ),
+        ),
+        K::Credentials => (
+            gettext("The server does not let you in"),
+            gettext("Check the user name, and the password or the key."),
+        ),
         K::Timeout => (gettext("The destination does not answer"), gettext("Try again in a while.")),
         _ => (
             gettext("The destination could not be used"),

@@ -229,6 +229,7 @@ impl Sshd {
 }
 
 impl Drop for Sshd {
+    #[allow(clippy::print_stdout, reason = "what a failed test leaves to be looked at")]
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {

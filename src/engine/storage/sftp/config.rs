@@ -48,8 +48,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a file. One that is not there or cannot be read says nothing. Returns whether what follows an
-    /// `Include` still applies, which is not affected by what is in the included file.
+    /// Reads a file. One that is not there or cannot be read says nothing.
     fn file(&mut self, path: &Path, depth: u32, applies: bool) {
         let Ok(text) = fs::read(path) else { return };
         let mut applies_now = applies;

@@ -119,11 +119,11 @@ impl Fault {
 
     /// The error, with what was being done to what.
     pub fn into_error(self, action: &'static str, location: impl Into<String>) -> StorageError {
-        self.into_error_of(self.kind(), action, location)
+        self.error_of(self.kind(), action, location)
     }
 
     /// The same where more is known than the server said.
-    pub fn into_error_of(
+    pub fn error_of(
         &self,
         kind: StorageErrorKind,
         action: &'static str,

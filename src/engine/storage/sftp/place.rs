@@ -228,7 +228,7 @@ impl Place {
         {
             kind = StorageErrorKind::NotAFolder;
         }
-        fault.into_error_of(kind, "reading", self.location())
+        fault.error_of(kind, "reading", self.location())
     }
 
     pub fn list(&self) -> StorageResult<Vec<StoredFile>> {
@@ -396,7 +396,7 @@ impl Place {
                 }
             }
         }
-        fault.into_error_of(kind, "writing", self.location_of(name))
+        fault.error_of(kind, "writing", self.location_of(name))
     }
 
     /// The file system is asked through a file that is open on it. If there is none, one is made for it.
