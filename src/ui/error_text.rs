@@ -184,6 +184,16 @@ fn storage(error: &StorageError) -> (String, String, String) {
             gettext("The drive cannot hold files of this size"),
             gettext("Its file system takes files of 4 GB at most. Set the volume size to less than that."),
         ),
+        K::HostKey => (
+            gettext("The server may not be the right one"),
+            gettext(
+                "Nothing was sent to it. The details say which key it shows. Ask its administrator whether that is right.",
+            ),
+        ),
+        K::Credentials => (
+            gettext("The server does not let you in"),
+            gettext("Check the user name, and the password or the key."),
+        ),
         K::Timeout => (gettext("The destination does not answer"), gettext("Try again in a while.")),
         _ => (
             gettext("The destination could not be used"),

@@ -32,6 +32,10 @@ Examples:
     souvenir-cli list /media/drive/backup
     souvenir-cli restore --path Letters --time 20260301T120000Z /media/drive/backup ~/Letters-in-March
 
+  Keep backups on a server that speaks SSH, and sign in without a password from then on:
+    souvenir-cli ssh-setup sftp://alice@nas.example.org/backup
+    souvenir-cli backup ~/Documents sftp://alice@nas.example.org/backup
+
 Exit codes:
   0    finished
   1    finished, with warnings: something was left out or is damaged, and all of it was named
@@ -114,6 +118,16 @@ pub enum Command {
     /// Unfinished backups that were written to a short while ago stay, since they may still be in the
     /// making.
     Cleanup(CleanupOptions),
+    /// Let this machine sign in to an SSH server without a password
+    ///
+    /// Makes a key, ~/.ssh/id_ed25519_souvenir, unless there is one, adds it to the keys that the server lets
+    /// in, and signs in with it to see that it works. The password is asked for, or taken from
+    /// FTP_PASSWORD; it is needed only this once. No key is ever replaced.
+    SshSetup {
+        /// The server
+        #[command(flatten)]
+        destination: Destination,
+    },
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -130,12 +144,19 @@ pub enum Command {
 /// Where backups are.
 #[derive(Debug, Args)]
 pub struct Destination {
-    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder
+    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder. The folder on a server is
+    /// relative to where a sign-in ends up, after a second slash absolute. A password is asked for, or taken from
+    /// FTP_PASSWORD in the environment
     #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)), value_hint = ValueHint::DirPath)]
     address: Address,
 }
 
 impl Destination {
+    /// The address as it was typed.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// The place, ready to be read and written.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
         Ok(self.address.open(&Credentials::default(), job)?)

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::secrets;
 use souvenir::engine::Result;
+use souvenir::engine::crypto::Secret;
 use souvenir::engine::error::Error;
 use souvenir::engine::job::{Event, JobHandle, Phase, Progress, Question};
 
@@ -22,13 +23,15 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Console {
     json: bool,
     bar: Option<ProgressBar>,
+    /// The password of the server, if it is known beforehand.
+    server_password: Option<Secret>,
 }
 
 impl Console {
     /// A console. The bar is for people: it needs a terminal.
-    pub fn new(json: bool) -> Self {
+    pub fn new(json: bool, server_password: Option<Secret>) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(ProgressBar::new_spinner);
-        Self { json, bar }
+        Self { json, bar, server_password }
     }
 
     /// Whether results are printed as JSON.
@@ -45,8 +48,8 @@ impl Console {
                     Event::Phase(_) => {}
                     Event::Warning(warning) => self.warn(&warning.to_string()),
                     Event::Question(question) => match &self.bar {
-                        Some(bar) => bar.suspend(|| answer(question)),
-                        None => answer(question),
+                        Some(bar) => bar.suspend(|| self.answer(question)),
+                        None => self.answer(question),
                     },
                     Event::Finished(result) => {
                         if let Some(bar) = &self.bar {
@@ -139,6 +142,21 @@ impl Console {
         bar.set_position(progress.done_bytes);
     }
 
+    /// Asks on the terminal. The job may have been cancelled meanwhile; then nobody wants to know.
+    fn answer(&self, question: Question) {
+        match question {
+            Question::Passphrase { request, reply } => {
+                let _ = reply.send(secrets::ask(&request));
+            }
+            Question::Credential { request, reply } => {
+                let _ = reply.send(secrets::ask_credential(&request, self.server_password.as_ref()));
+            }
+            Question::HostKey { key, reply } => {
+                let _ = reply.send(secrets::confirm_host_key(&key));
+            }
+        }
+    }
+
     #[allow(clippy::print_stderr, reason = "this is the command line")]
     fn line(&self, text: &str) {
         match &self.bar {
@@ -166,20 +184,5 @@ pub fn duration_text(elapsed: Duration) -> String {
         format!("{:.1} seconds", elapsed.as_secs_f64())
     } else {
         HumanDuration(elapsed).to_string()
-    }
-}
-
-/// Asks on the terminal. The job may have been cancelled meanwhile; then nobody wants to know.
-fn answer(question: Question) {
-    match question {
-        Question::Passphrase { request, reply } => {
-            let _ = reply.send(secrets::ask(&request));
-        }
-        Question::Credential { request, reply } => {
-            let _ = reply.send(secrets::ask_credential(&request));
-        }
-        Question::HostKey { key, reply } => {
-            let _ = reply.send(secrets::confirm_host_key(&key));
-        }
     }
 }

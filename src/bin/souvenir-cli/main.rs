@@ -14,7 +14,7 @@ mod upkeep;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::CommandFactory;
 
 use arguments::{Arguments, Command};
@@ -33,6 +33,8 @@ use souvenir::engine::path::EntryPath;
 use souvenir::engine::restore::{RestoreRequest, preview, restore};
 use souvenir::engine::scan::Selection;
 use souvenir::engine::status::status;
+use souvenir::engine::storage::sftp::{SftpOptions, set_up_key};
+use souvenir::engine::storage::{Address, Credentials};
 use souvenir::engine::{Error, Result};
 
 /// Finished, and something was left out or is not as it was.
@@ -47,7 +49,7 @@ const EXIT_CANCELLED: u8 = 130;
 fn main() -> ExitCode {
     let environment = Environment::take();
     let arguments = Arguments::parse();
-    let console = Console::new(arguments.json);
+    let console = Console::new(arguments.json, environment.server());
     start_log(arguments.verbose);
     match run(arguments, environment, &console) {
         Ok(0) => ExitCode::SUCCESS,
@@ -171,6 +173,18 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::RemoveAllButNFull(options) => options.run_all(console),
         Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
         Command::Cleanup(options) => options.run(console),
+        Command::SshSetup { destination } => {
+            let Address::Sftp(address) = destination.address() else {
+                bail!("{} is not on an SSH server; its address begins with sftp://", destination.address());
+            };
+            let (address, place) = (address.clone(), destination.address().to_string());
+            let work = move |job: &Job| {
+                Ok(set_up_key(&address, &Credentials::default(), &SftpOptions::default(), job)?)
+            };
+            let done = in_job(console, work)?;
+            report::ssh_setup(console, &place, &done)?;
+            Ok(0)
+        }
         Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
     }
 }

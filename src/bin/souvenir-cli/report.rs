@@ -13,6 +13,7 @@ use souvenir::engine::format::entry::{Entry, EntryKind};
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::list::Listing;
 use souvenir::engine::restore::{RestorePreview, RestoreSummary};
+use souvenir::engine::storage::sftp::Setup;
 
 /// What a backup did.
 pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
@@ -51,6 +52,21 @@ pub fn backup(console: &Console, summary: &BackupSummary) -> Result<()> {
         counted(summary.volume_count.into(), "volume", "volumes"),
         HumanBytes(summary.stored_bytes),
     ))
+}
+
+/// What became of a key for signing in.
+pub fn ssh_setup(console: &Console, place: &str, done: &Setup) -> Result<()> {
+    let Setup { key, made_key, installed } = done;
+    if console.is_json() {
+        return print(console, json!({ "key": key, "made_key": made_key, "installed": installed }));
+    }
+    let key = key.display();
+    let what = match (made_key, installed) {
+        (true, _) => format!("The new key {key} was added to those that the server lets in"),
+        (false, true) => format!("The key {key} was added to those that the server lets in"),
+        (false, false) => format!("The server lets in the key {key} already"),
+    };
+    console.result(&format!("{what}.\n{place} needs no password from now on.\n"))
 }
 
 /// What a restore did.

@@ -27,11 +27,12 @@ pub struct PassphraseOptions {
     passphrase_fd: Option<u32>,
 }
 
-/// The passphrases that the environment held.
+/// The secrets that the environment held.
 #[derive(Debug)]
 pub struct Environment {
     archive: Option<Secret>,
     sign: Option<Secret>,
+    server: Option<Secret>,
 }
 
 impl Environment {
@@ -47,7 +48,17 @@ impl Environment {
             }
             secret
         };
-        Self { archive: take("PASSPHRASE"), sign: take("SIGN_PASSPHRASE") }
+        Self {
+            archive: take("PASSPHRASE"),
+            sign: take("SIGN_PASSPHRASE"),
+            // As duplicity has it for all servers, whatever they speak.
+            server: take("FTP_PASSWORD"),
+        }
+    }
+
+    /// The password of a server.
+    pub fn server(&self) -> Option<Secret> {
+        self.server.clone()
     }
 }
 
@@ -100,8 +111,14 @@ pub fn ask(request: &PassphraseRequest) -> Option<Secret> {
     }
 }
 
-/// Asks on the terminal for what a place wants to know.
-pub fn ask_credential(request: &CredentialRequest) -> Option<Secret> {
+/// Asks on the terminal for what a place wants to know. The password that is known beforehand is the first
+/// answer.
+pub fn ask_credential(request: &CredentialRequest, password: Option<&Secret>) -> Option<Secret> {
+    if let (WantedCredential::Password { .. }, false, Some(password)) =
+        (&request.wanted, request.previous_was_wrong, password)
+    {
+        return Some(password.clone());
+    }
     if request.previous_was_wrong {
         say("That is not right.");
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::sftp::{SftpOptions, SftpStorage};
 use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageError, StorageErrorKind, StorageResult};
 use crate::engine::job::Job;
 
@@ -155,11 +156,13 @@ impl Address {
     /// The place, ready to be read and written. What it wants to know and `credentials` do not tell is asked
     /// through `job`; a place that must be reached first is reached at its first use.
     pub fn open(&self, credentials: &Credentials, job: &Job) -> StorageResult<Box<dyn Storage>> {
-        let _ = (credentials, job);
         match self {
             Self::Folder(folder) => Ok(Box::new(LocalFolder::new(folder))),
             Self::Drive(drive) => Ok(Box::new(LocalFolder::new(drive.folder()?))),
-            Self::Sftp(_) | Self::S3(_) | Self::WebDav(_) => Err(StorageError::new(
+            Self::Sftp(address) => {
+                Ok(Box::new(SftpStorage::new(address, credentials, &SftpOptions::default(), job)))
+            }
+            Self::S3(_) | Self::WebDav(_) => Err(StorageError::new(
                 StorageErrorKind::Other,
                 "opening",
                 self.to_string(),

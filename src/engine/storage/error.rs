@@ -93,9 +93,15 @@ impl StorageErrorKind {
             K::FileTooLarge => Self::TooLarge,
             K::NotADirectory => Self::NotAFolder,
             K::TimedOut => Self::Timeout,
-            K::NetworkDown | K::NetworkUnreachable | K::HostUnreachable | K::StaleNetworkFileHandle => {
-                Self::Unreachable
-            }
+            K::NetworkDown
+            | K::NetworkUnreachable
+            | K::HostUnreachable
+            | K::StaleNetworkFileHandle
+            | K::ConnectionRefused
+            | K::ConnectionReset
+            | K::ConnectionAborted
+            | K::NotConnected
+            | K::BrokenPipe => Self::Unreachable,
             _ => match error.raw_os_error() {
                 Some(number) if GONE.contains(&Errno::from_raw(number)) => Self::Unreachable,
                 _ => Self::Other,

@@ -10,6 +10,8 @@ mod drive;
 mod error;
 pub mod lease;
 mod local;
+mod retry;
+pub mod sftp;
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
@@ -21,6 +23,7 @@ pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential}
 pub use drive::{DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};
 pub use local::LocalFolder;
+pub use retry::{Backoff, Retrying};
 
 /// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
 /// names begin as its own do.

@@ -1,0 +1,301 @@
+//! One connection to a server, and every wait on it.
+//!
+//! libssh2 never blocks here: it is called again and again, and in between the socket is waited for in short
+//! pieces. So no wait is without an end, and a job that is to stop is noticed in all of them. Several files may
+//! be open on one connection; each call has it for itself until it is done, since libssh2 must not begin a
+//! call while another one is half done.
+
+use std::io;
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ssh2::{BlockDirections, Session, Sftp};
+
+use super::fault::{Fault, would_block};
+use crate::engine::job::Job;
+use crate::engine::storage::{StorageError, StorageResult};
+
+/// How long a wait lasts before it is looked whether the job is to stop, in milliseconds.
+const POLL_MS: u16 = 100;
+
+/// What an operation still has once the job is to stop. So what is left to be put in order is, if the
+/// server answers as usual.
+const LAST_WORDS: Duration = Duration::from_millis(900);
+
+/// Closing what is open when a connection is given up must not take long, in milliseconds.
+const FAREWELL_MS: u32 = 3_000;
+
+/// The time limits of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// For reaching the server.
+    pub connect: Duration,
+    /// For a server that says nothing at all, not even to the question whether it is there.
+    pub silence: Duration,
+    /// For one operation, even if the server shows that it is there.
+    pub patience: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(20),
+            silence: Duration::from_secs(30),
+            patience: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A session that nobody has signed in to yet.
+pub struct Line {
+    pub session: Session,
+    socket: TcpStream,
+    times: Times,
+    job: Job,
+}
+
+impl Line {
+    /// Reaches the server. Nothing is said yet.
+    pub fn reach(host: &str, port: u16, times: Times, job: &Job) -> Result<Self, io::Error> {
+        let socket = connect(host.to_owned(), port, times.connect, job)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let mut session = Session::new()?;
+        session.set_tcp_stream(socket.try_clone()?);
+        session.set_blocking(false);
+        session.set_timeout(FAREWELL_MS);
+        session.set_keepalive(true, 1);
+        Ok(Self { session, socket, times, job: job.clone() })
+    }
+
+    /// Calls until it is done.
+    pub fn run<T>(&self, mut call: impl FnMut(&Session) -> Result<T, ssh2::Error>) -> Result<T, Fault> {
+        let mut wait = Wait::begin(&self.socket, self.times, &self.job);
+        loop {
+            match call(&self.session) {
+                Err(error) if would_block(&error) => wait.for_more(&self.session)?,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Says hello. Afterwards the server's key is known.
+    pub fn shake_hands(&mut self) -> Result<(), Fault> {
+        let mut session = self.session.clone();
+        self.run(move |_| session.handshake())
+    }
+
+    /// Begins SFTP for who has signed in.
+    pub fn into_connection(self) -> Result<Connection, Fault> {
+        let sftp = self.run(Session::sftp)?;
+        let Self { session, socket, times, job } = self;
+        let live = Mutex::new(Live { session, sftp });
+        Ok(Connection { live, is_broken: AtomicBool::new(false), socket, times, job })
+    }
+}
+
+/// Looks the host up and connects, on a thread of its own: neither can be interrupted.
+fn connect(host: String, port: u16, limit: Duration, job: &Job) -> io::Result<TcpStream> {
+    let (sender, answer) = mpsc::channel();
+    let work = move || {
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name of the server is not known");
+        let addresses = match (host.as_str(), port).to_socket_addrs() {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                // A name that cannot be looked up now may well be later.
+                let _ = sender.send(Err(io::Error::new(io::ErrorKind::HostUnreachable, error)));
+                return;
+            }
+        };
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, limit) {
+                Ok(socket) => {
+                    let _ = sender.send(Ok(socket));
+                    return;
+                }
+                Err(error) => last = error,
+            }
+        }
+        let _ = sender.send(Err(last));
+    };
+    std::thread::Builder::new().name("souvenir-connect".to_owned()).spawn(work)?;
+    let begun = Instant::now();
+    loop {
+        match answer.recv_timeout(Duration::from_millis(POLL_MS.into())) {
+            Ok(result) => return result,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::HostUnreachable.into()),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+        }
+        if job.control().cancelled().is_some() && begun.elapsed() > LAST_WORDS {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if begun.elapsed() > limit {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+/// A wait for one call.
+struct Wait<'a> {
+    socket: &'a TcpStream,
+    times: Times,
+    job: &'a Job,
+    begun: Instant,
+    heard: Instant,
+    asked: Instant,
+    cancelled: Option<Instant>,
+}
+
+impl<'a> Wait<'a> {
+    fn begin(socket: &'a TcpStream, times: Times, job: &'a Job) -> Self {
+        let now = Instant::now();
+        Self { socket, times, job, begun: now, heard: now, asked: now, cancelled: None }
+    }
+
+    /// Waits until there is something to do for the call, a moment at most.
+    fn for_more(&mut self, session: &Session) -> Result<(), Fault> {
+        let directions = session.block_directions();
+        let writes = matches!(directions, BlockDirections::Outbound | BlockDirections::Both);
+        let mut events = PollFlags::POLLIN;
+        events.set(PollFlags::POLLOUT, writes);
+        let mut poll_fds = [PollFd::new(self.socket.as_fd(), events)];
+        let is_ready = poll(&mut poll_fds, PollTimeout::from(POLL_MS)).is_ok_and(|count| count > 0);
+        let now = Instant::now();
+        if is_ready {
+            self.heard = now;
+        }
+        if let Some(reason) = self.job.control().cancelled()
+            && now - *self.cancelled.get_or_insert(now) >= LAST_WORDS
+        {
+            return Err(Fault::Cancelled(reason));
+        }
+        if now - self.heard >= self.times.silence || now - self.begun >= self.times.patience {
+            return Err(Fault::Silence);
+        }
+        // Something half sent must be sent to its end before anything else.
+        let quiet = self.times.silence / 3;
+        if !writes && now - self.heard >= quiet && now - self.asked >= quiet {
+            self.asked = now;
+            session.keepalive_send()?;
+        }
+        Ok(())
+    }
+}
+
+/// What is used by one call at a time.
+pub struct Live {
+    pub session: Session,
+    pub sftp: Sftp,
+}
+
+/// A connection that somebody has signed in to.
+pub struct Connection {
+    live: Mutex<Live>,
+    is_broken: AtomicBool,
+    socket: TcpStream,
+    times: Times,
+    job: Job,
+}
+
+impl Connection {
+    /// Calls until it is done. If it fails for another reason than that the server refuses, the connection
+    /// is of no more use.
+    pub fn run<T>(&self, mut call: impl FnMut(&Live) -> Result<T, ssh2::Error>) -> Result<T, Fault> {
+        let live = self.live();
+        if self.is_broken() {
+            return Err(Fault::Silence);
+        }
+        let mut wait = Wait::begin(&self.socket, self.times, &self.job);
+        let result = loop {
+            match call(&live) {
+                Err(error) if would_block(&error) => match wait.for_more(&live.session) {
+                    Ok(()) => {}
+                    Err(fault) => break Err(fault),
+                },
+                result => break result.map_err(Fault::from),
+            }
+        };
+        if result.as_ref().is_err_and(Fault::breaks_the_connection) {
+            self.give_up();
+        }
+        result
+    }
+
+    /// Whether nothing more can come of it.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Acquire)
+    }
+
+    /// From now on everything on it fails at once.
+    pub fn give_up(&self) {
+        self.is_broken.store(true, Ordering::Release);
+        // It fails if the other side was quicker.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file or folder that is open on a connection.
+pub struct Handle {
+    connection: std::sync::Arc<Connection>,
+    file: Option<ssh2::File>,
+}
+
+impl Handle {
+    /// Opens one.
+    pub fn open(
+        connection: std::sync::Arc<Connection>,
+        mut call: impl FnMut(&Sftp) -> Result<ssh2::File, ssh2::Error>,
+    ) -> Result<Self, Fault> {
+        let file = connection.run(|live| call(&live.sftp))?;
+        Ok(Self { connection, file: Some(file) })
+    }
+
+    /// Calls until it is done.
+    pub fn run<T>(
+        &mut self,
+        mut call: impl FnMut(&mut ssh2::File, &Session) -> Result<T, ssh2::Error>,
+    ) -> Result<T, Fault> {
+        let Some(file) = &mut self.file else { return Err(Fault::Silence) };
+        self.connection.run(|live| call(file, &live.session))
+    }
+
+    /// Closes it, and hears whether the server could.
+    pub fn close(mut self) -> Result<(), Fault> {
+        self.close_now()
+    }
+
+    fn close_now(&mut self) -> Result<(), Fault> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let result = self.connection.run(|_| file.close());
+        // Dropping what is not closed is a call too.
+        let _alone = self.connection.live();
+        drop(file);
+        result
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Err(fault) = self.close_now() {
+            tracing::debug!(?fault, "a file was not closed");
+        }
+    }
+}
+
+/// An error of an operation that never got as far as the server.
+pub fn unreachable(location: String, source: io::Error) -> StorageError {
+    StorageError::from_io("connecting to", location, source)
+}
+
+/// Adds what was being done to a fault.
+pub fn during<T>(result: Result<T, Fault>, action: &'static str, location: &str) -> StorageResult<T> {
+    result.map_err(|fault| fault.into_error(action, location))
+}
