@@ -42,3 +42,9 @@ fn browser() {
 fn browser_with_very_many_files() {
     run("browser_size.py", &[env!("CARGO_BIN_EXE_souvenir-cli")]);
 }
+
+/// A drive that is pulled out in the middle of a backup, and comes back.
+#[test]
+fn drive() {
+    run("drive.py", &[]);
+}

@@ -127,6 +127,6 @@ mod tests {
         };
         assert_eq!(of("sftp://me@host:22//a"), of("sftp://me@host:22/b"));
         assert_ne!(of("sftp://me@host:22//a"), of("sftp://me@other:22//a"));
-        assert_eq!(of("s3://bucket"), Some(Owner::Account("me s3://bucket".into())));
+        assert_eq!(of("sftp://host"), Some(Owner::Account("me sftp://host".into())));
     }
 }

@@ -2,6 +2,7 @@
 //! without a window, keeps the computer awake, and ends with a notification if nobody looks.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use adw::prelude::*;
@@ -22,8 +23,6 @@ mod imp {
         pub store: OnceCell<PlanStore>,
         pub loading: Cell<bool>,
         pub jobs: RefCell<Vec<JobModel>>,
-        /// Tells when a drive comes.
-        pub drives: OnceCell<gio::VolumeMonitor>,
         /// Set when the person wants to leave although a job runs.
         pub quitting: Cell<bool>,
     }
@@ -77,20 +76,32 @@ impl Application {
         !self.imp().quitting.get() && self.imp().jobs.borrow().iter().any(|job| job.kind() != JobKind::Look)
     }
 
-    /// Goes on with the backups that wait for a drive when one comes.
+    /// Goes on with the backups that wait for a drive when something is mounted. The kernel tells of that
+    /// through its table of mounts (see proc_pid_mountinfo(5)), also where no service for drives runs.
     fn watch_drives(&self) {
-        let drives = self.imp().drives.get_or_init(gio::VolumeMonitor::get);
-        let application = self.downgrade();
-        drives.connect_mount_added(move |_, _| {
-            let Some(application) = application.upgrade() else { return };
-            let (Some(window), Some(store)) = (application.window(), application.imp().store.get()) else {
+        let table = match std::fs::File::open("/proc/self/mountinfo") {
+            Ok(table) => table,
+            Err(error) => {
+                tracing::warn!(%error, "drives that come will not be seen");
                 return;
-            };
-            let is_back = |plan: &PlanObject| plan.is_waiting() && plan.plan().destination.folder().is_some();
-            for plan in store.iter().filter(is_back) {
-                window.back_up(&plan);
             }
+        };
+        let application = self.downgrade();
+        let news = glib::IOCondition::PRI | glib::IOCondition::ERR;
+        glib_unix::unix_fd_add_local(table.as_raw_fd(), news, move |_, _| {
+            let _open = &table;
+            let Some(application) = application.upgrade() else { return glib::ControlFlow::Break };
+            application.resume_waiting();
+            glib::ControlFlow::Continue
         });
+    }
+
+    fn resume_waiting(&self) {
+        let (Some(window), Some(store)) = (self.window(), self.imp().store.get()) else { return };
+        let is_back = |plan: &PlanObject| plan.is_waiting() && plan.plan().destination.folder().is_some();
+        for plan in store.iter().filter(is_back) {
+            window.back_up(&plan);
+        }
     }
 
     /// Cares for a job until it ends.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::sftp::{SftpOptions, SftpStorage};
-use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageError, StorageErrorKind, StorageResult};
+use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageResult};
 use crate::engine::job::Job;
 
 /// Where backups are kept. `Display` gives the form in which people know it, without secrets.
@@ -20,10 +20,6 @@ pub enum Address {
     Drive(DriveAddress),
     /// A folder on an SSH server.
     Sftp(SftpAddress),
-    /// A part of a bucket of an object store that speaks S3.
-    S3(S3Address),
-    /// A folder on a WebDAV server.
-    WebDav(WebDavAddress),
 }
 
 /// A folder on an SSH server.
@@ -41,45 +37,6 @@ pub struct SftpAddress {
     pub path: String,
 }
 
-/// A part of a bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct S3Address {
-    /// The bucket.
-    pub bucket: String,
-    /// What the names of all objects begin with, without slashes at its ends; may be empty.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub prefix: String,
-    /// URL of the server, such as `https://s3.example.org`; without one, Amazon's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// The region, such as `eu-central-1`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// Whether the bucket stands in the path of a request instead of in its host name.
-    #[serde(default)]
-    pub path_style: bool,
-    /// The class that volumes are stored in, such as `STANDARD_IA`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage_class: Option<String>,
-}
-
-/// A folder on a WebDAV server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebDavAddress {
-    /// Whether the connection is encrypted.
-    pub tls: bool,
-    /// Who signs in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// A name or an IP address, without brackets.
-    pub host: String,
-    /// Without one, the protocol's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// The folder, with a slash at its beginning.
-    pub path: String,
-}
-
 /// Why a text is no address. `Display` says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -87,14 +44,14 @@ pub enum AddressError {
     #[error("file:// must be followed by an absolute path, such as file:///media/drive/backup")]
     RelativeFile,
     /// A kind of place that this program does not know.
-    #[error("{0}:// destinations are not supported; use a folder, sftp://, s3:// or webdavs://")]
+    #[error("{0}:// destinations are not supported; use a folder or sftp://")]
     UnknownScheme(String),
     /// It is not UTF-8, or a percent sign is not followed by two hexadecimal digits.
     #[error("the address is not a URL; write a percent sign as %25")]
     Malformed,
-    /// There is no host or no bucket.
-    #[error("the address names no {0}")]
-    Missing(&'static str),
+    /// There is no host.
+    #[error("the address names no host")]
+    NoHost,
     /// Something that is not a port number.
     #[error("\"{0}\" is not a port number")]
     Port(String),
@@ -120,32 +77,13 @@ impl Address {
             };
         }
         let rest = std::str::from_utf8(rest).map_err(|_| AddressError::Malformed)?;
-        // duplicity lets people choose its client: paramiko+sftp, pexpect+scp, boto3+s3.
+        // duplicity lets people choose its client: paramiko+sftp, pexpect+scp.
         let plain = scheme.rsplit_once('+').map_or(scheme.as_str(), |(_, plain)| plain);
         match plain {
             "sftp" | "scp" | "ssh" => {
                 let server = Server::parse(rest)?;
                 let path = server.path.strip_prefix('/').unwrap_or(&server.path).to_owned();
                 Ok(Self::Sftp(SftpAddress { user: server.user, host: server.host, port: server.port, path }))
-            }
-            "s3" => {
-                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                if bucket.is_empty() {
-                    return Err(AddressError::Missing("bucket"));
-                }
-                Ok(Self::S3(S3Address {
-                    bucket: bucket.to_owned(),
-                    prefix: prefix.trim_matches('/').to_owned(),
-                    endpoint: None,
-                    region: None,
-                    path_style: false,
-                    storage_class: None,
-                }))
-            }
-            "webdav" | "webdavs" => {
-                let Server { user, host, port, path } = Server::parse(rest)?;
-                let path = if path.is_empty() { "/".to_owned() } else { path };
-                Ok(Self::WebDav(WebDavAddress { tls: plain == "webdavs", user, host, port, path }))
             }
             _ => Err(AddressError::UnknownScheme(scheme)),
         }
@@ -162,12 +100,6 @@ impl Address {
             Self::Sftp(address) => {
                 Ok(Box::new(SftpStorage::new(address, credentials, &SftpOptions::default(), job)))
             }
-            Self::S3(_) | Self::WebDav(_) => Err(StorageError::new(
-                StorageErrorKind::Other,
-                "opening",
-                self.to_string(),
-                "this version was built without it",
-            )),
         }
     }
 
@@ -187,8 +119,6 @@ impl fmt::Display for Address {
             Self::Folder(path) => path.display().fmt(f),
             Self::Drive(drive) => write!(f, "{}: {}", drive.name, drive.path.display()),
             Self::Sftp(address) => address.fmt(f),
-            Self::S3(address) => address.fmt(f),
-            Self::WebDav(address) => address.fmt(f),
         }
     }
 }
@@ -198,27 +128,6 @@ impl fmt::Display for SftpAddress {
         f.write_str("sftp://")?;
         write_server(f, self.user.as_deref(), &self.host, self.port)?;
         write!(f, "/{}", self.path)
-    }
-}
-
-impl fmt::Display for S3Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}", self.bucket)?;
-        if !self.prefix.is_empty() {
-            write!(f, "/{}", self.prefix)?;
-        }
-        match &self.endpoint {
-            Some(endpoint) => write!(f, " ({endpoint})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for WebDavAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls { "webdavs://" } else { "webdav://" })?;
-        write_server(f, self.user.as_deref(), &self.host, self.port)?;
-        f.write_str(&self.path)
     }
 }
 
@@ -254,7 +163,7 @@ impl Server {
         };
         let (host, port) = match place.strip_prefix('[') {
             Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or(AddressError::Missing("host"))?;
+                let (host, after) = rest.split_once(']').ok_or(AddressError::NoHost)?;
                 (host, after.strip_prefix(':'))
             }
             None => match place.split_once(':') {
@@ -263,7 +172,7 @@ impl Server {
             },
         };
         if host.is_empty() {
-            return Err(AddressError::Missing("host"));
+            return Err(AddressError::NoHost);
         }
         let port = port.map(|port| match port.parse() {
             Ok(0) | Err(_) => Err(AddressError::Port(port.to_owned())),
@@ -330,22 +239,14 @@ mod tests {
         assert_eq!(parse("scp://me@host:2222//srv/a"), sftp(Some("me"), "host", Some(2222), "/srv/a"));
         assert_eq!(parse("paramiko+sftp://host"), sftp(None, "host", None, ""));
         assert_eq!(parse("SFTP://a%40b@[::1]:22/x%20y"), sftp(Some("a@b"), "::1", Some(22), "x y"));
-        for text in ["sftp://me@host:2222//srv/a", "sftp://[::1]/a", "webdavs://me@host/a/b"] {
+        for text in ["sftp://me@host:2222//srv/a", "sftp://[::1]/a"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn buckets_have_prefixes() {
-        let Ok(Address::S3(address)) = parse("boto3+s3://bucket/a/b/") else { panic!() };
-        assert_eq!((address.bucket.as_str(), address.prefix.as_str()), ("bucket", "a/b"));
-        assert_eq!(Address::S3(address).to_string(), "s3://bucket/a/b");
-    }
-
-    #[test]
     fn what_is_wrong_is_said() {
-        assert_eq!(parse("sftp:///a"), Err(AddressError::Missing("host")));
-        assert_eq!(parse("s3://"), Err(AddressError::Missing("bucket")));
+        assert_eq!(parse("sftp:///a"), Err(AddressError::NoHost));
         assert_eq!(parse("sftp://a:b@host/"), Err(AddressError::Password));
         assert_eq!(parse("sftp://host:99999/"), Err(AddressError::Port("99999".to_owned())));
         assert_eq!(parse("sftp://host/%4"), Err(AddressError::Malformed));

@@ -5,12 +5,8 @@ use crate::engine::crypto::Secret;
 /// What is known beforehand; the rest is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// The password of a server, or the secret access key of an object store.
+    /// The password of a server.
     pub secret: Option<Secret>,
-    /// The access key id of an object store.
-    pub key_id: Option<String>,
-    /// The session token that belongs to a temporary access key.
-    pub session_token: Option<Secret>,
 }
 
 /// A secret that is needed to get in.

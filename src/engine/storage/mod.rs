@@ -18,7 +18,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-pub use address::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
+pub use address::{Address, AddressError, SftpAddress};
 pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
 pub use drive::{DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};
