@@ -240,7 +240,7 @@ fn wrong_usage_is_told_apart_from_failure() {
         &["frobnicate"],
         &["backup", "--no-encryption", "--encrypt-key", "x", "source", "to"],
         &["backup", "--volume-size", "0", "source", "to"],
-        &["backup", "source", "sftp://host/path"],
+        &["backup", "source", "rsync://host/path"],
         &["restore", "--time", "yesterday", "to", "x"],
         &["backup", "--no-encryption", "--exclude", "a//b", "source", "to"],
         &["restore", "--path", "../x", "to", "x"],

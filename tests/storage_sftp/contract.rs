@@ -78,4 +78,8 @@ fn an_address_alone_is_enough() {
     let storage = address.open(&Default::default(), &job).unwrap();
     assert_eq!(storage.location(), "sftp://nobody@host.invalid/a");
     assert!(storage.local_folder().is_none());
+    // A name that nobody knows is said at once, and not tried for minutes.
+    let begun = std::time::Instant::now();
+    assert_eq!(storage.list().unwrap_err().kind, StorageErrorKind::Other);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
 }

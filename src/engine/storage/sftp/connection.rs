@@ -17,7 +17,7 @@ use ssh2::{BlockDirections, Session, Sftp};
 
 use super::fault::{Fault, would_block};
 use crate::engine::job::Job;
-use crate::engine::storage::{StorageError, StorageResult};
+use crate::engine::storage::{StorageError, StorageErrorKind, StorageResult};
 
 /// How long a wait lasts before it is looked whether the job is to stop, in milliseconds.
 const POLL_MS: u16 = 100;
@@ -106,8 +106,7 @@ fn connect(host: String, port: u16, limit: Duration, job: &Job) -> io::Result<Tc
         let addresses = match (host.as_str(), port).to_socket_addrs() {
             Ok(addresses) => addresses,
             Err(error) => {
-                // A name that cannot be looked up now may well be later.
-                let _ = sender.send(Err(io::Error::new(io::ErrorKind::HostUnreachable, error)));
+                let _ = sender.send(Err(io::Error::new(io::ErrorKind::AddrNotAvailable, error)));
                 return;
             }
         };
@@ -290,8 +289,12 @@ impl Drop for Handle {
     }
 }
 
-/// An error of an operation that never got as far as the server.
-pub fn unreachable(location: String, source: io::Error) -> StorageError {
+/// An error of an operation that never got as far as the server. A name that could be looked up before may well
+/// be again; one that never could is rather a mistake, which is to be said at once.
+pub fn unreachable(location: String, source: io::Error, was_there: bool) -> StorageError {
+    if source.kind() == io::ErrorKind::AddrNotAvailable && was_there {
+        return StorageError::new(StorageErrorKind::Unreachable, "connecting to", location, source);
+    }
     StorageError::from_io("connecting to", location, source)
 }
 

@@ -2,6 +2,7 @@
 //! the layer above.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -42,6 +43,8 @@ struct Shared {
     /// Only this key signs in.
     only_key: Option<PathBuf>,
     pool: Mutex<Pool>,
+    /// Whether the server was reached before.
+    was_there: AtomicBool,
     /// Held while a connection is being made: one question at a time, and one sign-in.
     connecting: Mutex<()>,
 }
@@ -73,6 +76,7 @@ impl Place {
             only_key: only_key.map(Path::to_owned),
             pool: Mutex::new(Pool { connections: Vec::new(), limit: options.connections.max(1) }),
             connecting: Mutex::default(),
+            was_there: AtomicBool::new(false),
             address: address.clone(),
             options: options.clone(),
             job: job.clone(),
@@ -167,7 +171,7 @@ impl Place {
                     Some(reason) if error.kind() == std::io::ErrorKind::Interrupted => {
                         Fault::Cancelled(reason).into_error("connecting to", location.clone())
                     }
-                    _ => unreachable(location.clone(), error),
+                    _ => unreachable(location.clone(), error, shared.was_there.load(Ordering::Relaxed)),
                 }
             })?;
         let check = host_keys::Check {
@@ -193,6 +197,7 @@ impl Place {
             job: &shared.job,
         }
         .run()?;
+        shared.was_there.store(true, Ordering::Relaxed);
         during(line.into_connection(), "starting SFTP at", &location)
     }
 
