@@ -20,6 +20,7 @@ from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DRIVE = pathlib.Path("/media/me/Blue")
+LINK = pathlib.Path("/dev/disk/by-uuid/1234-ABCD")
 MARK = "SOUVENIR_TEST_DRIVE"
 
 # A /dev with what programs need and a link from a UUID to the device; the rest of the machine as it is.
@@ -76,6 +77,7 @@ def main(program):
         app.click("button", "Pause")
         # What is in memory goes with its last user, so it is kept for the drive's return.
         shutil.copytree(DRIVE, kept)
+        LINK.unlink()
         subprocess.run(["umount", "--lazy", DRIVE], check=True)
         app.click("button", "Continue")
         app.find(text="Waiting for the drive “Blue”", patience=flows.WORK_SECS)
@@ -87,6 +89,7 @@ def main(program):
         ready.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", os.environ[MARK], ready], check=True)
         shutil.copytree(kept, ready, dirs_exist_ok=True)
+        LINK.symlink_to(os.environ[MARK])
         subprocess.run(["mount", "--move", ready, DRIVE], check=True)
         flows.wait_for_backup(app, 2)
         app.picture("back")
