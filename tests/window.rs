@@ -48,3 +48,9 @@ fn browser_with_very_many_files() {
 fn drive() {
     run("drive.py", &[]);
 }
+
+/// Backups on a real SSH server that nobody knows yet, with a key that has a passphrase.
+#[test]
+fn server() {
+    run("server.py", &[]);
+}

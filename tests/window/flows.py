@@ -7,17 +7,23 @@ PASSPHRASE = "four slow snails singing"
 WORK_SECS = 120
 
 
-def set_up(app, folder, destination, seen=lambda name: None, remember=True):
-    """The assistant, from the welcome page to the first backup, with a new key that also signs."""
+def choose_folder(app, destination):
+    """On the destination page: a folder."""
+    app.type_into("Folder", str(destination))
+    app.click("button", "Test")
+    app.find("list item", "The folder will be made")
+
+
+def set_up(app, folder, destination, seen=lambda name: None, remember=True, choose=choose_folder):
+    """The assistant, from the welcome page to the first backup, with a new key that also signs. `choose` fills
+    in the destination page."""
     app.click("button", "Set Up a Backup…")
     app.find("button", "Continue")
     seen("folders")
     app.click("button", "Do Not Back Up Home")
     app.type_into("Add a Folder", str(folder))
     app.click("button", "Continue")
-    app.type_into("Folder", str(destination))
-    app.click("button", "Test")
-    app.find("list item", "The folder will be made")
+    choose(app, destination)
     seen("destination")
     app.click("button", "Continue")
     app.click("button", "Create a Key…")

@@ -190,7 +190,7 @@ impl OverviewPage {
         // Before the first backup there is nothing to look at, perhaps not even a folder.
         let has_sets = !plan.sets().is_empty();
         self.imp().browse_button.set_visible(has_sets);
-        self.imp().open_button.set_visible(has_sets);
+        self.imp().open_button.set_visible(has_sets && plan.plan().destination.is_local());
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
     }
 

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Backups on an SSH server: a real one, which nobody knows yet, with a key that has a passphrase.
+
+    server.py PROGRAM
+"""
+
+import getpass
+import pathlib
+import shutil
+import socket
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+KEY_PASSPHRASE = "a key for one server"
+
+
+def start_server(session):
+    """sshd on a port of its own, which lets in the key of the session's home folder. The port."""
+    folder = session.folder / "sshd"
+    (session.home / ".ssh").mkdir(mode=0o700)
+    folder.mkdir()
+    key = session.home / ".ssh" / "id_ed25519"
+    session.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host"])
+    session.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", KEY_PASSPHRASE, "-f", key])
+    shutil.copy(key.with_suffix(".pub"), folder / "authorized_keys")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\n"
+        "StrictModes no\nPermitRootLogin yes\nPidFile none\nUsePAM no\nPasswordAuthentication no\n"
+        f"KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp -d {folder}\n"
+    )
+    session.spawn(["/usr/sbin/sshd", "-D", "-e", "-f", folder / "config"], log="sshd.log")
+    return port, folder
+
+
+def main(program):
+    with Session(TOP / "target" / "server") as session:
+        documents = sample.make(session.home / "Documents")
+        port, folder = start_server(session)
+        app = session.launch(program)
+        app.find("button")
+
+        def choose(app, destination):
+            app.click("radio button", "SSH Server")
+            app.click("button", "Test")
+            app.find("label", "Type the name of the server.")
+            app.type_into("Server", "127.0.0.1")
+            app.type_into("User (optional)", getpass.getuser())
+            app.type_into("Port (optional)", "nonsense")
+            app.type_into("Folder on the Server", destination)
+            app.click("button", "Test")
+            app.find("label", "A port is a number between 1 and 65535. Most servers have 22.")
+            app.type_into("Port (optional)", str(port))
+            app.click("button", "Test")
+            app.find("alert", "Is This the Right Server?")
+            shown = session.run(["ssh-keygen", "-lf", folder / "host.pub"]).decode().split()[1]
+            app.find("label", text=shown)
+            app.picture("host-key")
+            app.click("button", "Trust Server")
+            app.find("alert", "Passphrase Needed")
+            app.type_into("Passphrase", "not this one")
+            app.click("button", "Sign In")
+            app.find("label", "That was not right. Check the keyboard layout and Caps Lock, and try again.")
+            app.picture("key-passphrase")
+            app.type_into("Passphrase", KEY_PASSPHRASE)
+            app.click("check box", "Remember")
+            app.click("button", "Sign In")
+            app.find("list item", "The place answers and can be written")
+
+        flows.set_up(app, documents, "Backups/Documents", app.picture, choose=choose)
+        app.picture("overview")
+        app.close()
+
+        # Another day nothing is asked.
+        sample.change(documents)
+        app = session.launch(program)
+        app.find("button")
+        flows.back_up(app, 2)
+        flows.browse(app)
+        app.picture("browser")
+        flows.restore(app, session.home / "Restored")
+        differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
+        assert not differing, differing
+        stored = [path.name for path in (folder / "Backups" / "Documents").iterdir()]
+        assert all(name.startswith("duplicity-") for name in stored), stored
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
