@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
@@ -23,14 +23,14 @@ const HOLDER_LIMIT: u64 = 1024;
 #[derive(Debug, Clone)]
 pub struct LocalFolder {
     folder: PathBuf,
-    /// File system and inode of the folder when the first file came into it.
-    identity: Arc<OnceLock<(u64, u64)>>,
+    /// File system and inode of the folder when it was locked last.
+    locked: Arc<Mutex<Option<(u64, u64)>>>,
 }
 
 impl LocalFolder {
     /// The folder need not exist yet; the first upload makes it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), identity: Arc::default() }
+        Self { folder: folder.into(), locked: Arc::default() }
     }
 
     fn fail(&self, action: &'static str, source: io::Error) -> StorageError {
@@ -41,21 +41,28 @@ impl LocalFolder {
         StorageError::from_io(action, self.folder.join(name).display().to_string(), source)
     }
 
-    /// Sees to it that the folder is there, and still the one that it was. Where a drive was pulled out, its
-    /// mount point may be a folder of the disk below, which must not get what is meant for the drive.
+    fn look(&self) -> StorageResult<(u64, u64)> {
+        let metadata = fs::metadata(&self.folder).map_err(|source| self.fail("writing", source))?;
+        Ok((metadata.dev(), metadata.ino()))
+    }
+
+    fn make(&self) -> StorageResult<()> {
+        fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))
+    }
+
+    /// Makes the folder if it is missing; but one that was locked must still be the same. Where a drive was
+    /// pulled out, its mount point may be a folder of the disk below, which must not get what is meant
+    /// for the drive.
     fn ensure(&self) -> StorageResult<()> {
-        let look = || fs::metadata(&self.folder).map(|metadata| (metadata.dev(), metadata.ino()));
-        let Some(known) = self.identity.get() else {
-            fs::create_dir_all(&self.folder).map_err(|source| self.fail("creating", source))?;
-            let found = look().map_err(|source| self.fail("creating", source))?;
-            self.identity.get_or_init(|| found);
-            return Ok(());
-        };
-        match look() {
-            Ok(found) if found == *known => Ok(()),
-            Ok(_) => Err(self.fail("writing", Errno::ENODEV.into())),
-            Err(source) => Err(self.fail("writing", source)),
+        match *self.locked() {
+            None => self.make(),
+            Some(known) if self.look()? == known => Ok(()),
+            Some(_) => Err(self.fail("writing", Errno::ENODEV.into())),
         }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> StorageResult<Vec<(String, fs::DirEntry)>> {
@@ -130,7 +137,8 @@ impl Storage for LocalFolder {
     }
 
     fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        self.ensure()?;
+        self.make()?;
+        *self.locked() = Some(self.look()?);
         LockFile::take(self.folder.join(LOCK_NAME), holder)
             .map_err(|source| self.fail_file("locking", LOCK_NAME, source))
     }
@@ -294,6 +302,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let (place, drive) = (scratch.path().join("mount/backups"), scratch.path().join("drive"));
         let storage = LocalFolder::new(&place);
+        let _lock = storage.lock("this test").unwrap();
         put(&storage, "first").unwrap();
         fs::rename(scratch.path().join("mount"), &drive).unwrap();
         assert_eq!(put(&storage, "second").unwrap_err().kind, StorageErrorKind::NotFound);
@@ -305,5 +314,9 @@ mod tests {
         fs::remove_dir_all(scratch.path().join("mount")).unwrap();
         fs::rename(&drive, scratch.path().join("mount")).unwrap();
         put(&storage, "second").unwrap();
+        // Who locks anew takes what is there.
+        fs::remove_dir_all(&place).unwrap();
+        let _lock = storage.lock("this test").unwrap();
+        put(&storage, "first").unwrap();
     }
 }
