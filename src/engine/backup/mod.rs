@@ -137,8 +137,11 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let tree = open_source(request.root)?;
     let destination = LeftOut::find(request)?;
     request.keyring.check(request.protection)?;
-    let (collection, _) = look_at(request.storage)?;
-    for set in &collection.incomplete {
+    let (collection, files) = look_at(request.storage)?;
+    // One that was just getting its names is not left as it is, but taken back and gone on with.
+    let taken_back: Vec<SetKind> =
+        files.iter().filter_map(|file| staging::almost_finished(&file.name)).collect();
+    for set in collection.incomplete.iter().filter(|set| !taken_back.contains(&set.kind)) {
         job.warn(Warning::Incomplete { name: set.name() });
     }
     know_passphrase(request, &collection, job)?;
