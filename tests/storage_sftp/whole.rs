@@ -74,7 +74,9 @@ fn a_whole_backup_over_a_line_that_breaks() {
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            // Not for ever, should what is tested fail.
+            let begun = std::time::Instant::now();
+            while !done.load(std::sync::atomic::Ordering::SeqCst) && begun.elapsed().as_secs() < 120 {
                 std::thread::sleep(Duration::from_millis(400));
                 proxy.cut();
             }

@@ -93,8 +93,8 @@ impl SignIn<'_> {
                     if tried.is_empty() { "nothing that it offers".to_owned() } else { tried.join(", ") };
                 Err(self.refused(format!("the server does not let {} in; tried: {tried}", self.user)))
             }
-            Err(error) if error.kind == StorageErrorKind::Unreachable && !tried.is_empty() => {
-                // Servers hang up after a number of wrong attempts.
+            Err(error) if error.kind == StorageErrorKind::Unreachable && tried.len() > 1 => {
+                // Servers hang up after a number of wrong attempts; during the first it is the line.
                 let text = format!("the server hung up; tried: {}: {}", tried.join(", "), error.source);
                 Err(self.refused(text))
             }
