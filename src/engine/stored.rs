@@ -10,10 +10,11 @@ use sha1::{Digest, Sha1};
 
 use super::crypto::{DEFLATE_LEVEL, OpenReader, Opener, SealWriter, Sealer};
 use super::error::{Damage, Error, Result};
-use super::format::manifest::HashAlgorithm;
 use super::format::name::{Codec, FileName};
 use super::job::Job;
 use super::storage::{Storage, StorageError, StorageErrorKind, Upload};
+
+mod hashed;
 
 /// Bytes that are read at once.
 pub const BUFFER_BYTES: usize = 256 * 1024;
@@ -180,9 +181,9 @@ impl StoredReader {
         Self::open_as(storage, name, codec_of(name), opener, job)
     }
 
-    /// The same for a file that is restored or verified: what is read of it counts as done.
-    pub fn open_volume(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
-        let source = Source { inner: storage.open(name)?, counts_as_done: true, job: job.clone() };
+    /// The same for a file that is verified: what is read of it counts as done.
+    pub fn open_counted(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
+        let source = Source { inner: storage.open(name)?, counts: Counts::Done, job: job.clone() };
         Self::unwrap(source, name, codec_of(name), opener)
     }
 
@@ -194,7 +195,7 @@ impl StoredReader {
         opener: &Opener,
         job: &Job,
     ) -> Result<Self> {
-        let source = Source { inner: storage.open(name)?, counts_as_done: false, job: job.clone() };
+        let source = Source { inner: storage.open(name)?, counts: Counts::Stored, job: job.clone() };
         Self::unwrap(source, name, codec, opener)
     }
 
@@ -269,16 +270,29 @@ impl Read for Members {
 /// The beginning of the way back: counts, and stops when the job is to stop.
 struct Source {
     inner: Box<dyn Read + Send>,
-    counts_as_done: bool,
+    counts: Counts,
     job: Job,
+}
+
+/// As what the bytes that are read count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// They were counted, or will be.
+    Nothing,
+    /// As bytes that went to or came from the storage.
+    Stored,
+    /// As those, and as work that is done.
+    Done,
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.job.check().map_err(Error::into_stream)?;
         let count = self.inner.read(buffer)?;
-        self.job.bytes_stored(count as u64);
-        if self.counts_as_done {
+        if self.counts != Counts::Nothing {
+            self.job.bytes_stored(count as u64);
+        }
+        if self.counts == Counts::Done {
             self.job.bytes_done(count as u64);
         }
         Ok(count)
@@ -302,70 +316,6 @@ pub fn read_small(name: &str, mut reader: StoredReader, limit: u64) -> Result<Ve
     }
     reader.finish()?;
     Ok(bytes)
-}
-
-/// The one of several files with the same place in a set that has the hash. Usually there is but one; a
-/// destination may hold a second, sealed or compressed in another way. If none has it, what is wrong with
-/// `name`.
-pub fn find_by_hash<'n>(
-    storage: &dyn Storage,
-    name: &'n str,
-    others: &'n [String],
-    hash: (HashAlgorithm, &str),
-    job: &Job,
-) -> Result<&'n str> {
-    let check = |name: &str| check_hash(storage, name, hash, job).map_err(|error| about(name, error));
-    let Err(error) = check(name) else { return Ok(name) };
-    if matches!(error, Error::Damaged { .. }) {
-        for other in others {
-            match check(other) {
-                Ok(()) => return Ok(other),
-                Err(Error::Damaged { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Err(error)
-}
-
-/// Compares a stored file with the hash in its manifest, before anything in it is believed.
-fn check_hash(
-    storage: &dyn Storage,
-    name: &str,
-    (algorithm, expected): (HashAlgorithm, &str),
-    job: &Job,
-) -> Result<()> {
-    let mut source = storage.open(name)?;
-    let mut sha1 = Sha1::new();
-    let mut md5 = md5::Md5::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut size_bytes = 0;
-    loop {
-        job.check()?;
-        let count = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(StorageError::from_io("reading", name, error).into()),
-        };
-        size_bytes += count;
-        match algorithm {
-            HashAlgorithm::Sha1 => sha1.update(&buffer[..count]),
-            HashAlgorithm::Md5 => md5.update(&buffer[..count]),
-        }
-    }
-    let found = match algorithm {
-        HashAlgorithm::Sha1 => hexadecimal(&sha1.finalize()),
-        HashAlgorithm::Md5 => hexadecimal(&md5.finalize()),
-    };
-    if found == expected {
-        Ok(())
-    } else if size_bytes == 0 {
-        Err(Error::damaged(name, Damage::Empty))
-    } else {
-        let expected = expected.to_owned();
-        Err(Error::damaged(name, Damage::HashMismatch { algorithm: algorithm.name(), expected, found }))
-    }
 }
 
 /// The error for a stored file whose stream failed.

@@ -23,7 +23,7 @@ pub struct Faults {
     pub forbidden: u64,
     /// A list is the one before.
     pub stale: u64,
-    /// A stored file has a bit that is not as it was written, from its first reading on.
+    /// What is read of a file has a bit that is not as it was written, this time.
     pub corrupt: u64,
     /// It takes a while.
     pub slow: u64,
@@ -41,8 +41,6 @@ pub struct Faulty {
     written: AtomicU64,
     happened: Mutex<BTreeMap<&'static str, u64>>,
     last_list: Mutex<Option<Vec<StoredFile>>>,
-    /// Where a file that was read is damaged, if it is.
-    damage: Mutex<BTreeMap<String, Option<u64>>>,
 }
 
 impl Faulty {
@@ -55,7 +53,6 @@ impl Faulty {
             written: AtomicU64::new(0),
             happened: Mutex::default(),
             last_list: Mutex::default(),
-            damage: Mutex::default(),
         })
     }
 
@@ -81,20 +78,6 @@ impl Faulty {
 
     fn error(&self, kind: StorageErrorKind, what: &'static str) -> StorageError {
         StorageError::new(kind, "trying", self.inner.location(), what)
-    }
-
-    fn damage_of(&self, name: &str) -> Option<u64> {
-        if !self.is_on.load(Ordering::SeqCst) {
-            return None;
-        }
-        let mut damage = self.damage.lock().unwrap();
-        if let Some(known) = damage.get(name) {
-            return *known;
-        }
-        let found =
-            self.strikes("corrupt", self.faults.corrupt).then(|| self.random.lock().unwrap().u64(..4000));
-        damage.insert(name.to_owned(), found);
-        found
     }
 
     fn before(&self) -> StorageResult<()> {
@@ -146,7 +129,8 @@ impl Storage for Shared {
 
     fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
         let inner = self.0.around(|| self.0.inner.open_from(name, offset))?;
-        let damage = self.0.damage_of(name);
+        let is_damaged = self.0.strikes("corrupt", self.0.faults.corrupt);
+        let damage = is_damaged.then(|| self.0.random.lock().unwrap().u64(..4000));
         Ok(Box::new(FaultyReader { inner, place: Arc::clone(&self.0), position: offset, damage }))
     }
 

@@ -13,7 +13,7 @@ use crate::engine::format::manifest::HashAlgorithm;
 use crate::engine::job::{Job, panicked};
 use crate::engine::path::EntryPath;
 use crate::engine::storage::Storage;
-use crate::engine::stored::{BUFFER_BYTES, StoredReader, about, find_by_hash, unreadable};
+use crate::engine::stored::{BUFFER_BYTES, StoredReader, unreadable};
 
 /// How far volumes are prepared ahead of the one that is in use.
 #[derive(Debug, Clone, Copy)]
@@ -119,9 +119,8 @@ fn read_volume(
     let (algorithm, hash) = volume.hash.as_ref().ok_or_else(|| {
         Error::damaged(name, Damage::Malformed("its manifest has no hash of it".to_owned()))
     })?;
-    let name = find_by_hash(storage, name, &volume.others, (*algorithm, hash), job)?;
-    let mut reader =
-        StoredReader::open_volume(storage, name, opener, job).map_err(|error| about(name, error))?;
+    let hash = (*algorithm, hash.as_str());
+    let (name, mut reader) = StoredReader::open_by_hash(storage, name, &volume.others, hash, opener, job)?;
     loop {
         job.check()?;
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);

@@ -11,7 +11,7 @@ use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
 use crate::engine::storage::Storage;
-use crate::engine::stored::{StoredReader, about, find_by_hash, unreadable};
+use crate::engine::stored::{StoredReader, about, unreadable};
 
 /// A stored file to look at.
 #[derive(Debug)]
@@ -55,13 +55,18 @@ impl Held {
 
 /// Reads a file to its end. Entries of the backup in it; those of signatures do not count.
 pub(super) fn check(file: &File, storage: &dyn Storage, opener: &Opener, job: &Job) -> Result<u64> {
-    let mut name = file.name.as_str();
-    if let Held::Volume { hash, others, .. } = &file.held {
-        let no_hash = || malformed(name, "its manifest has no hash of it".to_owned());
-        let (algorithm, digits) = hash.as_ref().ok_or_else(no_hash)?;
-        name = find_by_hash(storage, name, others, (*algorithm, digits), job)?;
-    }
-    let reader = StoredReader::open_volume(storage, name, opener, job).map_err(|error| about(name, error))?;
+    let name = file.name.as_str();
+    let (name, reader) = match &file.held {
+        Held::Volume { hash, others, .. } => {
+            let no_hash = || malformed(name, "its manifest has no hash of it".to_owned());
+            let (algorithm, hash) = hash.as_ref().ok_or_else(no_hash)?;
+            StoredReader::open_by_hash(storage, name, others, (*algorithm, hash), opener, job)?
+        }
+        Held::Signatures { .. } => {
+            let reader = StoredReader::open_counted(storage, name, opener, job);
+            (name, reader.map_err(|error| about(name, error))?)
+        }
+    };
     let mut tar = tar::Reader::new(reader);
     let mut order = Order::default();
     let mut count = 0;
