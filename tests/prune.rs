@@ -411,7 +411,12 @@ fn what_the_next_backup_goes_on_with_stays() {
     let manifest = format!("duplicity-inc.{}.to.{}.manifest", stamp(9), stamp(10));
     let ours = [
         format!(".unfinished-list-{manifest}"),
-        format!(".unfinished-{0}-{0}-{1}", "0".repeat(40), manifest.replace("manifest", "vol2.difftar.gz")),
+        format!(
+            ".unfinished-{}-{}-{}",
+            "0".repeat(32),
+            "0".repeat(16),
+            manifest.replace("manifest", "vol2.difftar.gz")
+        ),
     ];
     let old = SystemTime::now() - Duration::from_secs(9 * 86_400);
     for name in almost.iter().chain(&ours) {

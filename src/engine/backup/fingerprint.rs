@@ -1,13 +1,13 @@
 //! Whether a volume of an interrupted run holds what one of this run would hold.
 
+use data_encoding::BASE32_DNSSEC;
 use sha1::{Digest, Sha1};
 
 use super::changes::Change;
 use super::plan::{Contents, VolumePlan};
-use super::staging::Fingerprint;
+use super::staging::{FINGERPRINT_BYTES, Fingerprint};
 use crate::engine::crypto::{Encryption, Protection};
 use crate::engine::scan::SourceEntry;
-use crate::engine::stored::hexadecimal;
 
 /// The fingerprint of a volume: equal only if the same entries, in the same state, were to be sealed for
 /// the same people. The passphrase is not in it, since a hash of it would help to guess it.
@@ -21,7 +21,7 @@ pub fn fingerprint(plan: &VolumePlan, protection: &Protection) -> Fingerprint {
             hash.numbers(&[piece.offset, piece.len, piece.is_last.into()]);
         }
     }
-    hexadecimal(&hash.0.finalize())
+    BASE32_DNSSEC.encode(&hash.0.finalize()[..FINGERPRINT_BYTES])
 }
 
 /// Fields one after the other, each with its length, so that no two rows of fields look the same.

@@ -12,10 +12,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{Read, Write};
 
+use data_encoding::{BASE32_DNSSEC, HEXLOWER_PERMISSIVE};
+
 use crate::engine::error::Result;
 use crate::engine::format::name::{FileName, SetKind};
 use crate::engine::job::Job;
 use crate::engine::storage::{Storage, StorageError, StorageErrorKind, StoredFile, UPLOAD_PREFIX};
+use crate::engine::stored::hexadecimal;
 
 /// Beginning of the names of files that belong to no set yet.
 const PREFIX: &str = ".unfinished-";
@@ -26,19 +29,27 @@ const NEW: &str = "new-";
 /// What follows in the name of the list of files that are about to get their own names.
 const LIST: &str = "list-";
 
-/// Hexadecimal digits of a SHA-1.
-const DIGITS: usize = 40;
+/// Letters of a SHA-1 in a name. Encrypted home folders (eCryptfs) have no room for more than 143 bytes in a
+/// name, of which a set's own take up to 72; so hashes are written in base 32.
+const HASH_LETTERS: usize = 32;
+
+/// How much of the hash over what goes into a volume is kept: enough that no two are ever mixed up by
+/// chance.
+pub const FINGERPRINT_BYTES: usize = 10;
+
+/// Letters of that.
+const FINGERPRINT_LETTERS: usize = 16;
 
 /// Largest list that is believed, in bytes: room for a hundred thousand volumes.
 const LIST_LIMIT: u64 = 32 << 20;
 
-/// A SHA-1 over everything that decides what is in a volume.
+/// The beginning of a SHA-1 over everything that decides what is in a volume, in base 32.
 pub type Fingerprint = String;
 
 /// The unfinished name of a finished volume.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Staged {
-    /// SHA-1 of the stored file.
+    /// SHA-1 of the stored file, in hexadecimal.
     pub sha1: String,
     /// What went into it.
     pub fingerprint: Fingerprint,
@@ -49,21 +60,19 @@ pub struct Staged {
 impl Staged {
     fn parse(name: &str) -> Option<Self> {
         let rest = name.strip_prefix(PREFIX)?;
-        let (sha1, rest) = rest.split_at_checked(DIGITS)?;
-        let (fingerprint, rest) = rest.strip_prefix('-')?.split_at_checked(DIGITS)?;
-        let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (sha1, rest) = rest.split_at_checked(HASH_LETTERS)?;
+        let (fingerprint, rest) = rest.strip_prefix('-')?.split_at_checked(FINGERPRINT_LETTERS)?;
         let file = FileName::parse(rest.strip_prefix('-')?)?;
-        (is_hex(sha1) && is_hex(fingerprint)).then(|| Self {
-            sha1: sha1.to_owned(),
-            fingerprint: fingerprint.to_owned(),
-            file,
-        })
+        let bytes = |text: &str| BASE32_DNSSEC.decode(text.as_bytes()).ok();
+        bytes(fingerprint)?;
+        Some(Self { sha1: hexadecimal(&bytes(sha1)?), fingerprint: fingerprint.to_owned(), file })
     }
 }
 
 impl fmt::Display for Staged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}-{}-{}", self.sha1, self.fingerprint, self.file)
+        let sha1 = HEXLOWER_PERMISSIVE.decode(self.sha1.as_bytes()).map_err(|_| fmt::Error)?;
+        write!(f, "{PREFIX}{}-{}-{}", BASE32_DNSSEC.encode(&sha1), self.fingerprint, self.file)
     }
 }
 
@@ -223,9 +232,9 @@ mod tests {
     #[test]
     fn an_unfinished_name_tells_everything() {
         let file = FileName::parse("duplicity-full.20231114T221320Z.vol12.difftar.gpg").unwrap();
-        let staged = Staged { sha1: "a".repeat(40), fingerprint: "0".repeat(40), file };
+        let staged = Staged { sha1: "a".repeat(40), fingerprint: "0".repeat(16), file };
         let name = staged.to_string();
-        assert!(is_unfinished(&name) && name.len() < 200);
+        assert!(is_unfinished(&name) && name.len() < 143);
         assert_eq!(Staged::parse(&name), Some(staged));
         assert_eq!(FileName::parse(&name), None, "nobody takes it for a volume");
         let new = new_name(file);
