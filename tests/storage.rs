@@ -19,6 +19,7 @@ fn a_local_folder_keeps_the_contract() {
         storage: Arc::new(LocalFolder::new(&folder)),
         second: Arc::new(LocalFolder::new(&folder)),
         many: 100_000,
+        longest_name: 200,
         fill: Box::new({
             let folder = folder.clone();
             move |count| {

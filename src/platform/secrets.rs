@@ -41,7 +41,7 @@ impl Owner {
     /// Under what the answer to a place's question is remembered; nothing for what is asked anew each time.
     pub fn of_credential(request: &CredentialRequest) -> Option<Self> {
         match &request.wanted {
-            WantedCredential::Password { user } => {
+            WantedCredential::Password { user } | WantedCredential::SecretKey { key_id: user } => {
                 Some(Self::Account(format!("{user} {}", server_of(&request.location))))
             }
             WantedCredential::KeyPassphrase { path } => Some(Self::KeyFile(path.display().to_string())),
@@ -127,6 +127,6 @@ mod tests {
         };
         assert_eq!(of("sftp://me@host:22//a"), of("sftp://me@host:22/b"));
         assert_ne!(of("sftp://me@host:22//a"), of("sftp://me@other:22//a"));
-        assert_eq!(of("sftp://host"), Some(Owner::Account("me sftp://host".into())));
+        assert_eq!(of("s3://bucket"), Some(Owner::Account("me s3://bucket".into())));
     }
 }

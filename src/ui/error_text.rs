@@ -195,6 +195,34 @@ fn storage(error: &StorageError) -> (String, String, String) {
             gettext("Check the user name, and the password or the key."),
         ),
         K::Timeout => (gettext("The destination does not answer"), gettext("Try again in a while.")),
+        K::Busy => (
+            gettext("The server has too much to do"),
+            gettext("It asked several times to be left alone for a while. Try again later."),
+        ),
+        K::NoSuchBucket => (
+            gettext("There is no bucket of this name"),
+            gettext("Check the name, or make the bucket on the pages of your provider."),
+        ),
+        K::WrongRegion => (
+            gettext("The bucket is in another region"),
+            gettext("The details may say which. Correct the region of the destination."),
+        ),
+        K::ClockWrong => (
+            gettext("The clock of this computer is wrong"),
+            gettext(
+                "The server believes nobody whose time differs from its own. Set the clock right, then try again.",
+            ),
+        ),
+        K::Certificate => (
+            gettext("The server cannot prove who it is"),
+            gettext(
+                "Its certificate is not trusted on this computer. Nothing was sent to it. Check the address, or ask its administrator.",
+            ),
+        ),
+        K::Archived => (
+            gettext("The backup is in an archive of the provider"),
+            gettext("Bring its files back on the pages of your provider, which takes hours, then try again."),
+        ),
         _ => (
             gettext("The destination could not be used"),
             gettext("Try again. If it happens again, choose another destination."),

@@ -16,6 +16,8 @@ pub struct Place {
     pub second: Arc<dyn Storage>,
     /// Files to list; 100,000 unless making them takes minutes.
     pub many: usize,
+    /// Length of the longest name to try, in bytes.
+    pub longest_name: usize,
     /// Puts so many empty files into the place, without the storage. The names are up to it.
     pub fill: Box<dyn Fn(usize)>,
     /// Names of all files that really are there, also those that are not whole, without the storage.
@@ -117,7 +119,7 @@ fn what_is_dropped_leaves_nothing(place: &Place) {
 }
 
 fn names_are_any_that_we_give(place: &Place) {
-    let long = "x".repeat(200);
+    let long = "x".repeat(place.longest_name);
     let names = [".souvenir-odd", "a b+c%20&d=e", "#?*[~]", "été-\u{1f4be}", "duplicity-full.x:y", &long];
     for name in names {
         put(&*place.storage, name, name.as_bytes()).unwrap();

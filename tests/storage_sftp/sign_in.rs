@@ -21,7 +21,7 @@ fn list(
 ) -> (StorageResult<usize>, Vec<(WantedCredential, bool)>) {
     let mut answers = answers.iter();
     let mut asked = Vec::new();
-    let credentials = Credentials { secret: password.map(Into::into) };
+    let credentials = Credentials { secret: password.map(Into::into), ..Credentials::default() };
     let result = attended(
         move |job| {
             let storage = SftpStorage::new(&address, &credentials, &options, job);
@@ -249,7 +249,7 @@ fn a_key_instead_of_the_password() {
     fs::write(&authorized, foreign).unwrap();
     let set_up = |password: Option<&'static str>| {
         let (address, options) = (server.address("backup"), server.options());
-        let credentials = Credentials { secret: password.map(Into::into) };
+        let credentials = Credentials { secret: password.map(Into::into), ..Credentials::default() };
         attended(move |job| set_up_key(&address, &credentials, &options, job), nobody_is_asked)
     };
     let key = server.ssh_file("id_ed25519_souvenir");

@@ -14,7 +14,7 @@ use crate::upkeep::{
 use souvenir::engine::Result;
 use souvenir::engine::backup::{BackupKind, DEFAULT_VOLUME_MIB};
 use souvenir::engine::chain::FullPolicy;
-use souvenir::engine::crypto::{Encryption, Protection, Recipient};
+use souvenir::engine::crypto::{Encryption, Protection, Recipient, Secret};
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::Job;
@@ -35,6 +35,8 @@ Examples:
   Keep backups on a server that speaks SSH, and sign in without a password from then on:
     souvenir-cli ssh-setup sftp://alice@nas.example.org/backup
     souvenir-cli backup ~/Documents sftp://alice@nas.example.org/backup
+  Keep them in an object store; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say who signs in:
+    souvenir-cli backup --s3-endpoint-url https://s3.example.org ~/Documents s3://bucket/documents
 
 Exit codes:
   0    finished
@@ -144,22 +146,62 @@ pub enum Command {
 /// Where backups are.
 #[derive(Debug, Args)]
 pub struct Destination {
-    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder. The folder on a server is
-    /// relative to where a sign-in ends up, after a second slash absolute. A password is asked for, or taken from
-    /// FTP_PASSWORD in the environment
+    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder or s3://bucket/folder. The folder on
+    /// a server is relative to where a sign-in ends up, after a second slash absolute. A password is asked for, or
+    /// taken from FTP_PASSWORD in the environment; who signs in to an object store, from AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY, or from the files of Amazon's tools
     #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)), value_hint = ValueHint::DirPath)]
     address: Address,
+
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+/// What the URL of an object store does not say.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Object stores")]
+struct StoreOptions {
+    /// URL of the service, if it is not Amazon's: https://s3.example.org. AWS_ENDPOINT_URL tells it too
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    s3_endpoint_url: Option<String>,
+
+    /// The region of the bucket, such as eu-central-1. AWS_REGION tells it too
+    #[arg(long, value_name = "NAME")]
+    s3_region_name: Option<String>,
+
+    /// The class in which volumes are stored, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS")]
+    s3_storage_class: Option<String>,
+
+    /// The service has no host name of its own for each bucket
+    #[arg(long)]
+    s3_path_style: bool,
 }
 
 impl Destination {
-    /// The address as it was typed.
-    pub fn address(&self) -> &Address {
-        &self.address
+    /// The address as it was typed, with what the options add to it.
+    pub fn address(&self) -> Address {
+        let mut address = self.address.clone();
+        if let Address::S3(store) = &mut address {
+            let from_environment = || {
+                ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].iter().find_map(|name| std::env::var(name).ok())
+            };
+            store.endpoint = self.store.s3_endpoint_url.clone().or_else(from_environment);
+            store.region.clone_from(&self.store.s3_region_name);
+            store.storage_class.clone_from(&self.store.s3_storage_class);
+            store.path_style = self.store.s3_path_style;
+        }
+        address
     }
 
     /// The place, ready to be read and written.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
-        Ok(self.address.open(&Credentials::default(), job)?)
+        let credentials = Credentials {
+            key_id: std::env::var("AWS_ACCESS_KEY_ID").ok(),
+            session_token: std::env::var("AWS_SESSION_TOKEN").ok().map(Secret::from),
+            ..Credentials::default()
+        };
+        Ok(self.address().open(&credentials, job)?)
     }
 }
 

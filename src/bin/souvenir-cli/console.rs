@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::secrets;
+use crate::secrets::{self, PlaceSecrets};
 use souvenir::engine::Result;
-use souvenir::engine::crypto::Secret;
 use souvenir::engine::error::Error;
 use souvenir::engine::job::{Event, JobHandle, Phase, Progress, Question};
 
@@ -23,15 +22,15 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Console {
     json: bool,
     bar: Option<ProgressBar>,
-    /// The password of the server, if it is known beforehand.
-    server_password: Option<Secret>,
+    /// What is known beforehand of what places may ask for.
+    known: PlaceSecrets,
 }
 
 impl Console {
     /// A console. The bar is for people: it needs a terminal.
-    pub fn new(json: bool, server_password: Option<Secret>) -> Self {
+    pub fn new(json: bool, known: PlaceSecrets) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(ProgressBar::new_spinner);
-        Self { json, bar, server_password }
+        Self { json, bar, known }
     }
 
     /// Whether results are printed as JSON.
@@ -149,7 +148,7 @@ impl Console {
                 let _ = reply.send(secrets::ask(&request));
             }
             Question::Credential { request, reply } => {
-                let _ = reply.send(secrets::ask_credential(&request, self.server_password.as_ref()));
+                let _ = reply.send(secrets::ask_credential(&request, &self.known));
             }
             Question::HostKey { key, reply } => {
                 let _ = reply.send(secrets::confirm_host_key(&key));

@@ -49,7 +49,7 @@ const EXIT_CANCELLED: u8 = 130;
 fn main() -> ExitCode {
     let environment = Environment::take();
     let arguments = Arguments::parse();
-    let console = Console::new(arguments.json, environment.server());
+    let console = Console::new(arguments.json, environment.places());
     start_log(arguments.verbose);
     match run(arguments, environment, &console) {
         Ok(0) => ExitCode::SUCCESS,
@@ -174,10 +174,10 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
         Command::Cleanup(options) => options.run(console),
         Command::SshSetup { destination } => {
+            let place = destination.address().to_string();
             let Address::Sftp(address) = destination.address() else {
-                bail!("{} is not on an SSH server; its address begins with sftp://", destination.address());
+                bail!("{place} is not on an SSH server; its address begins with sftp://");
             };
-            let (address, place) = (address.clone(), destination.address().to_string());
             let work = move |job: &Job| {
                 Ok(set_up_key(&address, &Credentials::default(), &SftpOptions::default(), job)?)
             };

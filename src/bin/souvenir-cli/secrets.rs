@@ -32,7 +32,16 @@ pub struct PassphraseOptions {
 pub struct Environment {
     archive: Option<Secret>,
     sign: Option<Secret>,
+    places: PlaceSecrets,
+}
+
+/// Secrets that places ask for, known beforehand.
+#[derive(Debug, Clone)]
+pub struct PlaceSecrets {
+    /// The password of a server.
     server: Option<Secret>,
+    /// The secret of an access key of an object store.
+    access_key: Option<Secret>,
 }
 
 impl Environment {
@@ -51,14 +60,17 @@ impl Environment {
         Self {
             archive: take("PASSPHRASE"),
             sign: take("SIGN_PASSPHRASE"),
-            // As duplicity has it for all servers, whatever they speak.
-            server: take("FTP_PASSWORD"),
+            places: PlaceSecrets {
+                // As duplicity has it for all servers, whatever they speak.
+                server: take("FTP_PASSWORD"),
+                access_key: take("AWS_SECRET_ACCESS_KEY"),
+            },
         }
     }
 
-    /// The password of a server.
-    pub fn server(&self) -> Option<Secret> {
-        self.server.clone()
+    /// What places may ask for.
+    pub fn places(&self) -> PlaceSecrets {
+        self.places.clone()
     }
 }
 
@@ -111,13 +123,16 @@ pub fn ask(request: &PassphraseRequest) -> Option<Secret> {
     }
 }
 
-/// Asks on the terminal for what a place wants to know. The password that is known beforehand is the first
-/// answer.
-pub fn ask_credential(request: &CredentialRequest, password: Option<&Secret>) -> Option<Secret> {
-    if let (WantedCredential::Password { .. }, false, Some(password)) =
-        (&request.wanted, request.previous_was_wrong, password)
-    {
-        return Some(password.clone());
+/// Asks on the terminal for what a place wants to know. What is known beforehand is the first answer.
+pub fn ask_credential(request: &CredentialRequest, known: &PlaceSecrets) -> Option<Secret> {
+    let known = match &request.wanted {
+        _ if request.previous_was_wrong => &None,
+        WantedCredential::Password { .. } => &known.server,
+        WantedCredential::SecretKey { .. } => &known.access_key,
+        WantedCredential::KeyPassphrase { .. } | WantedCredential::Prompt { .. } => &None,
+    };
+    if known.is_some() {
+        return known.clone();
     }
     if request.previous_was_wrong {
         say("That is not right.");
@@ -125,6 +140,9 @@ pub fn ask_credential(request: &CredentialRequest, password: Option<&Secret>) ->
     match &request.wanted {
         WantedCredential::Password { user } => {
             read_hidden(&format!("Password of {user} for {}: ", request.location))
+        }
+        WantedCredential::SecretKey { key_id } => {
+            read_hidden(&format!("Secret of the access key {key_id} for {}: ", request.location))
         }
         WantedCredential::KeyPassphrase { path } => {
             read_hidden(&format!("Passphrase for the key {}: ", path.display()))

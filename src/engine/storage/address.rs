@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::object::{ObjectOptions, ObjectStorage};
 use super::sftp::{SftpOptions, SftpStorage};
 use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageResult};
 use crate::engine::job::Job;
@@ -20,6 +21,8 @@ pub enum Address {
     Drive(DriveAddress),
     /// A folder on an SSH server.
     Sftp(SftpAddress),
+    /// A part of a bucket of an object store that speaks S3.
+    S3(S3Address),
 }
 
 /// A folder on an SSH server.
@@ -37,6 +40,28 @@ pub struct SftpAddress {
     pub path: String,
 }
 
+/// A part of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Address {
+    /// The bucket.
+    pub bucket: String,
+    /// What the names of all objects begin with, without slashes at its ends; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// URL of the server, such as `https://s3.example.org`; without one, Amazon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The region, such as `eu-central-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Whether the bucket stands in the path of a request instead of in its host name.
+    #[serde(default)]
+    pub path_style: bool,
+    /// The class that volumes are stored in, such as `STANDARD_IA`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+}
+
 /// Why a text is no address. `Display` says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -44,14 +69,14 @@ pub enum AddressError {
     #[error("file:// must be followed by an absolute path, such as file:///media/drive/backup")]
     RelativeFile,
     /// A kind of place that this program does not know.
-    #[error("{0}:// destinations are not supported; use a folder or sftp://")]
+    #[error("{0}:// destinations are not supported; use a folder, sftp:// or s3://")]
     UnknownScheme(String),
     /// It is not UTF-8, or a percent sign is not followed by two hexadecimal digits.
     #[error("the address is not a URL; write a percent sign as %25")]
     Malformed,
-    /// There is no host.
-    #[error("the address names no host")]
-    NoHost,
+    /// There is no host or no bucket.
+    #[error("the address names no {0}")]
+    Missing(&'static str),
     /// Something that is not a port number.
     #[error("\"{0}\" is not a port number")]
     Port(String),
@@ -77,13 +102,27 @@ impl Address {
             };
         }
         let rest = std::str::from_utf8(rest).map_err(|_| AddressError::Malformed)?;
-        // duplicity lets people choose its client: paramiko+sftp, pexpect+scp.
+        // duplicity lets people choose its client: paramiko+sftp, pexpect+scp, boto3+s3.
         let plain = scheme.rsplit_once('+').map_or(scheme.as_str(), |(_, plain)| plain);
         match plain {
             "sftp" | "scp" | "ssh" => {
                 let server = Server::parse(rest)?;
                 let path = server.path.strip_prefix('/').unwrap_or(&server.path).to_owned();
                 Ok(Self::Sftp(SftpAddress { user: server.user, host: server.host, port: server.port, path }))
+            }
+            "s3" => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                if bucket.is_empty() {
+                    return Err(AddressError::Missing("bucket"));
+                }
+                Ok(Self::S3(S3Address {
+                    bucket: bucket.to_owned(),
+                    prefix: prefix.trim_matches('/').to_owned(),
+                    endpoint: None,
+                    region: None,
+                    path_style: false,
+                    storage_class: None,
+                }))
             }
             _ => Err(AddressError::UnknownScheme(scheme)),
         }
@@ -99,6 +138,9 @@ impl Address {
             Self::Drive(drive) => Ok(Box::new(LocalFolder::new(drive.folder()?))),
             Self::Sftp(address) => {
                 Ok(Box::new(SftpStorage::new(address, credentials, &SftpOptions::default(), job)))
+            }
+            Self::S3(address) => {
+                Ok(Box::new(ObjectStorage::new(address, credentials, ObjectOptions::default(), job)?))
             }
         }
     }
@@ -119,6 +161,7 @@ impl fmt::Display for Address {
             Self::Folder(path) => path.display().fmt(f),
             Self::Drive(drive) => write!(f, "{}: {}", drive.name, drive.path.display()),
             Self::Sftp(address) => address.fmt(f),
+            Self::S3(address) => address.fmt(f),
         }
     }
 }
@@ -128,6 +171,33 @@ impl fmt::Display for SftpAddress {
         f.write_str("sftp://")?;
         write_server(f, self.user.as_deref(), &self.host, self.port)?;
         write!(f, "/{}", self.path)
+    }
+}
+
+impl S3Address {
+    /// Whether the bucket stands in the path of a request: also where the server has no name of which one
+    /// for each bucket could be made.
+    pub fn has_bucket_in_path(&self) -> bool {
+        let Some(endpoint) = &self.endpoint else { return self.path_style };
+        let place = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, place)| place);
+        let host = match place.strip_prefix('[') {
+            Some(address) => address.split(']').next().unwrap_or(address),
+            None => place.split([':', '/']).next().unwrap_or(place),
+        };
+        self.path_style || host == "localhost" || host.parse::<std::net::IpAddr>().is_ok()
+    }
+}
+
+impl fmt::Display for S3Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}", self.bucket)?;
+        if !self.prefix.is_empty() {
+            write!(f, "/{}", self.prefix)?;
+        }
+        match &self.endpoint {
+            Some(endpoint) => write!(f, " ({endpoint})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -163,7 +233,7 @@ impl Server {
         };
         let (host, port) = match place.strip_prefix('[') {
             Some(rest) => {
-                let (host, after) = rest.split_once(']').ok_or(AddressError::NoHost)?;
+                let (host, after) = rest.split_once(']').ok_or(AddressError::Missing("host"))?;
                 (host, after.strip_prefix(':'))
             }
             None => match place.split_once(':') {
@@ -172,7 +242,7 @@ impl Server {
             },
         };
         if host.is_empty() {
-            return Err(AddressError::NoHost);
+            return Err(AddressError::Missing("host"));
         }
         let port = port.map(|port| match port.parse() {
             Ok(0) | Err(_) => Err(AddressError::Port(port.to_owned())),
@@ -245,8 +315,25 @@ mod tests {
     }
 
     #[test]
+    fn buckets_have_prefixes() {
+        let Ok(Address::S3(address)) = parse("boto3+s3://bucket/a/b/") else { panic!() };
+        assert_eq!((address.bucket.as_str(), address.prefix.as_str()), ("bucket", "a/b"));
+        assert_eq!(Address::S3(address.clone()).to_string(), "s3://bucket/a/b");
+        for (endpoint, in_path) in [
+            ("https://s3.example.org", false),
+            ("http://127.0.0.1:9000/", true),
+            ("http://[::1]:9000", true),
+            ("http://localhost", true),
+        ] {
+            let address = S3Address { endpoint: Some(endpoint.to_owned()), ..address.clone() };
+            assert_eq!(address.has_bucket_in_path(), in_path, "{endpoint}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
-        assert_eq!(parse("sftp:///a"), Err(AddressError::NoHost));
+        assert_eq!(parse("sftp:///a"), Err(AddressError::Missing("host")));
+        assert_eq!(parse("s3://"), Err(AddressError::Missing("bucket")));
         assert_eq!(parse("sftp://a:b@host/"), Err(AddressError::Password));
         assert_eq!(parse("sftp://host:99999/"), Err(AddressError::Port("99999".to_owned())));
         assert_eq!(parse("sftp://host/%4"), Err(AddressError::Malformed));

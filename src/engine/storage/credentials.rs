@@ -5,8 +5,12 @@ use crate::engine::crypto::Secret;
 /// What is known beforehand; the rest is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// The password of a server.
+    /// The password of a server, or the secret access key of an object store.
     pub secret: Option<Secret>,
+    /// The access key id of an object store.
+    pub key_id: Option<String>,
+    /// The session token that belongs to a temporary access key.
+    pub session_token: Option<Secret>,
 }
 
 /// A secret that is needed to get in.
@@ -27,6 +31,11 @@ pub enum WantedCredential {
     Password {
         /// The user.
         user: String,
+    },
+    /// The secret that belongs to an access key of an object store.
+    SecretKey {
+        /// The id of the key.
+        key_id: String,
     },
     /// The passphrase of a key file.
     KeyPassphrase {

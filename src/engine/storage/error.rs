@@ -34,6 +34,18 @@ pub enum StorageErrorKind {
     HostKey,
     /// Nobody could or would sign in, or the place refuses who does.
     Credentials,
+    /// The server has too much to do, or had a failure of its own, and wants to be asked later.
+    Busy,
+    /// The bucket is not there.
+    NoSuchBucket,
+    /// The bucket is in another region than the address says.
+    WrongRegion,
+    /// The clock of this machine, or of the server, is so wrong that nothing is believed.
+    ClockWrong,
+    /// Nobody who is trusted vouches for the server's certificate.
+    Certificate,
+    /// The object is in a class that has to be brought back before it can be read.
+    Archived,
     /// The job was stopped while it waited for the place.
     Cancelled(CancelReason),
     /// Anything else.
@@ -70,13 +82,23 @@ impl StorageError {
         Self { kind, action, location: location.into(), source: io::Error::other(reason) }
     }
 
+    /// Whether the job was stopped.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.kind, StorageErrorKind::Cancelled(_))
+    }
+
     /// Whether the same operation may succeed a little later without anybody's help.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, StorageErrorKind::Unreachable | StorageErrorKind::Timeout)
+        self.kind.is_retryable()
     }
 }
 
 impl StorageErrorKind {
+    /// See [`StorageError::is_retryable`].
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::Busy)
+    }
+
     /// The kind of a system error.
     pub fn of(error: &io::Error) -> Self {
         use io::ErrorKind as K;

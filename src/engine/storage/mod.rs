@@ -10,6 +10,7 @@ mod drive;
 mod error;
 pub mod lease;
 mod local;
+pub mod object;
 mod retry;
 pub mod sftp;
 
@@ -18,7 +19,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-pub use address::{Address, AddressError, SftpAddress};
+pub use address::{Address, AddressError, S3Address, SftpAddress};
 pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
 pub use drive::{DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};

@@ -142,6 +142,14 @@ impl PassphraseDialog {
                 ),
                 gettext("_Password"),
             ),
+            WantedCredential::SecretKey { key_id } => (
+                gettext("Secret Needed"),
+                gettext_f(
+                    "Type the secret that belongs to the access key {key} for {place}.",
+                    &[("key", key_id), ("place", &request.location)],
+                ),
+                gettext("_Secret"),
+            ),
             WantedCredential::KeyPassphrase { path } => (
                 gettext("Passphrase Needed"),
                 gettext_f("Type the passphrase of the key {file}.", &[("file", &folder::to_shown(path))]),
