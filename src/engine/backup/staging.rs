@@ -11,13 +11,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use data_encoding::{BASE32_DNSSEC, HEXLOWER_PERMISSIVE};
 
 use crate::engine::error::Result;
 use crate::engine::format::name::{FileName, SetKind};
-use crate::engine::job::Job;
-use crate::engine::storage::{Storage, StorageError, StorageErrorKind, StoredFile, UPLOAD_PREFIX};
+use crate::engine::job::{Job, panicked};
+use crate::engine::storage::{
+    Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, UPLOAD_PREFIX,
+};
 use crate::engine::stored::hexadecimal;
 
 /// Beginning of the names of files that belong to no set yet.
@@ -39,6 +42,9 @@ pub const FINGERPRINT_BYTES: usize = 10;
 
 /// Letters of that.
 const FINGERPRINT_LETTERS: usize = 16;
+
+/// How many files get their names at the same time, at a place behind a line.
+const RENAMES_AT_ONCE: usize = 6;
 
 /// Largest list that is believed, in bytes: room for a hundred thousand volumes.
 const LIST_LIMIT: u64 = 32 << 20;
@@ -185,13 +191,37 @@ pub fn publish(
         .write_all(lines.as_bytes())
         .map_err(|source| StorageError::from_io("writing", location, source))?;
     upload.finish()?;
-    let rename = |(unfinished, file): &(String, FileName)| storage.rename(unfinished, &file.to_string());
-    files.iter().try_for_each(rename)?;
+    rename_all(storage, files)?;
     storage.settle()?;
-    rename(manifest)?;
+    rename_all(storage, std::slice::from_ref(manifest))?;
     storage.settle()?;
     delete(storage, &list);
     Ok(())
+}
+
+/// Several at once where each takes a few turns over a line.
+fn rename_all(storage: &dyn Storage, files: &[(String, FileName)]) -> Result<()> {
+    let rename = |(unfinished, file): &(String, FileName)| storage.rename(unfinished, &file.to_string());
+    if storage.local_folder().is_some() || files.len() == 1 {
+        return Ok(files.iter().try_for_each(rename)?);
+    }
+    let next = AtomicUsize::new(0);
+    let has_failed = AtomicBool::new(false);
+    let work = || -> StorageResult<()> {
+        while !has_failed.load(Ordering::Relaxed)
+            && let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            rename(file).inspect_err(|_| has_failed.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..RENAMES_AT_ONCE).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(result) => Ok(result?),
+            Err(panic) => Err(panicked(&*panic)),
+        })
+    })
 }
 
 /// Takes back what a run did that was interrupted before its manifest. `renamed` tells the new names of

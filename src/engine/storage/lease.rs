@@ -25,6 +25,9 @@ const HOLDER_LIMIT: u64 = 4096;
 /// How often one tries to get a lock that somebody just lets go of.
 const ATTEMPTS: u32 = 5;
 
+/// How long one who takes over a lock waits before looking whether it is still theirs.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
 /// How often a holder shows that it is there, and after what silence it is taken to be gone.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaseTimes {
@@ -43,8 +46,10 @@ impl Default for LeaseTimes {
 /// Takes the lock of `storage`, or tells who has it.
 pub fn take(storage: Arc<dyn Storage>, holder: &str, times: LeaseTimes) -> StorageResult<Lock> {
     let ours = Claim::ours(holder);
+    let mut takes_over = false;
     for _ in 0..ATTEMPTS {
         match put(&*storage, LOCK_NAME, ours.to_text().as_bytes()) {
+            Ok(()) if takes_over && !stays_ours(&*storage, &ours)? => continue,
             Ok(()) => return Lease::begin(storage, ours, times),
             Err(error) if error.kind == StorageErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -58,6 +63,7 @@ pub fn take(storage: Arc<dyn Storage>, holder: &str, times: LeaseTimes) -> Stora
             return Ok(Lock::Busy(theirs.holder));
         }
         // Of several who find that, one wins: the file can be given another name only once.
+        takes_over = true;
         let aside = format!("{LOCK_NAME}-left-{}", ours.id);
         match storage.rename(LOCK_NAME, &aside) {
             Ok(()) => storage.delete(&aside)?,
@@ -66,6 +72,17 @@ pub fn take(storage: Arc<dyn Storage>, holder: &str, times: LeaseTimes) -> Stora
         }
     }
     Ok(Lock::Busy("somebody who comes and goes".to_owned()))
+}
+
+/// Where a new name is a copy and a deletion, somebody who took the old lock aside at the same time may
+/// delete the new one. That is over in a moment.
+fn stays_ours(storage: &dyn Storage, ours: &Claim) -> StorageResult<bool> {
+    std::thread::sleep(SETTLED_AFTER);
+    match read_claim(storage) {
+        Ok(claim) => Ok(claim == *ours),
+        Err(error) if error.kind == StorageErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Who holds the lock: the first line is for people, the others tell whether they are still there.
