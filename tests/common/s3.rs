@@ -14,8 +14,8 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpResponse};
 use souvenir::engine::job::Job;
 use souvenir::engine::storage::lease::LeaseTimes;
-use souvenir::engine::storage::object::{ObjectOptions, ObjectStorage, Times};
-use souvenir::engine::storage::{Backoff, Credentials, S3Address};
+use souvenir::engine::storage::object::{ObjectOptions, ObjectStorage};
+use souvenir::engine::storage::{Backoff, Credentials, HttpTimes, S3Address};
 use tokio::net::TcpListener;
 
 /// Who may sign in.
@@ -78,10 +78,6 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
     /// A place in the bucket.
     pub fn address(&self, prefix: &str) -> S3Address {
         S3Address {
@@ -142,7 +138,7 @@ impl Server {
 pub fn options() -> ObjectOptions {
     use std::time::Duration;
     ObjectOptions {
-        times: Times { connect: Duration::from_secs(2), silence: Duration::from_secs(5) },
+        times: HttpTimes { connect: Duration::from_secs(2), silence: Duration::from_secs(5) },
         backoff: Backoff {
             first: Duration::from_millis(20),
             longest: Duration::from_millis(200),

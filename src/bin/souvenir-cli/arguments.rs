@@ -146,7 +146,7 @@ pub enum Command {
 /// Where backups are.
 #[derive(Debug, Args)]
 pub struct Destination {
-    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder or s3://bucket/folder. The folder on
+    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder, s3://bucket/folder or webdavs://user@host/folder. The folder on
     /// a server is relative to where a sign-in ends up, after a second slash absolute. A password is asked for, or
     /// taken from FTP_PASSWORD in the environment; who signs in to an object store, from AWS_ACCESS_KEY_ID and
     /// AWS_SECRET_ACCESS_KEY, or from the files of Amazon's tools

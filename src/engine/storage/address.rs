@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::object::{ObjectOptions, ObjectStorage};
 use super::sftp::{SftpOptions, SftpStorage};
+use super::webdav::{WebDavOptions, WebDavStorage};
 use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageResult};
 use crate::engine::job::Job;
 
@@ -23,6 +24,8 @@ pub enum Address {
     Sftp(SftpAddress),
     /// A part of a bucket of an object store that speaks S3.
     S3(S3Address),
+    /// A folder on a WebDAV server.
+    WebDav(WebDavAddress),
 }
 
 /// A folder on an SSH server.
@@ -62,6 +65,23 @@ pub struct S3Address {
     pub storage_class: Option<String>,
 }
 
+/// A folder on a WebDAV server, such as Nextcloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebDavAddress {
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Who signs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// Without one, the protocol's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The folder, with a slash at its beginning.
+    pub path: String,
+}
+
 /// Why a text is no address. `Display` says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
@@ -69,7 +89,7 @@ pub enum AddressError {
     #[error("file:// must be followed by an absolute path, such as file:///media/drive/backup")]
     RelativeFile,
     /// A kind of place that this program does not know.
-    #[error("{0}:// destinations are not supported; use a folder, sftp:// or s3://")]
+    #[error("{0}:// destinations are not supported; use a folder, sftp://, s3:// or webdavs://")]
     UnknownScheme(String),
     /// It is not UTF-8, or a percent sign is not followed by two hexadecimal digits.
     #[error("the address is not a URL; write a percent sign as %25")]
@@ -124,6 +144,11 @@ impl Address {
                     storage_class: None,
                 }))
             }
+            "webdav" | "webdavs" | "dav" | "davs" | "http" | "https" => {
+                let Server { user, host, port, path } = Server::parse(rest)?;
+                let path = if path.is_empty() { "/".to_owned() } else { path };
+                Ok(Self::WebDav(WebDavAddress { tls: plain.ends_with('s'), user, host, port, path }))
+            }
             _ => Err(AddressError::UnknownScheme(scheme)),
         }
     }
@@ -138,6 +163,9 @@ impl Address {
             Self::Drive(drive) => Ok(Box::new(LocalFolder::new(drive.folder()?))),
             Self::Sftp(address) => {
                 Ok(Box::new(SftpStorage::new(address, credentials, &SftpOptions::default(), job)))
+            }
+            Self::WebDav(address) => {
+                Ok(Box::new(WebDavStorage::new(address, credentials, WebDavOptions::default(), job)?))
             }
             Self::S3(address) => {
                 Ok(Box::new(ObjectStorage::new(address, credentials, ObjectOptions::default(), job)?))
@@ -162,6 +190,7 @@ impl fmt::Display for Address {
             Self::Drive(drive) => write!(f, "{}: {}", drive.name, drive.path.display()),
             Self::Sftp(address) => address.fmt(f),
             Self::S3(address) => address.fmt(f),
+            Self::WebDav(address) => address.fmt(f),
         }
     }
 }
@@ -171,6 +200,28 @@ impl fmt::Display for SftpAddress {
         f.write_str("sftp://")?;
         write_server(f, self.user.as_deref(), &self.host, self.port)?;
         write!(f, "/{}", self.path)
+    }
+}
+
+impl WebDavAddress {
+    /// What the server knows the folder as, with a slash at its end. Fails if the host is none.
+    pub fn url(&self) -> Result<reqwest::Url, AddressError> {
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let mut url =
+            reqwest::Url::parse(&format!("{scheme}://{host}/")).map_err(|_| AddressError::Missing("host"))?;
+        url.set_port(self.port).map_err(|()| AddressError::Missing("host"))?;
+        let pieces = self.path.split('/').filter(|piece| !piece.is_empty());
+        url.path_segments_mut().map_err(|()| AddressError::Missing("host"))?.clear().extend(pieces).push("");
+        Ok(url)
+    }
+}
+
+impl fmt::Display for WebDavAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.tls { "webdavs://" } else { "webdav://" })?;
+        write_server(f, self.user.as_deref(), &self.host, self.port)?;
+        f.write_str(&self.path)
     }
 }
 
@@ -309,7 +360,7 @@ mod tests {
         assert_eq!(parse("scp://me@host:2222//srv/a"), sftp(Some("me"), "host", Some(2222), "/srv/a"));
         assert_eq!(parse("paramiko+sftp://host"), sftp(None, "host", None, ""));
         assert_eq!(parse("SFTP://a%40b@[::1]:22/x%20y"), sftp(Some("a@b"), "::1", Some(22), "x y"));
-        for text in ["sftp://me@host:2222//srv/a", "sftp://[::1]/a"] {
+        for text in ["sftp://me@host:2222//srv/a", "sftp://[::1]/a", "webdavs://me@host/a/b"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
     }

@@ -9,20 +9,23 @@ mod credentials;
 mod drive;
 mod error;
 pub mod lease;
+mod line;
 mod local;
 pub mod object;
 mod retry;
 pub mod sftp;
+pub mod webdav;
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use address::{Address, AddressError, S3Address, SftpAddress};
+pub use address::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
 pub use drive::{DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};
+pub use line::HttpTimes;
 pub use local::LocalFolder;
 pub use retry::{Backoff, Retrying};
 
@@ -135,10 +138,17 @@ pub trait HeldLock: Send + Sync + Debug {
 /// Of a place that cannot be locked.
 impl HeldLock for () {}
 
-/// Whether files could be put there: begins one and takes it back. The place itself is made if it is
+/// Whether files can be put there: puts an empty one and deletes it. The place itself is made if it is
 /// missing.
 pub fn try_writing(storage: &dyn Storage) -> StorageResult<()> {
-    storage.create(&format!("{UPLOAD_PREFIX}test")).map(drop)
+    let name = format!("{UPLOAD_PREFIX}test-{:016x}", fastrand::u64(..));
+    storage.create(&name)?.finish()?;
+    storage.delete(&name)
+}
+
+/// Where large temporary files go: not into `/tmp`, which is often kept in memory.
+pub(crate) fn spool_folder() -> PathBuf {
+    std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map_or("/var/tmp".into(), PathBuf::from)
 }
 
 /// A file on its way into a storage.

@@ -5,7 +5,6 @@
 //! the line a second time.
 
 use std::io::{self, Read, Seek, Write};
-use std::path::PathBuf;
 
 use sha1::{Digest, Sha1};
 use tempfile::SpooledTempFile;
@@ -15,7 +14,7 @@ use crate::engine::crypto::Opener;
 use crate::engine::error::{Damage, Error, Result};
 use crate::engine::format::manifest::HashAlgorithm;
 use crate::engine::job::Job;
-use crate::engine::storage::Storage;
+use crate::engine::storage::{Storage, spool_folder};
 
 /// What comes from elsewhere is kept in memory up to this size, in bytes.
 const IN_MEMORY_BYTES: usize = 1 << 20;
@@ -69,11 +68,6 @@ fn open_if_hash(
     spool.rewind().map_err(spool_failed)?;
     let source = Source { inner: Box::new(Spool(spool)), counts: Counts::Nothing, job: job.clone() };
     StoredReader::unwrap(source, name, codec_of(name), opener)
-}
-
-/// Where large temporary files go: not into `/tmp`, which is often kept in memory.
-fn spool_folder() -> PathBuf {
-    std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map_or("/var/tmp".into(), PathBuf::from)
 }
 
 /// Reads `source` to its end, into `copy`, and compares its hash with that in the manifest.

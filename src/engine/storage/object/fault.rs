@@ -6,6 +6,7 @@ use std::fmt;
 use http::StatusCode;
 use opendal::ErrorKind;
 
+use crate::engine::storage::line::client_failure;
 use crate::engine::storage::{StorageError, StorageErrorKind};
 
 /// The code of an answer to who wants to read from the end of an object on.
@@ -59,15 +60,7 @@ impl Fault {
 
     /// What the HTTP client could not do.
     pub fn of_client(error: &opendal::Error) -> Self {
-        let mut reason = error.message().to_owned();
-        let mut is_certificate = false;
-        let mut source = error.source();
-        while let Some(error) = source {
-            reason = error.to_string();
-            is_certificate |= reason.contains("certificate");
-            source = error.source();
-        }
-        let kind = if is_certificate { StorageErrorKind::Certificate } else { StorageErrorKind::Unreachable };
+        let (kind, reason) = client_failure(error);
         Self::new(kind, reason)
     }
 

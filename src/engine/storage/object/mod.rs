@@ -15,10 +15,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::lease::{self, LeaseTimes};
-use super::{Backoff, Credentials, Lock, S3Address, Storage, StorageResult, StoredFile, Upload};
+use super::{Backoff, Credentials, HttpTimes, Lock, S3Address, Storage, StorageResult, StoredFile, Upload};
 use crate::engine::job::Job;
-
-pub use transport::Times;
 
 use download::Download;
 use place::Place;
@@ -28,7 +26,7 @@ use upload::ObjectUpload;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ObjectOptions {
     /// Time limits.
-    pub times: Times,
+    pub times: HttpTimes,
     /// How often something is tried again.
     pub backoff: Backoff,
     /// How long the lock lives.

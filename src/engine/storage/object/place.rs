@@ -7,25 +7,18 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use opendal::{EntryMode, HttpTransporter, Metadata, OperationContext, Operator, services};
-use tokio::runtime::{Builder, Runtime};
 
 use super::ObjectOptions;
 use super::fault::{self, Fault};
 use super::transport::Transport;
 use crate::engine::crypto::Secret;
 use crate::engine::format::name::{FileName, Part};
-use crate::engine::job::{CancelReason, Job};
+use crate::engine::job::Job;
 use crate::engine::storage::lease::LeaseTimes;
+use crate::engine::storage::line::Line;
 use crate::engine::storage::{
-    CredentialRequest, Credentials, S3Address, StorageError, StorageErrorKind, StorageResult, StoredFile,
-    WantedCredential,
+    Credentials, S3Address, StorageError, StorageErrorKind, StorageResult, StoredFile, WantedCredential,
 };
-
-/// Threads that carry what goes over the line. They hardly compute.
-const THREADS: usize = 2;
-
-/// How often a wait looks whether the job is to stop.
-const POLL: Duration = Duration::from_millis(50);
 
 /// The region that stores without regions want to be signed for.
 const USUAL_REGION: &str = "us-east-1";
@@ -43,8 +36,7 @@ pub(super) struct Place {
     address: S3Address,
     credentials: Credentials,
     options: ObjectOptions,
-    job: Job,
-    runtime: Runtime,
+    line: Line,
     access: Mutex<Access>,
     conditions: Mutex<Conditions>,
 }
@@ -91,19 +83,11 @@ impl Place {
         options: ObjectOptions,
         job: &Job,
     ) -> StorageResult<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("object-store")
-            .enable_all()
-            .build();
-        let runtime =
-            runtime.map_err(|source| StorageError::from_io("opening", address.to_string(), source))?;
         Ok(Self {
             address: address.clone(),
             credentials: credentials.clone(),
             options,
-            job: job.clone(),
-            runtime,
+            line: Line::new(&address.to_string(), job)?,
             access: Mutex::default(),
             conditions: Mutex::new(Conditions::Unknown),
         })
@@ -238,30 +222,13 @@ impl Place {
         location: &str,
         work: impl Future<Output = opendal::Result<T>>,
     ) -> StorageResult<T> {
-        let result = self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                reason = stopped(&self.job) => Err(reason),
-                result = work => Ok(result),
-            }
-        });
-        match result {
-            Ok(result) => result.map_err(|error| fault::into_storage_error(error, action, location)),
-            Err(reason) => Err(StorageError::new(
-                StorageErrorKind::Cancelled(reason),
-                action,
-                location,
-                "the job was stopped",
-            )),
-        }
+        let result = self.line.wait(action, location, work)?;
+        result.map_err(|error| fault::into_storage_error(error, action, location))
     }
 
     /// Does something at the store even if the job is to stop, for so long at most.
-    pub fn tidy(&self, limit: Duration, work: impl Future<Output = opendal::Result<()>>) {
-        let result = self.runtime.block_on(async { tokio::time::timeout(limit, work).await });
-        if !matches!(result, Ok(Ok(()))) {
-            tracing::warn!(location = self.location(), "what was begun there could not be taken back");
-        }
+    pub fn tidy(&self, limit: Duration, location: &str, work: impl Future<Output = opendal::Result<()>>) {
+        self.line.tidy(limit, location, work);
     }
 
     fn operators(&self) -> StorageResult<Operators> {
@@ -300,18 +267,8 @@ impl Place {
     }
 
     fn ask(&self, key_id: &str, previous_was_wrong: bool) -> StorageResult<Secret> {
-        let location = self.location();
         let wanted = WantedCredential::SecretKey { key_id: key_id.to_owned() };
-        let request = CredentialRequest { location: location.clone(), wanted, previous_was_wrong };
-        let (kind, reason) = match self.job.ask_credential(request) {
-            Ok(Some(secret)) => return Ok(secret),
-            Ok(None) => (StorageErrorKind::Credentials, format!("the secret of {key_id} was not given")),
-            Err(error) => match self.job.control().cancelled() {
-                Some(reason) => (StorageErrorKind::Cancelled(reason), "the job was stopped".to_owned()),
-                None => (StorageErrorKind::Credentials, error.to_string()),
-            },
-        };
-        Err(StorageError::new(kind, "signing in to", location, reason))
+        self.line.ask(&self.location(), wanted, previous_was_wrong)
     }
 
     fn operator(&self, key: Option<(&str, &Secret)>, class: Option<&str>) -> opendal::Result<Operator> {
@@ -346,15 +303,6 @@ impl Place {
 /// What is not UTF-8 is refused by the store like any other secret that is wrong.
 fn text(secret: &Secret) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(secret.expose())
-}
-
-async fn stopped(job: &Job) -> CancelReason {
-    loop {
-        if let Some(reason) = job.control().cancelled() {
-            return reason;
-        }
-        tokio::time::sleep(POLL).await;
-    }
 }
 
 /// The request to copy an object would leave it in the usual class; one that puts an object together from

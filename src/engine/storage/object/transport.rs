@@ -15,45 +15,22 @@ use opendal_http_transport_reqwest::ReqwestTransport;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::fault::Fault;
-use crate::engine::storage::{Backoff, StorageErrorKind};
-
-/// The slowest line that is waited for, in bytes a second.
-const SLOWEST_BYTES_PER_SEC: u64 = 8 << 10;
+use crate::engine::storage::{Backoff, HttpTimes, StorageErrorKind};
 
 /// How much of an answer that says no is read, in bytes.
 const REASON_LIMIT: usize = 64 << 10;
 
-/// How long to wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// For a connection.
-    pub connect: Duration,
-    /// For the next byte; for an answer to what is sent, so much longer as it takes to send it.
-    pub silence: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(20), silence: Duration::from_secs(60) }
-    }
-}
-
 /// Carries requests.
 pub(super) struct Transport {
     inner: ReqwestTransport,
-    times: Times,
+    times: HttpTimes,
     backoff: Backoff,
 }
 
 impl Transport {
-    pub fn new(times: Times, backoff: Backoff) -> Result<Self, Fault> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(times.connect)
-            .user_agent(concat!("souvenir/", env!("CARGO_PKG_VERSION")))
-            // What an answer leads to elsewhere would not be signed for there.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| Fault::new(StorageErrorKind::Other, error.to_string()))?;
+    pub fn new(times: HttpTimes, backoff: Backoff) -> Result<Self, Fault> {
+        let client =
+            times.client().map_err(|error| Fault::new(StorageErrorKind::Other, error.to_string()))?;
         Ok(Self { inner: client.into(), times, backoff })
     }
 
@@ -66,8 +43,7 @@ impl Transport {
                 request.headers_mut().insert("content-md5", hash);
             }
         }
-        let sending = Duration::from_secs(request.body().len() as u64 / SLOWEST_BYTES_PER_SEC);
-        let limit = self.times.silence + sending;
+        let limit = self.times.answer_to(request.body().len() as u64);
         let answer = match timeout(limit, self.inner.fetch(request)).await {
             Ok(answer) => answer.map_err(|error| Fault::of_client(&error))?,
             Err(_) => return Err(silence(limit)),

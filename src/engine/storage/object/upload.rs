@@ -158,7 +158,7 @@ impl Drop for ObjectUpload {
     /// What has not become an object is taken back: the store would keep its parts, and charge for them.
     fn drop(&mut self) {
         if let Some(writer) = &mut self.writer {
-            self.place.tidy(ABORT_LIMIT, writer.abort());
+            self.place.tidy(ABORT_LIMIT, &self.location, writer.abort());
         }
     }
 }
