@@ -20,7 +20,9 @@ use crate::engine::crypto::Protection;
 use crate::engine::error::Result;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
-use crate::engine::storage::{Address, Credentials, DriveAddress, SftpAddress, Storage, StorageError};
+use crate::engine::storage::{
+    Address, Credentials, DriveAddress, S3Address, SftpAddress, Storage, StorageError, WebDavAddress,
+};
 
 pub use store::{Plans, PlansProblem};
 
@@ -71,6 +73,20 @@ pub enum Destination {
     },
     /// A folder on an SSH server.
     Sftp(SftpAddress),
+    /// A part of a bucket of an object store that speaks S3.
+    S3(S3Account),
+    /// A folder on a WebDAV server.
+    WebDav(WebDavAddress),
+}
+
+/// A part of a bucket, and who signs in. The secret that belongs to it is kept elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct S3Account {
+    /// The bucket.
+    #[serde(flatten)]
+    pub address: S3Address,
+    /// The access key id.
+    pub key_id: String,
 }
 
 impl Plan {
@@ -106,7 +122,11 @@ impl Plan {
 impl Destination {
     /// The place, ready to be read and written. What it wants to know is asked through `job`.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
-        Ok(self.address().open(&Credentials::default(), job)?)
+        let mut credentials = Credentials::default();
+        if let Self::S3(account) = self {
+            credentials.key_id = Some(account.key_id.clone());
+        }
+        Ok(self.address().open(&credentials, job)?)
     }
 
     /// Its address.
@@ -117,6 +137,8 @@ impl Destination {
                 Address::Drive(DriveAddress { uuid: uuid.clone(), name: name.clone(), path: path.clone() })
             }
             Self::Sftp(address) => Address::Sftp(address.clone()),
+            Self::S3(account) => Address::S3(account.address.clone()),
+            Self::WebDav(address) => Address::WebDav(address.clone()),
         }
     }
 

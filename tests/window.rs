@@ -1,6 +1,14 @@
 //! The window in a real desktop session, driven by keyboard and mouse as people and assistive
 //! technology do. What is done stands in `tests/window`.
 #![cfg(feature = "gui")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "common/dav.rs"]
+#[allow(dead_code, reason = "other tests need the rest")]
+mod dav;
+#[path = "common/s3.rs"]
+#[allow(dead_code, reason = "other tests need the rest")]
+mod s3;
 
 use std::path::Path;
 use std::process::Command;
@@ -53,4 +61,19 @@ fn drive() {
 #[test]
 fn server() {
     run("server.py", &[]);
+}
+
+/// Backups in an object store, with a secret that is wrong first.
+#[test]
+fn bucket() {
+    let server = s3::Server::start();
+    run("bucket.py", &[&server.endpoint(), s3::BUCKET, s3::KEY_ID, s3::SECRET]);
+}
+
+/// Backups in a folder on a WebDAV server.
+#[test]
+fn webdav() {
+    let server = dav::Server::start();
+    let port = server.address("").port.unwrap();
+    run("webdav.py", &[&format!("http://127.0.0.1:{port}/Backups"), dav::USER, dav::PASSWORD]);
 }

@@ -60,6 +60,18 @@ pub fn destination(destination: &Destination) -> String {
         Destination::Sftp(address) => {
             gettext_f("{folder} on {server}", &[("folder", &address.path), ("server", &address.host)])
         }
+        Destination::WebDav(address) if address.path == "/" => address.host.clone(),
+        Destination::WebDav(address) => gettext_f(
+            "{folder} on {server}",
+            &[("folder", address.path.trim_matches('/')), ("server", &address.host)],
+        ),
+        Destination::S3(account) if account.address.prefix.is_empty() => {
+            gettext_f("the bucket {bucket}", &[("bucket", &account.address.bucket)])
+        }
+        Destination::S3(account) => gettext_f(
+            "{folder} in the bucket {bucket}",
+            &[("folder", &account.address.prefix), ("bucket", &account.address.bucket)],
+        ),
     }
 }
 

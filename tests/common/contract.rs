@@ -62,6 +62,7 @@ fn kind<T>(result: StorageResult<T>) -> StorageErrorKind {
 }
 
 fn an_empty_place_is_empty(place: &Place) {
+    place.storage.free_bytes().unwrap();
     match place.storage.list() {
         Ok(files) => assert_eq!(files, []),
         Err(error) => assert_eq!(error.kind, StorageErrorKind::NotFound, "{error}"),

@@ -22,16 +22,17 @@ def start_server(session):
     """sshd on a port of its own, which lets in the key of the session's home folder. The port."""
     folder = session.folder / "sshd"
     (session.home / ".ssh").mkdir(mode=0o700)
-    folder.mkdir()
+    (folder / ".ssh").mkdir(parents=True, mode=0o700)
+    authorized = folder / ".ssh" / "authorized_keys"
     key = session.home / ".ssh" / "id_ed25519"
     session.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host"])
     session.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", KEY_PASSPHRASE, "-f", key])
-    shutil.copy(key.with_suffix(".pub"), folder / "authorized_keys")
+    shutil.copy(key.with_suffix(".pub"), authorized)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\n"
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {authorized}\n"
         "StrictModes no\nPermitRootLogin yes\nPidFile none\nUsePAM no\nPasswordAuthentication no\n"
         f"KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp -d {folder}\n"
     )
@@ -72,6 +73,9 @@ def main(program):
             app.click("check box", "Remember")
             app.click("button", "Sign In")
             app.find("list item", "The place answers and can be written")
+            app.click("button", "Set Up")
+            app.find("list item", "This computer signs in with a key")
+            assert (session.home / ".ssh" / "id_ed25519_souvenir").exists()
 
         flows.set_up(app, documents, "Backups/Documents", app.picture, choose=choose)
         app.picture("overview")

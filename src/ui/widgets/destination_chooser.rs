@@ -1,4 +1,4 @@
-//! Where backups are kept: a folder or an SSH server, with the fields of each.
+//! Where backups are kept: a folder, an SSH or WebDAV server, or an object store, with the fields of each.
 
 use std::sync::OnceLock;
 
@@ -7,9 +7,19 @@ use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
 use super::{PathRow, show_hint};
-use crate::engine::storage::{Address, AddressError, SftpAddress};
+use crate::engine::storage::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 use crate::i18n::gettext;
-use crate::plan::Destination;
+use crate::plan::{Destination, S3Account};
+
+/// Services that people rent. Of their addresses only the region differs.
+const PROVIDERS: [(&str, &str); 6] = [
+    ("Amazon S3", ""),
+    ("Backblaze B2", "https://s3.{region}.backblazeb2.com"),
+    ("Hetzner", "https://{region}.your-objectstorage.com"),
+    ("OVHcloud", "https://s3.{region}.io.cloud.ovh.net"),
+    ("Scaleway", "https://s3.{region}.scw.cloud"),
+    ("Wasabi", "https://s3.{region}.wasabisys.com"),
+];
 
 mod imp {
     use super::*;
@@ -31,6 +41,24 @@ mod imp {
         pub port_row: TemplateChild<adw::EntryRow>,
         #[template_child]
         pub path_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub provider_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
+        pub endpoint_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub region_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub bucket_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub prefix_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub key_id_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub path_style_row: TemplateChild<adw::SwitchRow>,
+        #[template_child]
+        pub dav_url_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub dav_user_row: TemplateChild<adw::EntryRow>,
         #[template_child]
         pub hint_label: TemplateChild<gtk::Label>,
     }
@@ -55,6 +83,11 @@ mod imp {
     impl ObjectImpl for DestinationChooser {
         fn constructed(&self) {
             self.parent_constructed();
+            let mut names: Vec<String> = PROVIDERS.iter().map(|(name, _)| (*name).to_owned()).collect();
+            names.push(gettext("Another One"));
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            self.provider_row.set_model(Some(&gtk::StringList::new(&names)));
+            self.on_provider();
             let chooser = self.obj().downgrade();
             self.folder_row.connect_chosen(move |_| {
                 if let Some(chooser) = chooser.upgrade() {
@@ -91,6 +124,19 @@ mod imp {
         #[template_callback]
         fn on_entered(&self) {
             self.obj().emit_by_name::<()>("entered", &[]);
+        }
+
+        #[template_callback]
+        pub fn on_provider(&self) {
+            let is_other = self.obj().provider().is_none();
+            self.endpoint_row.set_visible(is_other);
+            self.path_style_row.set_visible(is_other);
+            self.region_row.set_title(&if is_other {
+                gettext("Re_gion (optional)")
+            } else {
+                gettext("Re_gion")
+            });
+            self.on_changed();
         }
     }
 }
@@ -134,6 +180,8 @@ impl DestinationChooser {
         let imp = self.imp();
         match imp.kinds.active_name().as_deref() {
             Some("sftp") => imp.host_row.add_css_class("error"),
+            Some("s3") => imp.bucket_row.add_css_class("error"),
+            Some("webdav") => imp.dav_url_row.add_css_class("error"),
             _ => imp.folder_row.add_css_class("error"),
         }
     }
@@ -157,16 +205,31 @@ impl DestinationChooser {
     fn clear_problem(&self) {
         let imp = self.imp();
         show_hint(&imp.hint_label, "");
-        for row in
-            [imp.folder_row.upcast_ref::<gtk::Widget>(), imp.host_row.upcast_ref(), imp.port_row.upcast_ref()]
-        {
+        for row in [
+            imp.folder_row.upcast_ref::<gtk::Widget>(),
+            imp.host_row.upcast_ref(),
+            imp.port_row.upcast_ref(),
+            imp.endpoint_row.upcast_ref(),
+            imp.region_row.upcast_ref(),
+            imp.bucket_row.upcast_ref(),
+            imp.key_id_row.upcast_ref(),
+            imp.dav_url_row.upcast_ref(),
+        ] {
             row.remove_css_class("error");
         }
+    }
+
+    /// The provider that is chosen, by the form of its addresses; none for another one.
+    fn provider(&self) -> Option<&'static str> {
+        let chosen = self.imp().provider_row.selected() as usize;
+        PROVIDERS.get(chosen).map(|(_, endpoint)| *endpoint)
     }
 
     fn fields(&self) -> Result<Destination, (gtk::Widget, String)> {
         match self.imp().kinds.active_name().as_deref() {
             Some("sftp") => self.server(),
+            Some("s3") => self.bucket(),
+            Some("webdav") => self.web_folder(),
             _ => self.folder(),
         }
     }
@@ -211,5 +274,67 @@ impl DestinationChooser {
         let user = Some(imp.user_row.text().trim().to_owned()).filter(|user| !user.is_empty());
         let path = imp.path_row.text().trim().to_owned();
         Ok(Destination::Sftp(SftpAddress { user, host, port, path }))
+    }
+
+    fn bucket(&self) -> Result<Destination, (gtk::Widget, String)> {
+        let imp = self.imp();
+        let text = |row: &adw::EntryRow| Some(row.text().trim().to_owned()).filter(|text| !text.is_empty());
+        let required =
+            |row: &adw::EntryRow, problem: String| text(row).ok_or((row.clone().upcast(), problem));
+        let (endpoint, region) = match self.provider() {
+            None => {
+                let problem = gettext("Type the address of the service, such as https://s3.example.org.");
+                let endpoint = required(&imp.endpoint_row, problem)?;
+                if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
+                    let problem = gettext("The address begins with https:// or http://.");
+                    return Err((imp.endpoint_row.clone().upcast(), problem));
+                }
+                (Some(endpoint), text(&imp.region_row))
+            }
+            Some(form) => {
+                let problem = gettext("Type the region of the bucket, as the provider shows it.");
+                let region = required(&imp.region_row, problem)?;
+                let endpoint =
+                    Some(form.replace("{region}", &region)).filter(|endpoint| !endpoint.is_empty());
+                (endpoint, Some(region))
+            }
+        };
+        let bucket = required(&imp.bucket_row, gettext("Type the name of the bucket."))?;
+        if bucket.contains('/') {
+            let problem =
+                gettext("The name of a bucket has no slash. The folder in it has a field of its own.");
+            return Err((imp.bucket_row.clone().upcast(), problem));
+        }
+        let key_id = required(&imp.key_id_row, gettext("Type the ID of the access key."))?;
+        let address = S3Address {
+            bucket,
+            prefix: imp.prefix_row.text().trim().trim_matches('/').to_owned(),
+            path_style: self.provider().is_none() && imp.path_style_row.is_active(),
+            endpoint,
+            region,
+            storage_class: None,
+        };
+        Ok(Destination::S3(S3Account { address, key_id }))
+    }
+
+    fn web_folder(&self) -> Result<Destination, (gtk::Widget, String)> {
+        let imp = self.imp();
+        let wrong = |text: String| (imp.dav_url_row.clone().upcast(), text);
+        let url = imp.dav_url_row.text().trim().to_owned();
+        if url.is_empty() {
+            return Err(wrong(gettext("Type the address of the folder, as the server shows it.")));
+        }
+        let user = Some(imp.dav_user_row.text().trim().to_owned()).filter(|user| !user.is_empty());
+        match Address::parse(url.as_ref()) {
+            Ok(Address::WebDav(address)) if address.url().is_ok() => {
+                Ok(Destination::WebDav(WebDavAddress { user: user.or(address.user.clone()), ..address }))
+            }
+            Err(AddressError::Password) => Err(wrong(gettext(
+                "Leave the password out of the address. You are asked for it if it is needed.",
+            ))),
+            _ => {
+                Err(wrong(gettext("The address begins with https://, as in https://cloud.example.org/dav.")))
+            }
+        }
     }
 }

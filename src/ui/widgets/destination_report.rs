@@ -1,6 +1,7 @@
 //! What a folder is like as a place for backups: can it be written, how much fits, what is there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -13,11 +14,15 @@ use crate::plan::Destination;
 use crate::plan::history::Problem;
 use crate::platform::folder::{self, FolderFacts, FolderState};
 use crate::ui::model::{JobKind, JobModel, Repository};
+use crate::ui::widgets::key_sign_in_row;
 use crate::ui::window::Window;
 use crate::ui::{describe, error_text, words};
 
 /// Below this, a full backup of anything is unlikely to fit.
 const LITTLE_BYTES: u64 = 1_000_000_000;
+
+/// How long rows that were added take to have their places.
+const LAYOUT_TIME: Duration = Duration::from_millis(100);
 
 /// What was found at a place.
 #[derive(Debug, Clone)]
@@ -232,6 +237,9 @@ impl DestinationReport {
         }
         self.add_free_space(check);
         self.add_contents(check);
+        if let Destination::Sftp(address) = check.repository.destination() {
+            self.imp().list.append(&key_sign_in_row(address, &check.repository));
+        }
         if let Destination::Drive { name, .. } = check.repository.destination() {
             self.add(
                 Tone::Good,
@@ -269,6 +277,19 @@ impl DestinationReport {
         let imp = self.imp();
         imp.list.remove_all();
         imp.stack.set_visible_child_name("result");
+        self.come_into_view();
+    }
+
+    /// Below a long form nobody would see that something was found.
+    fn come_into_view(&self) {
+        let report = self.downgrade();
+        glib::timeout_add_local_once(LAYOUT_TIME, move || {
+            let Some(report) = report.upgrade() else { return };
+            let viewport = report.ancestor(gtk::Viewport::static_type()).and_downcast::<gtk::Viewport>();
+            if let Some(viewport) = viewport.filter(|_| report.is_mapped()) {
+                viewport.scroll_to(&report, None);
+            }
+        });
     }
 
     fn add_free_space(&self, check: &DestinationCheck) {

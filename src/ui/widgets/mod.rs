@@ -3,6 +3,7 @@
 mod destination_chooser;
 mod destination_report;
 mod job_progress;
+mod key_sign_in;
 mod new_passphrase;
 mod path_row;
 mod problem_view;
@@ -10,6 +11,7 @@ mod problem_view;
 pub use destination_chooser::DestinationChooser;
 pub use destination_report::{DestinationCheck, DestinationReport};
 pub use job_progress::JobProgress;
+pub use key_sign_in::key_sign_in_row;
 pub use new_passphrase::NewPassphrase;
 pub use path_row::PathRow;
 pub use problem_view::ProblemView;

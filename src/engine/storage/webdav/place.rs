@@ -105,8 +105,12 @@ impl Place {
     }
 
     pub fn free_bytes(&self) -> StorageResult<Option<u64>> {
-        let found = self.properties("looking at", &self.location(), self.base.clone(), "0")?;
-        Ok(found.into_iter().find_map(|resource| resource.free_bytes))
+        match self.properties("looking at", &self.location(), self.base.clone(), "0") {
+            Ok(found) => Ok(found.into_iter().find_map(|resource| resource.free_bytes)),
+            // It is made with the first file.
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub fn delete(&self, name: &str) -> StorageResult<()> {

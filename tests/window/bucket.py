@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Backups in an object store: set up with a wrong secret first, lost in the middle, restored.
+
+    bucket.py PROGRAM ENDPOINT BUCKET KEY_ID SECRET
+"""
+
+import pathlib
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def main(program, endpoint, bucket, key_id, secret):
+    with Session(TOP / "target" / "bucket") as session:
+        documents = sample.make(session.home / "Documents")
+        app = session.launch(program)
+        app.find("button")
+
+        def choose(app, destination):
+            app.click("radio button", "Object Store")
+            app.click("button", "Test")
+            app.find("label", "Type the region of the bucket, as the provider shows it.")
+            app.picture("provider")
+            # The last of the list.
+            app.click("combo box", "Provider")
+            session.press("End")
+            session.press("Return")
+            app.type_into("Address of the Service", endpoint.removeprefix("http://"))
+            app.click("button", "Test")
+            app.find("label", "The address begins with https:// or http://.")
+            app.type_into("Address of the Service", endpoint)
+            app.type_into("Bucket", bucket + "/a")
+            app.click("button", "Test")
+            app.find("label", "The name of a bucket has no slash. The folder in it has a field of its own.")
+            app.type_into("Bucket", bucket)
+            app.type_into("Folder in the Bucket (optional)", destination)
+            app.type_into("Access Key ID", key_id)
+            app.click("button", "Test")
+            app.find("alert", "Secret Needed")
+            app.type_into("Secret", "not this one")
+            app.click("button", "Sign In")
+            app.find("label", "That was not right. Check the keyboard layout and Caps Lock, and try again.")
+            app.picture("secret")
+            app.type_into("Secret", secret)
+            app.click("check box", "Remember")
+            app.click("button", "Sign In")
+            app.find("list item", "The place answers and can be written")
+
+        flows.set_up(app, documents, "D", app.picture, choose=choose)
+        app.picture("overview")
+        app.close()
+
+        # Another day nothing is asked.
+        sample.change(documents)
+        app = session.launch(program)
+        app.find("button")
+        flows.back_up(app, 2)
+        flows.browse(app)
+        flows.restore(app, session.home / "Restored")
+        differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
+        assert not differing, differing
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
