@@ -14,6 +14,7 @@ mod local;
 pub mod object;
 mod retry;
 pub mod sftp;
+mod throttle;
 pub mod webdav;
 
 use std::fmt::Debug;
@@ -28,6 +29,7 @@ pub use error::{StorageError, StorageErrorKind};
 pub use line::HttpTimes;
 pub use local::LocalFolder;
 pub use retry::{Backoff, Retrying};
+pub use throttle::Limits;
 
 /// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
 /// names begin as its own do.
