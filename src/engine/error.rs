@@ -57,6 +57,13 @@ pub enum Error {
     #[error("the destination is the folder to back up itself: {}", .0.display())]
     DestinationIsSource(PathBuf),
 
+    /// Backups were to be copied to where they are.
+    #[error("{location} is where the backups are copied from; give another place to copy them to")]
+    SamePlace {
+        /// The place.
+        location: String,
+    },
+
     /// An include or exclude pattern makes no sense.
     #[error("the pattern \"{pattern}\" cannot be used: {reason}")]
     Pattern {

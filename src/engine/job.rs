@@ -131,6 +131,8 @@ pub enum Phase {
     Verifying,
     /// Deleting stored files.
     Deleting,
+    /// Copying stored files from one place to another.
+    Copying,
 }
 
 /// How far a job is. Totals are valid once `total_known` is set.
@@ -233,6 +235,13 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
+    /// A set, or a file of one, was to be copied to another place and is not there.
+    NotCopied {
+        /// Name of the stored file, or of one of the set.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A set without a manifest, or with files that belong to no set, is at the destination.
     Incomplete {
         /// The set or file.
@@ -267,6 +276,7 @@ impl std::fmt::Display for Warning {
                 write!(f, "{path}: {reason}")
             }
             Self::NotDeleted { file, reason } => write!(f, "{file}: is not deleted: {reason}"),
+            Self::NotCopied { name, reason } => write!(f, "{name}: is not copied: {reason}"),
             Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
         }
     }

@@ -110,6 +110,8 @@ pub enum WarningKind {
     AttributesLeftOut,
     /// Was to be deleted, and is still there.
     NotDeleted,
+    /// Was to be copied to another place, and is not there.
+    NotCopied,
     /// Belongs to an unfinished backup.
     Incomplete,
     /// Anything that a newer version warns of.
@@ -137,6 +139,7 @@ impl From<&Warning> for RunWarning {
                 (K::AttributesLeftOut, full_path(path), reason.clone())
             }
             Warning::NotDeleted { file, reason } => (K::NotDeleted, file.clone(), reason.clone()),
+            Warning::NotCopied { name, reason } => (K::NotCopied, name.clone(), reason.clone()),
             Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
         };
         Self { kind, subject, reason }

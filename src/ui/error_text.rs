@@ -61,6 +61,11 @@ fn parts(error: &Error) -> (String, String, String) {
             path.display().to_string(),
             gettext("Choose another folder for the backup: one beside it, or better on another drive."),
         ),
+        Error::SamePlace { location } => (
+            gettext("The backups are there already"),
+            location.clone(),
+            gettext("Choose another place to copy them to."),
+        ),
         Error::Pattern { pattern, reason } => (
             gettext("A pattern for what is left out cannot be used"),
             pattern.clone(),
@@ -403,6 +408,7 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::AttributeNotSet => gettext("Is restored, but not with all its attributes"),
         WarningKind::AttributesLeftOut => gettext("Is backed up, but not with all its attributes"),
         WarningKind::NotDeleted => gettext("Could not be deleted"),
+        WarningKind::NotCopied => gettext("Could not be copied"),
         WarningKind::Incomplete => gettext("Belongs to an unfinished backup and is not used"),
         WarningKind::Other => gettext("Was noted by another version of Souvenir"),
     };

@@ -6,6 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
+use crate::copying::CopyOptions;
 use crate::limits::LimitOptions;
 use crate::rules::RuleOptions;
 use crate::secrets::PassphraseOptions;
@@ -121,6 +122,11 @@ pub enum Command {
     /// Unfinished backups that were written to a short while ago stay, since they may still be in the
     /// making.
     Cleanup(CleanupOptions),
+    /// Copy backups to another place, as they are
+    ///
+    /// Stored files are not changed, and none is overwritten. A backup appears at TO once all its files are
+    /// there; a copy that was interrupted is gone on with.
+    Copy(CopyOptions),
     /// Let this machine sign in to an SSH server without a password
     ///
     /// Makes a key, ~/.ssh/id_ed25519_souvenir, unless there is one, adds it to the keys that the server lets

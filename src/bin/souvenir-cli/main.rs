@@ -5,6 +5,7 @@ mod browse;
 mod browse_arguments;
 mod browse_report;
 mod console;
+mod copying;
 mod limits;
 mod report;
 mod report_status;
@@ -174,6 +175,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::RemoveAllButNFull(options) => options.run_all(console),
         Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
         Command::Cleanup(options) => options.run(console),
+        Command::Copy(options) => options.run(keyring, environment, console),
         Command::SshSetup { address } => {
             let place = address.to_string();
             let Address::Sftp(address) = address else {

@@ -36,7 +36,7 @@ use new_set::NewSet;
 use source::LeftOut;
 pub(crate) use source::open_source;
 use staging::Leftovers;
-pub(crate) use staging::is_unfinished;
+pub(crate) use staging::{is_copy, is_unfinished};
 
 /// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
 /// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads

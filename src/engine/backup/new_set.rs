@@ -31,7 +31,7 @@ pub struct NewSet<'a> {
     /// Finished volumes of an interrupted run, with their sizes in bytes.
     pub finished: HashMap<Staged, u64>,
     /// The unfinished names of the files that are stored, by the names that they will have.
-    stored: Mutex<BTreeMap<String, (String, FileName)>>,
+    stored: Mutex<BTreeMap<String, String>>,
     pub job: &'a Job,
 }
 
@@ -113,7 +113,8 @@ impl<'a> NewSet<'a> {
     /// manifest's size in bytes.
     fn publish(&self, made: &Made, lock: &LockGuard) -> Result<u64> {
         let storage = self.request.storage;
-        let files: Vec<_> = self.stored().values().cloned().collect();
+        let files: Vec<(String, String)> =
+            self.stored().iter().map(|(name, unfinished)| (unfinished.clone(), name.clone())).collect();
         let is_used = |name: &str| files.iter().any(|(unfinished, _)| unfinished == name);
         for staged in self.finished.keys().map(Staged::to_string).filter(|name| !is_used(name)) {
             staging::delete(storage, &staged);
@@ -127,7 +128,7 @@ impl<'a> NewSet<'a> {
         let file = self.file(Part::Manifest);
         self.note(file, unfinished.clone());
         lock.check()?;
-        staging::publish(storage, &files, &(unfinished, file))?;
+        staging::publish(storage, &files, &(unfinished, file.to_string()))?;
         if let Some(mut copy) = self.request.copies.begin()
             && copy.write_all(&text).is_ok()
         {
@@ -157,17 +158,17 @@ impl<'a> NewSet<'a> {
     /// destination may be gone) the next run finds.
     fn delete_what_was_stored(&self) {
         let files: Vec<_> = std::mem::take(&mut *self.stored()).into_iter().collect();
-        for (name, (unfinished, _)) in files {
+        for (name, unfinished) in files {
             staging::delete(self.request.storage, &unfinished);
             staging::delete(self.request.storage, &name);
         }
     }
 
     fn note(&self, file: FileName, unfinished: String) {
-        self.stored().insert(file.to_string(), (unfinished, file));
+        self.stored().insert(file.to_string(), unfinished);
     }
 
-    fn stored(&self) -> MutexGuard<'_, BTreeMap<String, (String, FileName)>> {
+    fn stored(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
