@@ -115,6 +115,11 @@ pub fn is_copy(name: &str) -> bool {
     name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(COPY))
 }
 
+/// Whether a file is of no use to a later run.
+pub fn is_new(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(NEW))
+}
+
 /// Whether a file belongs to a set that does not exist yet.
 pub fn is_unfinished(name: &str) -> bool {
     name.starts_with(PREFIX)

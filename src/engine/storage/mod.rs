@@ -97,6 +97,12 @@ pub trait Storage: Send + Sync + Debug {
     /// Bytes that can still be written, where the place can tell.
     fn free_bytes(&self) -> StorageResult<Option<u64>>;
 
+    /// Size of the largest file that the place can hold, in bytes, where there is a limit that somebody could
+    /// reach.
+    fn max_file_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// The folder on this machine, if that is what the place is.
     fn local_folder(&self) -> Option<&Path> {
         None

@@ -217,6 +217,10 @@ impl Storage for Throttled {
         self.inner.free_bytes()
     }
 
+    fn max_file_bytes(&self) -> Option<u64> {
+        self.inner.max_file_bytes()
+    }
+
     fn local_folder(&self) -> Option<&Path> {
         self.inner.local_folder()
     }
