@@ -7,7 +7,6 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use common::duplicity::{url, versions};
 use common::engine::{Backup, Outcome, PASSPHRASE, error, names, run, to_key};
 use common::gpg::Home;
 use common::hooked::Hooked;
+use common::odd::Odd;
 use common::sshd::Sshd;
 use common::tree::{assert_same, edit, look, make_small, noise};
 use souvenir::engine::Error;
@@ -25,9 +25,7 @@ use souvenir::engine::copy::{self, CopyRequest, CopySummary, Known, Mode, Vouche
 use souvenir::engine::crypto::{Encryption, Protection};
 use souvenir::engine::job::{CancelReason, Job, Warning};
 use souvenir::engine::status::status;
-use souvenir::engine::storage::{
-    LocalFolder, Lock, Storage, StorageError, StorageResult, StoredFile, Upload,
-};
+use souvenir::engine::storage::{LocalFolder, Lock, Storage};
 
 const FIRST: i64 = 1_700_000_000;
 
@@ -243,79 +241,6 @@ fn without_a_key_what_is_written_is_read_back() {
     copying.run();
     assert_copied(&made.from(), &made.path("to"));
     assert_eq!(copying.run().file_count, 0);
-}
-
-/// A place that does not do what it should.
-#[derive(Debug)]
-struct Odd {
-    inner: LocalFolder,
-    /// Whether it stores something else than it is given, of signatures, without a word.
-    is_lossy: bool,
-    /// Renames before it is gone.
-    renames: AtomicUsize,
-}
-
-struct LossyUpload(Box<dyn Upload>);
-
-impl Write for LossyUpload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut other = bytes.to_vec();
-        other[0] ^= 1;
-        self.0.write(&other)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl Upload for LossyUpload {
-    fn finish(self: Box<Self>) -> StorageResult<()> {
-        self.0.finish()
-    }
-}
-
-impl Storage for Odd {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-
-    fn list(&self) -> StorageResult<Vec<StoredFile>> {
-        self.inner.list()
-    }
-
-    fn list_folders(&self) -> StorageResult<Vec<String>> {
-        self.inner.list_folders()
-    }
-
-    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
-        self.inner.open_from(name, offset)
-    }
-
-    fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
-        let upload = self.inner.create(name)?;
-        Ok(if self.is_lossy && name.contains("sigtar") { Box::new(LossyUpload(upload)) } else { upload })
-    }
-
-    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        let spend = |left: usize| left.checked_sub(1);
-        match self.renames.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend) {
-            Ok(_) => self.inner.rename(from, to),
-            Err(_) => Err(StorageError::from_io("writing", to, io::ErrorKind::HostUnreachable.into())),
-        }
-    }
-
-    fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        self.inner.lock(holder)
-    }
-
-    fn delete(&self, name: &str) -> StorageResult<()> {
-        self.inner.delete(name)
-    }
-
-    fn free_bytes(&self) -> StorageResult<Option<u64>> {
-        self.inner.free_bytes()
-    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A set while it is made: its files have unfinished names until the last volume is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ pub struct NewSet<'a> {
     pub kind: SetKind,
     pub codec: Codec,
     /// Finished volumes of an interrupted run, with their sizes in bytes.
-    pub finished: HashMap<Staged, u64>,
+    finished: HashMap<FileName, Vec<(Staged, u64)>>,
     pub room: Room,
     /// The unfinished names of the files that are stored, by the names that they will have.
     stored: Mutex<BTreeMap<String, String>>,
@@ -60,6 +60,11 @@ impl<'a> NewSet<'a> {
     ) -> Self {
         let Begun { kind, finished, room } = begun;
         let codec = if request.protection.is_openpgp() { Codec::OpenPgp } else { Codec::Gzip };
+        let mut by_name: HashMap<FileName, Vec<(Staged, u64)>> = HashMap::new();
+        for (staged, size_bytes) in finished {
+            by_name.entry(staged.file).or_default().push((staged, size_bytes));
+        }
+        let finished = by_name;
         let (stored, stored_bytes) = (Mutex::default(), AtomicU64::new(0));
         Self { request, tree, left_out, sealer, kind, codec, finished, room, stored, stored_bytes, job }
     }
@@ -118,10 +123,8 @@ impl<'a> NewSet<'a> {
     /// The volume, if an interrupted run has finished just that.
     pub fn finished_before(&self, number: u32, fingerprint: &Fingerprint) -> Option<Stored> {
         let file = self.file(Part::Volume(number));
-        let (staged, size_bytes) = self
-            .finished
-            .iter()
-            .find(|(staged, _)| staged.file == file && staged.fingerprint == *fingerprint)?;
+        let (staged, size_bytes) =
+            self.finished.get(&file)?.iter().find(|(staged, _)| staged.fingerprint == *fingerprint)?;
         let stored = Stored { name: staged.to_string(), size_bytes: *size_bytes, sha1: staged.sha1.clone() };
         self.stored_bytes.fetch_add(stored.size_bytes, Ordering::Relaxed);
         self.note(file, stored.name.clone());
@@ -134,9 +137,11 @@ impl<'a> NewSet<'a> {
         let storage = self.request.storage;
         let files: Vec<(String, String)> =
             self.stored().iter().map(|(name, unfinished)| (unfinished.clone(), name.clone())).collect();
-        let is_used = |name: &str| files.iter().any(|(unfinished, _)| unfinished == name);
-        for staged in self.finished.keys().map(Staged::to_string).filter(|name| !is_used(name)) {
-            staging::delete(storage, &staged);
+        let used: HashSet<&str> = files.iter().map(|(unfinished, _)| unfinished.as_str()).collect();
+        for staged in self.finished.values().flatten().map(|(staged, _)| staged.to_string()) {
+            if !used.contains(staged.as_str()) {
+                staging::delete(storage, &staged);
+            }
         }
         self.job.check()?;
         // Sealing takes its time, so it comes before the first file gets its name.

@@ -8,9 +8,9 @@
 //! and a fingerprint of the entries that went into it. Nothing has to be remembered elsewhere, so what
 //! a crash, a lost network or a cancel leaves behind can be gone on with, from any machine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use data_encoding::{BASE32_DNSSEC, HEXLOWER_PERMISSIVE};
@@ -52,8 +52,8 @@ const COPY: &str = "copy-";
 /// Hexadecimal digits of a SHA-1 in their names.
 const DIGITS: usize = 40;
 
-/// Largest list that is believed, in bytes: room for a hundred thousand volumes.
-const LIST_LIMIT: u64 = 32 << 20;
+/// Largest list that is believed, in bytes: room for millions of volumes.
+const LIST_LIMIT: u64 = 1 << 30;
 
 /// The beginning of a SHA-1 over everything that decides what is in a volume, in base 32.
 pub type Fingerprint = String;
@@ -270,17 +270,14 @@ fn undo_publishing(
 ) -> Result<()> {
     let manifest = &list.name[PREFIX.len() + LIST.len()..];
     if !files.iter().any(|file| file.name == manifest) {
-        let mut text = String::new();
+        let there: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let location = format!("{}/{}", storage.location(), list.name);
-        storage
-            .open(&list.name)?
-            .take(LIST_LIMIT)
-            .read_to_string(&mut text)
-            .map_err(|source| StorageError::from_io("reading", location, source))?;
-        for (unfinished, file) in text.lines().filter_map(|line| line.split_once(' ')) {
+        for line in BufReader::new(storage.open(&list.name)?.take(LIST_LIMIT)).lines() {
             job.check()?;
+            let line = line.map_err(|source| StorageError::from_io("reading", &location, source))?;
+            let Some((unfinished, file)) = line.split_once(' ') else { continue };
             let is_ours = is_unfinished(unfinished) && FileName::parse(file).is_some();
-            if is_ours && files.iter().any(|found| found.name == file) {
+            if is_ours && there.contains(file) {
                 storage.rename(file, unfinished)?;
                 renamed.insert(file.to_owned(), unfinished.to_owned());
             }
