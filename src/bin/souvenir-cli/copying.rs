@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use indicatif::HumanBytes;
 use serde_json::json;
 
+use crate::arguments::StoreOptions;
 use crate::console::duration_text;
 use crate::limits::LimitOptions;
 use crate::report::{counted, local_time, print};
@@ -17,12 +18,12 @@ use souvenir::engine::copy::{
     CopyRequest, CopySummary, Known, Mode, Outcome, SetCopied, Voucher, Which, copy,
 };
 use souvenir::engine::crypto::Keyring;
-use souvenir::engine::storage::{Address, Credentials};
+use souvenir::engine::storage::Address;
 
 /// `copy`.
 #[derive(Debug, Args)]
 pub struct CopyOptions {
-    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder
+    /// Where the backups are: a folder, or a URL such as sftp://user@host/folder or s3://bucket/folder
     #[arg(value_name = "FROM", value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)), value_hint = ValueHint::DirPath)]
     from: Address,
 
@@ -49,6 +50,10 @@ pub struct CopyOptions {
     #[arg(long)]
     dry_run: bool,
 
+    /// What the URL of a bucket does not say; if both are buckets, it counts for both
+    #[command(flatten)]
+    store: StoreOptions,
+
     /// How fast it may come from FROM and go to TO
     #[command(flatten)]
     limits: LimitOptions,
@@ -64,12 +69,9 @@ impl CopyOptions {
         let passphrases = self.passphrase.read(environment)?;
         let summary = in_job(console, move |job| {
             let limits = self.limits.limits();
-            let open = |address: &Address| -> Result<_> {
-                Ok(limits.hold(address.open(&Credentials::default(), job)?, job))
-            };
             let request = CopyRequest {
-                from: &*open(&self.from)?,
-                to: &*open(&self.to)?,
+                from: &*self.store.open(&self.from, &limits, job)?,
+                to: &*self.store.open(&self.to, &limits, job)?,
                 keyring: &keyring,
                 passphrases: &passphrases,
                 which: if self.all { Which::Everything } else { Which::Chains },
