@@ -106,15 +106,15 @@ impl Storage for Names {
     }
 }
 
-/// What a step took, and how much more memory than before it was in use at most, in MB.
-fn measured<T>(what: &str, work: impl FnOnce() -> T) -> (T, Duration, f64) {
+/// What a step took, and how much memory was in use at most beside `beside`, in MB.
+fn measured<T>(what: &str, beside: f64, work: impl FnOnce() -> T) -> (T, Duration, f64) {
+    // Forgets how much it was before.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    let before = memory("VmRSS:");
     let begun = Instant::now();
     let result = work();
     let elapsed = begun.elapsed();
-    let more = memory("VmHWM:") - before;
-    println!("{what}: {elapsed:.2?}, {more:.0} MB more");
+    let more = memory("VmHWM:") - beside;
+    println!("{what}: {elapsed:.2?}, {more:.0} MB at most");
     (result, elapsed, more)
 }
 
@@ -130,20 +130,24 @@ fn a_million_stored_files() {
     let place = Names::new();
     let bytes: usize = place.0.iter().map(|file| file.name.len()).sum();
     println!("{} files, names of {bytes} bytes", place.0.len());
-    let (files, ..) = measured("a list of them", || place.list().unwrap());
-    let (collection, elapsed, more) = measured("sets and chains from the list", || Collection::new(files));
+    let beside = memory("VmRSS:");
+    let (files, ..) = measured("a list of them", beside, || place.list().unwrap());
+    let (collection, elapsed, more) =
+        measured("sets and chains from the list", beside, || Collection::new(files));
     assert!(elapsed < Duration::from_secs(10) && more < 1000.0);
     let sets: usize = collection.chains.iter().map(|chain| chain.sets.len()).sum();
     println!("{} chains with {sets} sets", collection.chains.len());
     assert!(collection.chains.len() >= 3 && sets > 200);
     drop(collection);
     let job = Job::unattended();
-    let (found, elapsed, more) = measured("status, with its own list", || status(&place, &job).unwrap());
+    let (found, elapsed, more) =
+        measured("status, with its own list", beside, || status(&place, &job).unwrap());
     assert!(found.chains.len() >= 3 && elapsed < Duration::from_secs(20) && more < 1000.0);
     drop(found);
     let policy = Policy::AllButFull(NonZeroU32::new(1).unwrap());
     let request = PruneRequest { storage: &place, policy: &policy, mode: Mode::DryRun };
-    let (summary, elapsed, more) = measured("what would be pruned", || prune(&request, &job).unwrap());
+    let (summary, elapsed, more) =
+        measured("what would be pruned", beside, || prune(&request, &job).unwrap());
     println!("{} files would go", summary.file_count);
     assert!(summary.file_count > 500_000 && elapsed < Duration::from_secs(20) && more < 1000.0);
 }
@@ -162,8 +166,9 @@ fn a_manifest_of_ten_terabytes() {
         hash: Some((HashAlgorithm::Sha1, format!("{number:040x}"))),
     });
     let manifest = Manifest { host_name: None, local_dir: None, volumes: volumes.collect() };
-    let (text, ..) = measured("a manifest is written", || manifest.to_bytes());
+    let beside = memory("VmRSS:");
+    let (text, ..) = measured("a manifest is written", beside, || manifest.to_bytes());
     println!("{} volumes, {} bytes", manifest.volumes.len(), text.len());
-    let (parsed, elapsed, more) = measured("it is read", || Manifest::parse(&text).unwrap());
+    let (parsed, elapsed, more) = measured("it is read", beside, || Manifest::parse(&text).unwrap());
     assert!(parsed == manifest && elapsed < Duration::from_secs(5) && more < 300.0);
 }
