@@ -121,9 +121,7 @@ impl Copier<'_> {
             }
             // The set is there already and lacks files, or it is one without a manifest.
             _ => {
-                for (staged, name) in unfinished(placed) {
-                    to.rename(&staged, &name)?;
-                }
+                staging::rename_all(to, &unfinished(placed))?;
                 to.settle()?;
             }
         }
