@@ -9,6 +9,7 @@ pub mod store;
 
 use std::ffi::OsString;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,7 +22,8 @@ use crate::engine::error::Result;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{
-    Address, Credentials, DriveAddress, S3Address, SftpAddress, Storage, StorageError, WebDavAddress,
+    Address, Credentials, DriveAddress, Limits, S3Address, SftpAddress, Storage, StorageError,
+    WebDavAddress,
 };
 
 pub use store::{Plans, PlansProblem};
@@ -49,6 +51,44 @@ pub struct Plan {
     /// The size that a volume aims at, in mebibytes.
     #[serde(default = "default_volume_mib")]
     pub volume_mib: u64,
+    /// How fast it may go to and from the destination.
+    #[serde(flatten)]
+    pub rates: Rates,
+}
+
+/// How many kibibytes a second may go to a destination and come from it; none: as many as can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rates {
+    /// Those that go there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_limit: Option<NonZeroU64>,
+    /// Those that come from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_limit: Option<NonZeroU64>,
+}
+
+impl Rates {
+    /// The same as limits of one job.
+    pub fn limits(&self) -> Limits {
+        let bytes = |rate: NonZeroU64| rate.saturating_mul(NonZeroU64::new(1024).unwrap_or(NonZeroU64::MIN));
+        Limits::new(self.upload_limit.map(bytes), self.download_limit.map(bytes))
+    }
+}
+
+/// A destination, and how fast it may go to and from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The place.
+    pub destination: Destination,
+    /// How fast.
+    pub rates: Rates,
+}
+
+impl Access {
+    /// The place, ready to be read and written, as [`Destination::open`] gives it.
+    pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        Ok(self.rates.limits().hold(self.destination.open(job)?, job))
+    }
 }
 
 /// A place that keeps backups.
@@ -105,7 +145,13 @@ impl Plan {
             destination,
             protection,
             volume_mib: DEFAULT_VOLUME_MIB,
+            rates: Rates::default(),
         }
+    }
+
+    /// Its destination, and how fast it may go there.
+    pub fn access(&self) -> Access {
+        Access { destination: self.destination.clone(), rates: self.rates }
     }
 
     /// The rules that the folders amount to.

@@ -325,17 +325,6 @@ fn in_own_mounts(scratch: &Scratch, script: &str) -> Output {
 }
 
 #[test]
-fn a_really_full_disk_is_said_and_left_as_it_was() {
-    let scratch = Scratch::new();
-    fs::write(scratch.path("source/large"), noise(1, 12 << 20)).unwrap();
-    let script = "mount -t tmpfs -o size=8m tmpfs to && \
-        \"$CLI\" backup --no-encryption --volume-size 1 source to; echo \"code $?\"; ls -A to; exit 7";
-    let (printed, told) = expect(7, &in_own_mounts(&scratch, script));
-    assert_eq!(printed, "code 3\n", "{told}");
-    assert!(told.contains("No space left"), "{told}");
-}
-
-#[test]
 fn a_full_or_read_only_target_ends_a_restore_with_a_word() {
     let scratch = Scratch::new();
     fs::write(scratch.path("source/large"), noise(1, 12 << 20)).unwrap();

@@ -504,7 +504,7 @@ fn of_two_runs_at_once_the_second_is_told_who_is_at_work() {
 }
 
 #[test]
-fn a_full_destination_is_said_and_nothing_half_made_stays() {
+fn a_full_destination_is_said_and_what_is_finished_is_gone_on_with() {
     let scratch = Scratch::new();
     fs::write(scratch.source().join("file"), noise(1, 20 << 20)).unwrap();
     scratch.backup().at(1_700_000_000).back_up();
@@ -521,11 +521,24 @@ fn a_full_destination_is_said_and_nothing_half_made_stays() {
             let failure = error(backup.try_back_up());
             let is_full = matches!(
                 &failure,
-                Error::Storage(error) if error.kind == souvenir::engine::storage::StorageErrorKind::Full
-                    && error.location.contains(part)
+                Error::NoSpace { source, free_bytes: Some(_), .. } if source.location.contains(part)
             );
             assert!(is_full, "{part}: {failure:?}");
-            assert_eq!(names(&scratch.destination()), before, "{part}");
+            let (left, visible): (Vec<_>, Vec<_>) =
+                names(&scratch.destination()).into_iter().partition(|name| name.starts_with(".unfinished-"));
+            assert_eq!(visible, before, "{part}");
+            assert!(!left.is_empty() && left.iter().all(|name| name.contains(".vol")), "{left:?}");
+            assert!(!left.iter().any(|name| name.starts_with(".unfinished-new-")), "{left:?}");
+            // With space made, the next run takes them as they are.
+            let mut backup = scratch.backup();
+            backup.protection = protection.clone();
+            backup.volume_bytes = 4 << 20;
+            backup.back_up();
+            let there = names(&scratch.destination());
+            assert!(left.iter().all(|left| there.iter().any(|name| left.ends_with(name))), "{left:?}");
+            for name in there.iter().filter(|name| !before.contains(name)) {
+                fs::remove_file(scratch.destination().join(name)).unwrap();
+            }
         }
     }
 }

@@ -55,7 +55,9 @@ step_test() { run_tests; }
 run_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
     cargo test --quiet --locked --doc "$@"
-    cargo nextest run --locked --no-fail-fast "$@"
+    local profile=default
+    if [ -n "${SOUVENIR_TEST_ALL:-}" ]; then profile=all; fi
+    cargo nextest run --locked --no-fail-fast --profile "$profile" "$@"
   else
     cargo test --locked --no-fail-fast "$@"
   fi

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::chain::FullReason;
 use super::crypto::CryptoError;
-use super::job::CancelReason;
+use super::job::{CancelReason, amount};
 use super::path::EntryPath;
 use super::storage::{StorageError, StorageErrorKind};
 
@@ -26,6 +26,19 @@ pub enum Error {
     /// The place of the backups could not be read or written.
     #[error(transparent)]
     Storage(StorageError),
+
+    /// The destination is full.
+    #[error("{source}{}; make space there, and the next backup goes on with what is finished", room_text(*needed_bytes, *free_bytes))]
+    NoSpace {
+        /// The destination.
+        location: String,
+        /// What may still be needed at most, in bytes, where that is known.
+        needed_bytes: Option<u64>,
+        /// What is free, in bytes, where that is known.
+        free_bytes: Option<u64>,
+        /// What the place said.
+        source: StorageError,
+    },
 
     /// gpg refused, or a key or passphrase is not right. `file` is the stored file concerned.
     #[error("{}{source}", file.as_ref().map(|name| format!("{name}: ")).unwrap_or_default())]
@@ -56,6 +69,13 @@ pub enum Error {
     /// The backups would be kept in the very folder that is backed up.
     #[error("the destination is the folder to back up itself: {}", .0.display())]
     DestinationIsSource(PathBuf),
+
+    /// Backups were to be copied to where they are.
+    #[error("{location} is where the backups are copied from; give another place to copy them to")]
+    SamePlace {
+        /// The place.
+        location: String,
+    },
 
     /// An include or exclude pattern makes no sense.
     #[error("the pattern \"{pattern}\" cannot be used: {reason}")]
@@ -201,6 +221,13 @@ impl Error {
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled(_))
     }
+}
+
+fn room_text(needed_bytes: Option<u64>, free_bytes: Option<u64>) -> String {
+    let needed = needed_bytes.map(|bytes| format!("up to {} may still be needed", amount(bytes)));
+    let free = free_bytes.map(|bytes| format!("{} are free", amount(bytes)));
+    let parts: Vec<String> = needed.into_iter().chain(free).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// How a stored file is damaged.

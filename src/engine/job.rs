@@ -131,6 +131,8 @@ pub enum Phase {
     Verifying,
     /// Deleting stored files.
     Deleting,
+    /// Copying stored files from one place to another.
+    Copying,
 }
 
 /// How far a job is. Totals are valid once `total_known` is set.
@@ -233,6 +235,22 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
+    /// There may be too little space for the set that is being made.
+    LittleSpace {
+        /// The place.
+        location: String,
+        /// What the set may come to at most, in bytes.
+        needed_bytes: u64,
+        /// What is free, in bytes.
+        free_bytes: u64,
+    },
+    /// A set, or a file of one, was to be copied to another place and is not there.
+    NotCopied {
+        /// Name of the stored file, or of one of the set.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A set without a manifest, or with files that belong to no set, is at the destination.
     Incomplete {
         /// The set or file.
@@ -267,9 +285,31 @@ impl std::fmt::Display for Warning {
                 write!(f, "{path}: {reason}")
             }
             Self::NotDeleted { file, reason } => write!(f, "{file}: is not deleted: {reason}"),
+            Self::LittleSpace { location, needed_bytes, free_bytes } => write!(
+                f,
+                "{location}: there may be too little space: up to {} may be needed, and {} are free",
+                amount(*needed_bytes),
+                amount(*free_bytes)
+            ),
+            Self::NotCopied { name, reason } => write!(f, "{name}: is not copied: {reason}"),
             Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
         }
     }
+}
+
+/// A number of bytes for people.
+pub(crate) fn amount(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut units = ["bytes", "KiB", "MiB", "GiB", "TiB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    if bytes < 1024 { format!("{bytes} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
 /// Something that only a person can answer. Dropping the question is a "no".

@@ -2,7 +2,7 @@
 //!
 //! No GTK, GLib or gettext in here; `cargo test --no-default-features` builds and tests this room on
 //! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`], [`verify`],
-//! [`prune`]) are synchronous functions that take what they work on and a [`job::Job`]; the caller owns
+//! [`prune`], [`copy`]) are synchronous functions that take what they work on and a [`job::Job`]; the caller owns
 //! the thread.
 //!
 //! One foreign library, one folder: [`crypto`] is the only place that knows gpgme, [`delta`] the only
@@ -12,6 +12,7 @@ pub mod backup;
 pub mod catalog;
 pub mod chain;
 pub mod copies;
+pub mod copy;
 pub mod crypto;
 pub mod delta;
 pub mod drill;

@@ -1,6 +1,6 @@
 //! What is at a destination, read off the names of its files: no key and no passphrase is needed.
 
-use super::backup::is_unfinished;
+use super::backup::{is_copy, is_unfinished};
 use super::chain::{Chain, Collection, FullPolicy, Outlook, Set};
 use super::error::{ForeignRepository, Result};
 use super::format::name::SetKind;
@@ -141,9 +141,9 @@ pub fn status(storage: &dyn Storage, job: &Job) -> Result<Status> {
         Err(error) => return Err(error.into()),
     };
     let foreign = foreign_repository(storage, &files)?;
-    let is_upload = |file: &&StoredFile| file.name.starts_with(UPLOAD_PREFIX);
+    let is_upload = |file: &&StoredFile| file.name.starts_with(UPLOAD_PREFIX) || is_copy(&file.name);
     let (mut resumable_count, mut resumable_bytes) = (0, 0);
-    for file in files.iter().filter(|file| is_unfinished(&file.name)) {
+    for file in files.iter().filter(|file| is_unfinished(&file.name) && !is_copy(&file.name)) {
         resumable_count += 1;
         resumable_bytes += file.size_bytes;
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::store::write_whole;
-use crate::engine::job::Warning;
+use crate::engine::job::{Warning, amount};
 use crate::engine::path::EntryPath;
 
 /// How many runs of a plan are remembered.
@@ -110,6 +110,10 @@ pub enum WarningKind {
     AttributesLeftOut,
     /// Was to be deleted, and is still there.
     NotDeleted,
+    /// There may be too little space at the destination.
+    LittleSpace,
+    /// Was to be copied to another place, and is not there.
+    NotCopied,
     /// Belongs to an unfinished backup.
     Incomplete,
     /// Anything that a newer version warns of.
@@ -137,6 +141,11 @@ impl From<&Warning> for RunWarning {
                 (K::AttributesLeftOut, full_path(path), reason.clone())
             }
             Warning::NotDeleted { file, reason } => (K::NotDeleted, file.clone(), reason.clone()),
+            Warning::LittleSpace { location, needed_bytes, free_bytes } => {
+                let numbers = format!("{} > {}", amount(*needed_bytes), amount(*free_bytes));
+                (K::LittleSpace, location.clone(), numbers)
+            }
+            Warning::NotCopied { name, reason } => (K::NotCopied, name.clone(), reason.clone()),
             Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
         };
         Self { kind, subject, reason }
@@ -157,6 +166,7 @@ impl WarningKind {
                 | Self::DestinationLeftOut
                 | Self::AttributeNotSet
                 | Self::NotDeleted
+                | Self::LittleSpace
                 | Self::Incomplete
         )
     }

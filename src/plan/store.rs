@@ -240,6 +240,24 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_kept_and_may_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut plans, _) = Plans::open(folder.path());
+        let mut plan = sample();
+        plan.rates.upload_limit = std::num::NonZeroU64::new(512);
+        plans.add(plan.clone());
+        plans.save().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\nupload_limit = 512\n") && !text.contains("download_limit"), "{text}");
+        let (again, problem) = Plans::open(folder.path());
+        assert_eq!((again.iter().next(), problem), (Some(&plan), None));
+        std::fs::write(&path, text.replace("upload_limit = 512\n", "")).unwrap();
+        let (again, problem) = Plans::open(folder.path());
+        assert_eq!((again.iter().next().map(|plan| plan.rates), problem), (Some(Default::default()), None));
+    }
+
+    #[test]
     fn ids_are_not_used_twice() {
         let folder = tempfile::tempdir().unwrap();
         let (mut plans, _) = Plans::open(folder.path());

@@ -7,6 +7,7 @@ use crate::engine::error::{Damage, Error, ForeignRepository};
 use crate::engine::storage::{StorageError, StorageErrorKind};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{Problem, RunWarning, WarningKind};
+use crate::ui::words;
 
 /// A failure in words.
 pub fn problem(error: &Error) -> Problem {
@@ -33,6 +34,9 @@ fn parts(error: &Error) -> (String, String, String) {
     match error {
         Error::Cancelled(_) => (gettext("Stopped"), String::new(), String::new()),
         Error::Storage(error) => storage(error),
+        Error::NoSpace { location, needed_bytes, free_bytes, .. } => {
+            (gettext("The destination is full"), location.clone(), no_space(*needed_bytes, *free_bytes))
+        }
         Error::Crypto { file, source } => {
             let (what, subject, advice) = crypto(source);
             let subject = if subject.is_empty() { file.clone().unwrap_or_default() } else { subject };
@@ -60,6 +64,11 @@ fn parts(error: &Error) -> (String, String, String) {
             gettext("The destination is the folder to back up itself"),
             path.display().to_string(),
             gettext("Choose another folder for the backup: one beside it, or better on another drive."),
+        ),
+        Error::SamePlace { location } => (
+            gettext("The backups are there already"),
+            location.clone(),
+            gettext("Choose another place to copy them to."),
         ),
         Error::Pattern { pattern, reason } => (
             gettext("A pattern for what is left out cannot be used"),
@@ -138,6 +147,20 @@ fn parts(error: &Error) -> (String, String, String) {
             ),
         ),
     }
+}
+
+/// What to do about a full destination, with the numbers that are known.
+fn no_space(needed_bytes: Option<u64>, free_bytes: Option<u64>) -> String {
+    let advice = gettext("Make space there, and the next backup goes on with what is finished.");
+    let Some(free) = free_bytes.map(words::size) else { return advice };
+    let numbers = match needed_bytes {
+        Some(needed) => gettext_f(
+            "Up to {needed} may still be needed, and {free} are free.",
+            &[("needed", &words::size(needed)), ("free", &free)],
+        ),
+        None => gettext_f("{free} are free.", &[("free", &free)]),
+    };
+    format!("{numbers} {advice}")
 }
 
 fn storage(error: &StorageError) -> (String, String, String) {
@@ -403,6 +426,8 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::AttributeNotSet => gettext("Is restored, but not with all its attributes"),
         WarningKind::AttributesLeftOut => gettext("Is backed up, but not with all its attributes"),
         WarningKind::NotDeleted => gettext("Could not be deleted"),
+        WarningKind::LittleSpace => gettext("May have too little space for the whole backup"),
+        WarningKind::NotCopied => gettext("Could not be copied"),
         WarningKind::Incomplete => gettext("Belongs to an unfinished backup and is not used"),
         WarningKind::Other => gettext("Was noted by another version of Souvenir"),
     };

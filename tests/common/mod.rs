@@ -11,6 +11,7 @@ pub mod engine;
 pub mod faults;
 pub mod gpg;
 pub mod hooked;
+pub mod odd;
 pub mod proxy;
 pub mod sshd;
 pub mod synthetic;

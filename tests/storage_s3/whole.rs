@@ -117,6 +117,38 @@ fn every_verb_takes_a_bucket() {
 }
 
 #[test]
+fn backups_are_copied_to_a_bucket_and_from_one_to_a_folder() {
+    let server = Server::start();
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    make_small(Path::new(&path("source")));
+    fs::write(path("source/large"), noise(5, 3_000_000)).unwrap();
+    let ours = |arguments: &[&str]| command(&server, home.path(), arguments);
+    let backup = ["backup", "--no-encryption", "--volume-size", "1", &path("source"), &path("from")];
+    expect(0, ours(&backup));
+    let (bucket, other) = (format!("s3://{BUCKET}/copy"), format!("s3://{BUCKET}/other"));
+    for (from, to) in [(&path("from"), &bucket), (&bucket, &other), (&other, &path("to"))] {
+        expect(0, ours(&["copy", from, to]));
+        let (said, _) = expect(0, ours(&["copy", from, to]));
+        assert!(said.contains("There was nothing to copy"), "{said}");
+    }
+    let files = |folder: &str| -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    assert!(files(&path("from")) == files(&path("to")));
+    let stored: BTreeSet<String> = files(&path("from")).into_iter().map(|(name, _)| name).collect();
+    assert_eq!((objects(&server, "copy"), objects(&server, "other")), (stored.clone(), stored));
+}
+
+#[test]
 fn a_backup_that_is_killed_is_gone_on_with() {
     let server = Server::start();
     let home = tempfile::tempdir().unwrap();

@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use souvenir::engine::job::{CancelReason, Job};
+use souvenir::engine::Error;
+use souvenir::engine::job::{CancelReason, Job, Warning};
 use souvenir::engine::storage::sftp::SftpStorage;
 use souvenir::engine::storage::{
     Credentials, Lock, SftpAddress, Storage, StorageError, StorageErrorKind, StorageResult,
 };
 
-use crate::common::engine::names;
+use crate::common::engine::{Backup, names};
 use crate::common::proxy::Proxy;
 use crate::common::sshd::{Setting, Sshd};
 use crate::common::tree::noise;
@@ -301,6 +304,23 @@ fn a_full_disk_is_said() {
     let error = put(&storage, "too large", &noise(2, 20_000_000)).unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Full, "{error}");
     assert_eq!(names(small.0.path()), ["fits"], "nothing of it stays");
+    // A backup warns beforehand, since the server tells, and what is finished stays.
+    let source = server.scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), noise(1, 9_000_000)).unwrap();
+    let storage = Arc::new(server.storage(small.0.path().to_str().unwrap()));
+    let (result, warnings) = Backup::new(&source, Path::new("unused")).stored_in(storage).try_back_up();
+    let Err(Error::NoSpace { needed_bytes: Some(needed), .. }) = result else { panic!("{result:?}") };
+    assert!((4 << 20..9 << 20).contains(&needed), "{needed}");
+    let [Warning::LittleSpace { needed_bytes, free_bytes, .. }] = warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    assert!(needed_bytes >= 9_000_000 && (2 << 20..5 << 20).contains(&free_bytes));
+    let left = names(small.0.path());
+    assert!(
+        left.len() > 1 && left.iter().all(|name| name == "fits" || name.starts_with(".unfinished-")),
+        "{left:?}"
+    );
 }
 
 #[test]

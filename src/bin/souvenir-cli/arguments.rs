@@ -6,6 +6,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
+use crate::copying::CopyOptions;
+use crate::limits::LimitOptions;
 use crate::rules::RuleOptions;
 use crate::secrets::PassphraseOptions;
 use crate::upkeep::{
@@ -19,7 +21,7 @@ use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::Job;
 use souvenir::engine::restore::Conflict;
-use souvenir::engine::storage::{Address, Credentials, Storage};
+use souvenir::engine::storage::{Address, Credentials, Limits, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -120,15 +122,20 @@ pub enum Command {
     /// Unfinished backups that were written to a short while ago stay, since they may still be in the
     /// making.
     Cleanup(CleanupOptions),
+    /// Copy backups to another place, as they are
+    ///
+    /// Stored files are not changed, and none is overwritten. A backup appears at TO once all its files are
+    /// there; a copy that was interrupted is gone on with.
+    Copy(CopyOptions),
     /// Let this machine sign in to an SSH server without a password
     ///
     /// Makes a key, ~/.ssh/id_ed25519_souvenir, unless there is one, adds it to the keys that the server lets
     /// in, and signs in with it to see that it works. The password is asked for, or taken from
     /// FTP_PASSWORD; it is needed only this once. No key is ever replaced.
     SshSetup {
-        /// The server
-        #[command(flatten)]
-        destination: Destination,
+        /// The server, such as sftp://user@host/folder
+        #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)))]
+        address: Address,
     },
     /// Print the completions for a shell
     Completions {
@@ -153,14 +160,26 @@ pub struct Destination {
     #[arg(value_name = "DEST", value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)), value_hint = ValueHint::DirPath)]
     address: Address,
 
+    /// What its URL does not say
     #[command(flatten)]
     store: StoreOptions,
+
+    /// How fast it may go to and from there
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+impl Destination {
+    /// The place, ready to be read and written.
+    pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        self.store.open(&self.address, &self.limits.limits(), job)
+    }
 }
 
 /// What the URL of an object store does not say.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Object stores")]
-struct StoreOptions {
+pub struct StoreOptions {
     /// URL of the service, if it is not Amazon's: https://s3.example.org. AWS_ENDPOINT_URL tells it too
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     s3_endpoint_url: Option<String>,
@@ -178,30 +197,30 @@ struct StoreOptions {
     s3_path_style: bool,
 }
 
-impl Destination {
+impl StoreOptions {
     /// The address as it was typed, with what the options add to it.
-    pub fn address(&self) -> Address {
-        let mut address = self.address.clone();
+    fn complete(&self, address: &Address) -> Address {
+        let mut address = address.clone();
         if let Address::S3(store) = &mut address {
             let from_environment = || {
                 ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].iter().find_map(|name| std::env::var(name).ok())
             };
-            store.endpoint = self.store.s3_endpoint_url.clone().or_else(from_environment);
-            store.region.clone_from(&self.store.s3_region_name);
-            store.storage_class.clone_from(&self.store.s3_storage_class);
-            store.path_style = self.store.s3_path_style;
+            store.endpoint = self.s3_endpoint_url.clone().or_else(from_environment);
+            store.region.clone_from(&self.s3_region_name);
+            store.storage_class.clone_from(&self.s3_storage_class);
+            store.path_style = self.s3_path_style;
         }
         address
     }
 
-    /// The place, ready to be read and written.
-    pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+    /// A place, ready to be read and written, and held back by limits.
+    pub fn open(&self, address: &Address, limits: &Limits, job: &Job) -> Result<Box<dyn Storage>> {
         let credentials = Credentials {
             key_id: std::env::var("AWS_ACCESS_KEY_ID").ok(),
             session_token: std::env::var("AWS_SESSION_TOKEN").ok().map(Secret::from),
             ..Credentials::default()
         };
-        Ok(self.address().open(&credentials, job)?)
+        Ok(limits.hold(self.complete(address).open(&credentials, job)?, job))
     }
 }
 

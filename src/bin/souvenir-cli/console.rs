@@ -174,6 +174,7 @@ fn phase_text(phase: Phase) -> &'static str {
         Phase::Listing => "Reading",
         Phase::Verifying => "Checking",
         Phase::Deleting => "Deleting",
+        Phase::Copying => "Copying",
     }
 }
 

@@ -5,6 +5,8 @@ mod browse;
 mod browse_arguments;
 mod browse_report;
 mod console;
+mod copying;
+mod limits;
 mod report;
 mod report_status;
 mod report_upkeep;
@@ -173,9 +175,10 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::RemoveAllButNFull(options) => options.run_all(console),
         Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
         Command::Cleanup(options) => options.run(console),
-        Command::SshSetup { destination } => {
-            let place = destination.address().to_string();
-            let Address::Sftp(address) = destination.address() else {
+        Command::Copy(options) => options.run(keyring, environment, console),
+        Command::SshSetup { address } => {
+            let place = address.to_string();
+            let Address::Sftp(address) = address else {
                 bail!("{place} is not on an SSH server; its address begins with sftp://");
             };
             let work = move |job: &Job| {

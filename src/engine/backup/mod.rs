@@ -12,10 +12,12 @@ mod intake;
 mod new_set;
 mod pipeline;
 mod plan;
+mod room;
 mod source;
 pub(crate) mod staging;
 mod volume;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,11 +34,12 @@ use super::status::foreign_repository;
 use super::storage::{Lock, LockGuard, Storage, StorageErrorKind, StoredFile};
 pub(crate) use changes::{Change, Changes};
 use choose::{Choice, choose, is_damage, know_passphrase, set_time, unfinished_set};
-use new_set::NewSet;
+use new_set::{Begun, NewSet};
+use room::Room;
 use source::LeftOut;
 pub(crate) use source::open_source;
-use staging::Leftovers;
-pub(crate) use staging::is_unfinished;
+use staging::{Leftovers, Staged};
+pub(crate) use staging::{is_copy, is_unfinished};
 
 /// Size that a volume aims at unless told otherwise, in MiB. duplicity's own default is 200; with less,
 /// one file comes back sooner, since a whole volume has to be fetched for it, and the work spreads
@@ -58,7 +61,8 @@ pub struct BackupRequest<'a> {
     pub keyring: &'a Keyring,
     /// Passphrases that are known already; others are asked for.
     pub passphrases: &'a Passphrases,
-    /// Size that a volume aims at, in bytes of file contents before compression.
+    /// Size that a volume aims at, in bytes of file contents before compression. Less is taken where the file
+    /// system does not hold such large files.
     pub volume_bytes: u64,
     /// The time of the set; now, if none.
     pub set_time: Option<SetTime>,
@@ -169,8 +173,10 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
     let unfinished = unfinished_set(request, &leftovers, &choice, latest, job)?;
     let finished = leftovers.keep_only(unfinished, request.storage);
     let time = unfinished.map_or(time, SetKind::time);
-    let new_set =
-        |kind, finished| NewSet::new(request, &tree, &destination.0, sealer.clone(), kind, finished, job);
+    let new_set = |kind, finished: HashMap<Staged, u64>| {
+        let room = Room::look(request.storage, &collection, kind, finished.values().sum());
+        NewSet::new(request, &tree, &destination.0, sealer.clone(), Begun { kind, finished, room }, job)
+    };
 
     let (full_because, finished) = match choice {
         Choice::Full(reason) => (reason, finished),

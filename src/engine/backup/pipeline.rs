@@ -10,6 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::changes::Changes;
 use super::new_set::NewSet;
 use super::plan::{Planner, VolumePlan};
+use super::room;
 use super::volume::{Counts, Signatures, VolumeMade, make_volume};
 use crate::engine::copies::NewCopy;
 use crate::engine::delta::join_signatures;
@@ -42,12 +43,14 @@ impl NewSet<'_> {
         let (plan_sender, plans) = async_channel::bounded(1);
         let (made_sender, made) = async_channel::unbounded();
         let is_over = AtomicBool::new(false);
+        let storage = self.request.storage;
+        let volume_bytes = room::volume_bytes(self.request.volume_bytes, storage.max_file_bytes());
         std::thread::scope(|scope| {
             let window = &window;
             scope.spawn(|| self.count(&is_over));
             let planned_sender = made_sender.clone();
             scope.spawn(move || {
-                for plan in Planner::new(changes, self.request.volume_bytes) {
+                for plan in Planner::new(changes, volume_bytes) {
                     match plan {
                         // Only fails when the others have given up.
                         Ok(plan) => {
@@ -105,6 +108,7 @@ impl NewSet<'_> {
             }
         }
         self.job.total_is_known();
+        self.room.mind(self.job.progress().total_bytes, self.job);
     }
 
     /// Takes volumes as they are finished, in the order of their numbers.

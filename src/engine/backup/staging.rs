@@ -8,9 +8,9 @@
 //! and a fingerprint of the entries that went into it. Nothing has to be remembered elsewhere, so what
 //! a crash, a lost network or a cancel leaves behind can be gone on with, from any machine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use data_encoding::{BASE32_DNSSEC, HEXLOWER_PERMISSIVE};
@@ -46,8 +46,14 @@ const FINGERPRINT_LETTERS: usize = 16;
 /// How many files get their names at the same time, at a place behind a line.
 const RENAMES_AT_ONCE: usize = 6;
 
-/// Largest list that is believed, in bytes: room for a hundred thousand volumes.
-const LIST_LIMIT: u64 = 32 << 20;
+/// What follows in the names of files that are copied from another place.
+const COPY: &str = "copy-";
+
+/// Hexadecimal digits of a SHA-1 in their names.
+const DIGITS: usize = 40;
+
+/// Largest list that is believed, in bytes: room for millions of volumes.
+const LIST_LIMIT: u64 = 1 << 30;
 
 /// The beginning of a SHA-1 over everything that decides what is in a volume, in base 32.
 pub type Fingerprint = String;
@@ -87,6 +93,33 @@ pub fn new_name(file: FileName) -> String {
     format!("{PREFIX}{NEW}{file}")
 }
 
+/// The unfinished name of a file while it is copied from another place, where nobody knows its hash yet.
+pub fn new_copy_name(name: &str) -> String {
+    format!("{PREFIX}{COPY}{NEW}{name}")
+}
+
+/// The unfinished name of a file that was copied from another place.
+pub fn copy_name(sha1: &str, name: &str) -> String {
+    format!("{PREFIX}{COPY}{sha1}-{name}")
+}
+
+/// The SHA-1 of a file that was copied, and the name that it will have.
+pub fn parse_copy(name: &str) -> Option<(&str, &str)> {
+    let (sha1, name) = name.strip_prefix(PREFIX)?.strip_prefix(COPY)?.split_at_checked(DIGITS)?;
+    let is_hex = sha1.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.strip_prefix('-').filter(|_| is_hex).map(|name| (sha1, name))
+}
+
+/// Whether a file belongs to an interrupted copy. A backup does not go on with it.
+pub fn is_copy(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(COPY))
+}
+
+/// Whether a file is of no use to a later run.
+pub fn is_new(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(NEW))
+}
+
 /// Whether a file belongs to a set that does not exist yet.
 pub fn is_unfinished(name: &str) -> bool {
     name.starts_with(PREFIX)
@@ -113,11 +146,7 @@ impl Leftovers {
     /// else may be at work at the destination.
     pub fn find(storage: &dyn Storage, files: &[StoredFile], job: &Job) -> Result<Self> {
         let mut found = Self::default();
-        let lists = files.iter().filter(|file| file.name.strip_prefix(PREFIX).is_some_and(is_list));
-        let mut renamed = BTreeMap::new();
-        for list in lists {
-            undo_publishing(storage, files, list, &mut renamed, job)?;
-        }
+        let renamed = take_back(storage, files, job)?;
         for file in files {
             let name = renamed.get(&file.name).unwrap_or(&file.name);
             match Staged::parse(name) {
@@ -159,6 +188,16 @@ impl Leftovers {
     }
 }
 
+/// Takes sets apart again that were just getting their names, and tells the new names of `files` that were
+/// renamed. Nobody else may be at work at the destination.
+pub fn take_back(storage: &dyn Storage, files: &[StoredFile], job: &Job) -> Result<BTreeMap<String, String>> {
+    let mut renamed = BTreeMap::new();
+    for list in files.iter().filter(|file| file.name.strip_prefix(PREFIX).is_some_and(is_list)) {
+        undo_publishing(storage, files, list, &mut renamed, job)?;
+    }
+    Ok(renamed)
+}
+
 fn is_list(rest: &str) -> bool {
     rest.starts_with(LIST)
 }
@@ -178,11 +217,7 @@ pub fn delete(storage: &dyn Storage, name: &str) {
 ///
 /// A list of them is stored first and deleted last, so that a run which is interrupted in between can be
 /// taken back.
-pub fn publish(
-    storage: &dyn Storage,
-    files: &[(String, FileName)],
-    manifest: &(String, FileName),
-) -> Result<()> {
+pub fn publish(storage: &dyn Storage, files: &[(String, String)], manifest: &(String, String)) -> Result<()> {
     let list = format!("{PREFIX}{LIST}{}", manifest.1);
     let mut upload = storage.create(&list)?;
     let lines: String = files.iter().map(|(unfinished, file)| format!("{unfinished} {file}\n")).collect();
@@ -199,9 +234,9 @@ pub fn publish(
     Ok(())
 }
 
-/// Several at once where each takes a few turns over a line.
-fn rename_all(storage: &dyn Storage, files: &[(String, FileName)]) -> Result<()> {
-    let rename = |(unfinished, file): &(String, FileName)| storage.rename(unfinished, &file.to_string());
+/// Gives files their names, several at once where each takes a few turns over a line.
+pub fn rename_all(storage: &dyn Storage, files: &[(String, String)]) -> Result<()> {
+    let rename = |(unfinished, file): &(String, String)| storage.rename(unfinished, file);
     if storage.local_folder().is_some() || files.len() == 1 {
         return Ok(files.iter().try_for_each(rename)?);
     }
@@ -235,17 +270,14 @@ fn undo_publishing(
 ) -> Result<()> {
     let manifest = &list.name[PREFIX.len() + LIST.len()..];
     if !files.iter().any(|file| file.name == manifest) {
-        let mut text = String::new();
+        let there: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let location = format!("{}/{}", storage.location(), list.name);
-        storage
-            .open(&list.name)?
-            .take(LIST_LIMIT)
-            .read_to_string(&mut text)
-            .map_err(|source| StorageError::from_io("reading", location, source))?;
-        for (unfinished, file) in text.lines().filter_map(|line| line.split_once(' ')) {
+        for line in BufReader::new(storage.open(&list.name)?.take(LIST_LIMIT)).lines() {
             job.check()?;
+            let line = line.map_err(|source| StorageError::from_io("reading", &location, source))?;
+            let Some((unfinished, file)) = line.split_once(' ') else { continue };
             let is_ours = is_unfinished(unfinished) && FileName::parse(file).is_some();
-            if is_ours && files.iter().any(|found| found.name == file) {
+            if is_ours && there.contains(file) {
                 storage.rename(file, unfinished)?;
                 renamed.insert(file.to_owned(), unfinished.to_owned());
             }
@@ -272,6 +304,12 @@ mod tests {
         assert_eq!((Staged::parse(&new), FileName::parse(&new)), (None, None));
         assert_eq!(almost_finished(&format!("{PREFIX}{LIST}{file}")), Some(file.set));
         assert_eq!(almost_finished(&name), None);
+        let copy = copy_name(&"b".repeat(40), "df.s44we8.m");
+        assert_eq!(parse_copy(&copy), Some(("b".repeat(40).as_str(), "df.s44we8.m")));
+        assert!(
+            is_copy(&copy) && is_copy(&new_copy_name("df.s44we8.m")) && !is_copy(&name) && !is_copy(&new)
+        );
+        assert_eq!((Staged::parse(&copy), parse_copy(&new_copy_name("df.s44we8.m"))), (None, None));
         for other in ["", ".unfinished-", ".unfinished-é", &name[..name.len() - 20], "notes"] {
             assert_eq!(Staged::parse(other), None, "{other}");
         }

@@ -111,6 +111,16 @@ pub(super) fn search(
     Ok(())
 }
 
+/// Whether any name matches.
+pub(super) fn has(connection: &Connection, pattern: &Regex, job: &Job) -> Result<bool, Failure> {
+    let mut is_found = false;
+    search(connection, pattern, job, |_, _| {
+        is_found = true;
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(is_found)
+}
+
 /// Seven bits a byte, the lowest first; the lowest of all is the sign.
 fn append_difference(difference: i64, bytes: &mut Vec<u8>) {
     let mut rest = ((difference << 1) ^ (difference >> 63)) as u64;

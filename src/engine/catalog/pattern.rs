@@ -20,6 +20,9 @@ pub struct Pattern {
     pub(super) name: Regex,
     /// What is asked of the folders above; only where the pattern has a slash.
     above: Option<Above>,
+    /// Sees `/name\0` of one of these folders, whatever else they are called. If no folder is called like that,
+    /// nothing can be found.
+    pub(super) needle: Option<Regex>,
 }
 
 impl Pattern {
@@ -37,10 +40,11 @@ impl Pattern {
         }
         let quoted = regex::escape(wanted);
         match wanted.rfind('/') {
-            None => Ok(Self { name: build(text, &quoted)?, above: None }),
+            None => Ok(Self { name: build(text, &quoted)?, above: None, needle: None }),
             Some(slash) => Ok(Self {
                 name: build(text, &regex::escape(&wanted[slash..]))?,
                 above: Some(Above::Folder(build(text, &format!("{}$", regex::escape(&wanted[..slash])))?)),
+                needle: needle(text, wanted[..slash].split('/'))?,
             }),
         }
     }
@@ -65,7 +69,7 @@ impl Pattern {
             } else {
                 format!("{start}{}{end}", translate(inner).replace(ANY_PATH, &format!("{IN_NAME}*")))
             };
-            return Ok(Self { name: build(text, &name)?, above: None });
+            return Ok(Self { name: build(text, &name)?, above: None, needle: None });
         };
         let (folders, last) = (&wanted[..slash], &wanted[slash + 1..]);
         let whole = |pattern: &str, end: &str| {
@@ -77,7 +81,12 @@ impl Pattern {
             last if last.contains("**") => (format!("/{IN_NAME}"), Above::Path(whole(wanted, "")?)),
             last => (format!("/{}\\x00", translate(last)), Above::Folder(whole(folders, "")?)),
         };
-        Ok(Self { name: build(text, &name)?, above: Some(above) })
+        // What stands in brackets is no text.
+        let texts = folders.split('/').flat_map(|folder| {
+            let text = folder.split('[').next().unwrap_or_default();
+            text.split(['*', '?'])
+        });
+        Ok(Self { name: build(text, &name)?, above: Some(above), needle: needle(text, texts)? })
     }
 
     /// Whether an entry whose name fits may be in this folder; none if that cannot be told without its name.
@@ -96,6 +105,12 @@ impl Pattern {
             _ => true,
         }
     }
+}
+
+/// The longest of some texts that the names of folders must have in them.
+fn needle<'t>(pattern: &str, texts: impl Iterator<Item = &'t str>) -> Result<Option<Regex>> {
+    let longest = texts.filter(|text| !text.is_empty()).max_by_key(|text| text.len());
+    longest.map(|text| build(pattern, &regex::escape(text))).transpose()
 }
 
 /// The path with a slash in front of each of its components.
@@ -195,7 +210,20 @@ mod tests {
         fold::append(path.file_name(), &mut name);
         name.push(0);
         let folder = path.parent().unwrap_or_default();
-        pattern.name.is_match(&name) && pattern.fits_in(&folder) != Some(false) && pattern.fits(&path)
+        // What no folder above is called cannot be needed.
+        let is_called = |needle: &Regex| {
+            folder.as_bytes().split(|byte| *byte == b'/').any(|name| {
+                let mut folded = vec![b'/'];
+                fold::append(name, &mut folded);
+                folded.push(0);
+                needle.is_match(&folded)
+            })
+        };
+        let may_be = pattern.needle.as_ref().is_none_or(is_called);
+        let fits =
+            pattern.name.is_match(&name) && pattern.fits_in(&folder) != Some(false) && pattern.fits(&path);
+        assert!(may_be || !fits, "{path} would be missed");
+        fits
     }
 
     #[test]

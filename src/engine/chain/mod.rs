@@ -6,7 +6,7 @@ mod policy;
 pub mod removal;
 pub mod retention;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod signatures;
 
 use std::collections::{BTreeMap, HashSet};

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::deleter::{DeletedSet, Deleter};
 use super::{Mode, Place, stays};
+use crate::engine::backup::is_copy;
 use crate::engine::backup::staging::almost_finished;
 use crate::engine::chain::{Collection, Set};
 use crate::engine::error::{Error, Result};
@@ -68,8 +69,7 @@ pub fn cleanup(request: &CleanupRequest<'_>, job: &Job) -> Result<CleanupSummary
     let Place { files, lock: _lock } = Place::open(request.storage, request.mode)?;
     let almost_finished: HashSet<SetKind> =
         files.iter().filter_map(|file| almost_finished(&file.name)).collect();
-    let uploads: Vec<StoredFile> =
-        files.iter().filter(|file| file.name.starts_with(UPLOAD_PREFIX)).cloned().collect();
+    let uploads: Vec<StoredFile> = files.iter().filter(|file| is_upload(&file.name)).cloned().collect();
     let collection = Collection::new(files);
     let leftovers = collection.leftovers();
     for set in &leftovers.partly_hidden {
@@ -126,6 +126,11 @@ pub fn cleanup(request: &CleanupRequest<'_>, job: &Job) -> Result<CleanupSummary
         warning_count: job.warning_count(),
         elapsed: started.elapsed(),
     })
+}
+
+/// Whether a file is not whole, or belongs to a copy that was interrupted.
+fn is_upload(name: &str) -> bool {
+    name.starts_with(UPLOAD_PREFIX) || is_copy(name)
 }
 
 /// Whether none of the files has been written to for long enough.

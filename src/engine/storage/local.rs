@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC};
 
 use super::lease::LOCK_NAME;
 use super::{
@@ -63,6 +64,11 @@ impl LocalFolder {
 
     fn locked(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The folder. Before the first backup it may be missing; its file system is its parent's.
+    fn existing(&self) -> &Path {
+        self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.folder)
     }
 
     fn entries(&self) -> StorageResult<Vec<(String, fs::DirEntry)>> {
@@ -159,17 +165,25 @@ impl Storage for LocalFolder {
     }
 
     fn free_bytes(&self) -> StorageResult<Option<u64>> {
-        // Before the first backup the folder may be missing; its file system is its parent's.
-        let existing = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.folder);
-        let numbers = nix::sys::statvfs::statvfs(existing)
+        let numbers = nix::sys::statvfs::statvfs(self.existing())
             .map_err(|errno| self.fail("asking for free space", errno.into()))?;
         let free = u128::from(numbers.blocks_available()) * u128::from(numbers.fragment_size());
         Ok(Some(u64::try_from(free).unwrap_or(u64::MAX)))
     }
 
+    fn max_file_bytes(&self) -> Option<u64> {
+        largest_file(nix::sys::statfs::statfs(self.existing()).ok()?.filesystem_type())
+    }
+
     fn local_folder(&self) -> Option<&Path> {
         Some(&self.folder)
     }
+}
+
+/// The largest file of a kind of file system, in bytes: FAT counts with 32 bits. Others, exFAT among them, take
+/// more than anybody stores.
+fn largest_file(kind: FsType) -> Option<u64> {
+    (kind == MSDOS_SUPER_MAGIC).then_some(u64::from(u32::MAX))
 }
 
 /// A file that is locked for as long as this lives. The system lets go of it when the process ends,
@@ -295,6 +309,15 @@ mod tests {
 
     fn put(storage: &LocalFolder, name: &str) -> StorageResult<()> {
         storage.create(name)?.finish()
+    }
+
+    #[test]
+    fn only_fat_has_a_limit_that_matters() {
+        assert_eq!(largest_file(MSDOS_SUPER_MAGIC), Some((4 << 30) - 1));
+        assert_eq!(largest_file(nix::sys::statfs::TMPFS_MAGIC), None);
+        // The magic number of exFAT, which has no name in the library.
+        assert_eq!(largest_file(FsType(0x2011_bab0)), None);
+        assert_eq!(LocalFolder::new("/proc/self").max_file_bytes(), None);
     }
 
     #[test]

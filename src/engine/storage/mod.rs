@@ -14,6 +14,7 @@ mod local;
 pub mod object;
 mod retry;
 pub mod sftp;
+mod throttle;
 pub mod webdav;
 
 use std::fmt::Debug;
@@ -28,6 +29,7 @@ pub use error::{StorageError, StorageErrorKind};
 pub use line::HttpTimes;
 pub use local::LocalFolder;
 pub use retry::{Backoff, Retrying};
+pub use throttle::Limits;
 
 /// Beginning of the names of files that are not whole yet. duplicity dies of unfinished files whose
 /// names begin as its own do.
@@ -94,6 +96,12 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Bytes that can still be written, where the place can tell.
     fn free_bytes(&self) -> StorageResult<Option<u64>>;
+
+    /// Size of the largest file that the place can hold, in bytes, where there is a limit that somebody could
+    /// reach.
+    fn max_file_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// The folder on this machine, if that is what the place is.
     fn local_folder(&self) -> Option<&Path> {

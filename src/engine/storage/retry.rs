@@ -169,6 +169,10 @@ impl<S: Storage + ?Sized + 'static> Storage for Retrying<S> {
         self.run(|_| self.inner.free_bytes())
     }
 
+    fn max_file_bytes(&self) -> Option<u64> {
+        self.inner.max_file_bytes()
+    }
+
     fn local_folder(&self) -> Option<&Path> {
         self.inner.local_folder()
     }

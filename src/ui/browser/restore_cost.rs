@@ -16,7 +16,7 @@ use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
 use crate::engine::restore::{Conflict, RestorePreview, RestoreRequest, preview_by};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::{Destination, ROOT};
+use crate::plan::{Access, ROOT};
 use crate::ui::model::Lane;
 use crate::ui::words;
 
@@ -26,7 +26,7 @@ const STAY: Duration = Duration::from_millis(250);
 /// A restore that is thought of.
 #[derive(Debug, Clone)]
 struct Thought {
-    destination: Destination,
+    access: Access,
     passphrases: Passphrases,
     wish: (Vec<EntryPath>, SetTime),
     target: PathBuf,
@@ -37,7 +37,7 @@ impl Thought {
     /// A restore of what is wished to a target.
     fn new(wish: &RestoreWish, target: PathBuf, strip: EntryPath) -> Self {
         Self {
-            destination: wish.repository.destination().clone(),
+            access: wish.repository.access().clone(),
             passphrases: wish.repository.passphrases(),
             wish: (wish.paths.clone(), wish.time),
             target,
@@ -48,7 +48,7 @@ impl Thought {
     /// Finds out what it would do. Nothing is asked for: the catalogue tells the entries, and manifests come
     /// from copies where there are any.
     fn preview(self, catalog: &Catalog, job: &Job) -> Result<RestorePreview> {
-        let storage = self.destination.open(job)?;
+        let storage = self.access.open(job)?;
         let copies = match Copies::usual_cache() {
             Some(cache) => Copies::of(&cache, &*storage).without_new(),
             None => Copies::none(),

@@ -269,10 +269,10 @@ impl RestoreDialog {
         let imp = self.imp();
         let repository = wish.repository.clone();
         let passphrases = repository.passphrases();
-        let destination = repository.destination().clone();
+        let access = repository.access().clone();
         let sign_key = repository.sign_key().map(str::to_owned);
         let work = move |job: &Job| {
-            let storage = destination.open(job)?;
+            let storage = access.open(job)?;
             let request = RestoreRequest {
                 storage: &*storage,
                 keyring: &Keyring::default(),

@@ -11,7 +11,7 @@ use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
 use crate::engine::restore::{ReadRequest, read_file};
-use crate::plan::Destination;
+use crate::plan::Access;
 use crate::ui::model::Repository;
 
 /// The largest file that is looked into, in bytes.
@@ -61,7 +61,7 @@ impl Pixels {
 /// A version of a file.
 #[derive(Debug, Clone)]
 pub struct Version {
-    destination: Destination,
+    access: Access,
     sign_key: Option<String>,
     /// The snapshot.
     pub time: SetTime,
@@ -72,13 +72,13 @@ pub struct Version {
 impl Version {
     /// The file in a snapshot.
     pub fn new(repository: &Repository, time: SetTime, path: EntryPath) -> Self {
-        let (destination, sign_key) = (repository.destination().clone(), repository.sign_key());
-        Self { destination, sign_key: sign_key.map(str::to_owned), time, path }
+        let (access, sign_key) = (repository.access().clone(), repository.sign_key());
+        Self { access, sign_key: sign_key.map(str::to_owned), time, path }
     }
 
     /// What is in it; none if that is more than [`MOST_BYTES`].
     pub fn read(&self, passphrases: &Passphrases, job: &Job) -> Result<Option<Vec<u8>>> {
-        let storage = self.destination.open(job)?;
+        let storage = self.access.open(job)?;
         let request = ReadRequest {
             storage: &*storage,
             keyring: &Keyring::default(),

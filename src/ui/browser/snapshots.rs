@@ -41,9 +41,9 @@ impl BrowserPage {
             old.stop(CancelReason::User);
         }
         self.show_state("loading");
-        let (destination, passphrases) = (repository.destination().clone(), repository.passphrases());
+        let (access, passphrases) = (repository.access().clone(), repository.passphrases());
         let work = move |job: &Job| {
-            let storage = destination.open(job)?;
+            let storage = access.open(job)?;
             match open_catalog(&*storage, &passphrases, job) {
                 // The next time it is a new one.
                 Err(error) if is_damage(&error) => open_catalog(&*storage, &passphrases, job),

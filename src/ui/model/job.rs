@@ -286,6 +286,7 @@ impl JobModel {
             Phase::Listing => gettext("Reading the Backup"),
             Phase::Verifying => gettext("Checking the Backup"),
             Phase::Deleting => gettext("Deleting Old Backups"),
+            Phase::Copying => gettext("Copying the Backups"),
         };
         self.set_text(&self.imp().title, title, "title");
     }

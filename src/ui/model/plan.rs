@@ -213,7 +213,7 @@ impl PlanObject {
         let make = move |job: &Job| {
             plan.destination.expect_present(expected)?;
             let selection = plan.selection()?;
-            let storage = plan.destination.open(job)?;
+            let storage = plan.access().open(job)?;
             let keyring = Keyring::default();
             let request = BackupRequest {
                 root: ROOT.as_ref(),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::engine::crypto::{PassphraseFor, Passphrases, Secret};
 use crate::engine::path::EntryPath;
 use crate::engine::storage::{CredentialRequest, WantedCredential};
-use crate::plan::{Destination, Plan};
+use crate::plan::{Access, Destination, Plan, Rates};
 
 /// A place with backups. Clones are the same place.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Repository(Rc<Inner>);
 #[derive(Debug)]
 struct Inner {
     title: String,
-    destination: Destination,
+    access: Access,
     plan_id: Option<String>,
     folders: Vec<EntryPath>,
     sign_key: Option<String>,
@@ -31,7 +31,7 @@ impl Repository {
     pub fn of_plan(plan: &Plan) -> Self {
         Self(Rc::new(Inner {
             title: plan.name.clone(),
-            destination: plan.destination.clone(),
+            access: plan.access(),
             plan_id: Some(plan.id.clone()),
             folders: plan.folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect(),
             sign_key: plan.protection.sign_key.clone(),
@@ -44,7 +44,7 @@ impl Repository {
     pub fn elsewhere(title: String, destination: Destination) -> Self {
         Self(Rc::new(Inner {
             title,
-            destination,
+            access: Access { destination, rates: Rates::default() },
             plan_id: None,
             folders: Vec::new(),
             sign_key: None,
@@ -73,7 +73,12 @@ impl Repository {
 
     /// The place itself.
     pub fn destination(&self) -> &Destination {
-        &self.0.destination
+        &self.0.access.destination
+    }
+
+    /// The place, and how fast it may go to and from there.
+    pub fn access(&self) -> &Access {
+        &self.0.access
     }
 
     /// The plan whose backups are here.
