@@ -54,3 +54,9 @@ fn drive() {
 fn server() {
     run("server.py", &[]);
 }
+
+/// The settings of a plan: folders, another passphrase, another destination, and its end.
+#[test]
+fn settings() {
+    run("settings.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "dark"]);
+}

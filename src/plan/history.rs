@@ -41,6 +41,9 @@ pub struct Run {
 pub enum Outcome {
     /// A set was made.
     Finished {
+        /// Whether the set stands on its own; none where that was not noted yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        full: Option<bool>,
         /// Entries in the set.
         entry_count: u64,
         /// Bytes of file contents read.
@@ -223,7 +226,12 @@ mod tests {
         Run {
             started_secs,
             ended_secs: started_secs + 5,
-            outcome: Outcome::Finished { entry_count: 3, source_bytes: 20, stored_bytes: 10 },
+            outcome: Outcome::Finished {
+                full: Some(true),
+                entry_count: 3,
+                source_bytes: 20,
+                stored_bytes: 10,
+            },
             warning_count: 1,
             warnings: vec![RunWarning::from(&Warning::Unreadable {
                 path: EntryPath::from_bytes(b"home/\xff").unwrap(),

@@ -12,6 +12,7 @@
 //!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
 //!    └─ WarningsPage
 //! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → SummaryPage
+//! PlanSettings   SettingsPage → FoldersPage │ DestinationPage → ChangePage │ ProtectionPage → ChangePage
 //! RestoreDialog  where to, at what cost → JobProgress → what was restored
 //! CompareDialog  two versions of a text
 //! RestoreFromDialog, PassphraseDialog
@@ -30,6 +31,7 @@ mod error_text;
 mod model;
 mod overview;
 mod plan_row;
+mod plan_settings;
 mod questions;
 mod restore_from;
 mod tick;

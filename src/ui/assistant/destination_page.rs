@@ -1,4 +1,5 @@
-//! The assistant's second page: where the backups are kept. Nothing is written by looking.
+//! Where the backups are kept: the assistant's second page, and one of the settings. Nothing is written by
+//! looking.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;

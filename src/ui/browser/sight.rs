@@ -72,7 +72,7 @@ pub struct Version {
 impl Version {
     /// The file in a snapshot.
     pub fn new(repository: &Repository, time: SetTime, path: EntryPath) -> Self {
-        let (destination, sign_key) = (repository.destination().clone(), repository.sign_key());
+        let (destination, sign_key) = (repository.destination().clone(), repository.sign_key(time));
         Self { destination, sign_key: sign_key.map(str::to_owned), time, path }
     }
 

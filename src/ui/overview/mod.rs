@@ -5,5 +5,6 @@ mod overview_page;
 mod snapshot_chart;
 mod warnings_page;
 
+pub use actions::remove;
 pub use overview_page::{OverviewPage, state_icon};
 pub use warnings_page::WarningsPage;

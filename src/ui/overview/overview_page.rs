@@ -86,6 +86,8 @@ mod imp {
         pub actions: gio::SimpleActionGroup,
         /// The sets that the rows were made from.
         pub listed: RefCell<Vec<i64>>,
+        /// The key that protects, and whose it is.
+        pub key: RefCell<Option<String>>,
         pub key_owner: RefCell<Option<String>>,
         pub coloured: Cell<Option<&'static str>>,
     }
@@ -149,7 +151,6 @@ impl OverviewPage {
             return;
         }
         imp.plan.replace(plan.cloned());
-        imp.key_owner.replace(None);
         imp.listed.replace(vec![i64::MIN]);
         if let Some(signals) = imp.signals.get() {
             signals.set_target(plan);
@@ -157,9 +158,6 @@ impl OverviewPage {
         self.refresh();
         if let Some(plan) = plan {
             plan.look();
-            let page = self.clone();
-            let plan = plan.clone();
-            glib::spawn_future_local(async move { page.look_up_key_owner(&plan).await });
         }
     }
 
@@ -187,6 +185,8 @@ impl OverviewPage {
         let running = plan.job().is_some();
         self.set_enabled("back-up", !running);
         self.set_enabled("remove", !running);
+        // What runs has begun with what is set now.
+        self.set_enabled("settings", !running);
         // Before the first backup there is nothing to look at, perhaps not even a folder.
         let has_sets = !plan.sets().is_empty();
         self.imp().browse_button.set_visible(has_sets);
@@ -292,19 +292,33 @@ impl OverviewPage {
             }
             None => destination,
         });
-        let owner = imp.key_owner.borrow();
-        imp.protection_row.set_subtitle(&describe::protection(&facts.protection, owner.as_deref()));
+        let key = match &facts.protection.encryption {
+            Encryption::Keys(recipients) => recipients.first().map(|recipient| recipient.key.clone()),
+            _ => None,
+        };
+        if *imp.key.borrow() != key {
+            imp.key.replace(key.clone());
+            imp.key_owner.replace(None);
+            if let Some(key) = key {
+                let page = self.clone();
+                glib::spawn_future_local(async move { page.look_up_key_owner(key).await });
+            }
+        }
+        let text = describe::protection(&facts.protection, imp.key_owner.borrow().as_deref());
+        imp.protection_row.set_subtitle(&if plan.awaits_protection() {
+            gettext_f("{protection}, from the next backup on", &[("protection", &text)])
+        } else {
+            text
+        });
     }
 
-    async fn look_up_key_owner(&self, plan: &PlanObject) {
-        let Encryption::Keys(recipients) = plan.plan().protection.encryption else { return };
-        let Some(first) = recipients.into_iter().next() else { return };
-        let found = gio::spawn_blocking(move || Keyring::default().find(&first.key)).await;
-        if let Ok(Ok(key)) = found
-            && self.plan().as_ref() == Some(plan)
-        {
+    async fn look_up_key_owner(&self, id: String) {
+        let wanted = id.clone();
+        let found = gio::spawn_blocking(move || Keyring::default().find(&wanted)).await;
+        let is_shown = self.imp().key.borrow().as_deref() == Some(id.as_str());
+        if let (Ok(Ok(key)), Some(plan)) = (found, self.plan().filter(|_| is_shown)) {
             self.imp().key_owner.replace(Some(key.user_id));
-            self.refresh_facts(plan);
+            self.refresh_facts(&plan);
         }
     }
 
