@@ -4,7 +4,10 @@
 //! folders works and the original places are known. [`store`] keeps the plans, [`history`] what
 //! became of their runs.
 
+pub mod alarm;
 pub mod history;
+pub mod keeping;
+pub mod proof;
 pub mod store;
 
 use std::ffi::OsString;
@@ -24,6 +27,7 @@ use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{Address, Credentials, DriveAddress, SftpAddress, Storage, StorageError};
 
+pub use keeping::{FullEvery, Keep, Thinning};
 pub use store::{Plans, PlansProblem};
 
 /// The folder that the paths in a plan's backups are relative to.
@@ -49,6 +53,15 @@ pub struct Plan {
     /// The size that a volume aims at, in mebibytes.
     #[serde(default = "default_volume_mib")]
     pub volume_mib: u64,
+    /// How long snapshots are kept.
+    #[serde(default)]
+    pub keep: Keep,
+    /// How often a full one begins a new chain.
+    #[serde(default)]
+    pub full_every: FullEvery,
+    /// When the person last said what to do about an [alarm], in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_answered: Option<i64>,
     /// Since when backups are kept at this destination, in seconds since 1970; none: from the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination_since: Option<i64>,
@@ -107,6 +120,9 @@ impl Plan {
             destination,
             protection,
             volume_mib: DEFAULT_VOLUME_MIB,
+            keep: Keep::default(),
+            full_every: FullEvery::default(),
+            alarm_answered: None,
             destination_since: None,
             earlier_protections: Vec::new(),
         }
@@ -127,7 +143,7 @@ impl Plan {
     pub fn full_policy(&self) -> FullPolicy {
         FullPolicy {
             protected_since: self.protection_since().and_then(SetTime::from_epoch),
-            ..FullPolicy::default()
+            ..self.full_every.policy()
         }
     }
 
@@ -296,6 +312,8 @@ mod tests {
         assert_eq!(plan.full_policy(), FullPolicy::default());
         plan.change_protection(Protection::none(), 1_000);
         plan.change_protection(Protection::passphrase(), 2_000);
+        plan.keep = Keep::Thinned(Thinning { daily: 9, ..Thinning::default() });
+        plan.full_every = FullEvery::Month;
         assert_eq!(plan.full_policy().protected_since, SetTime::from_epoch(2_000));
         let text = toml::to_string_pretty(&plan).unwrap();
         assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);

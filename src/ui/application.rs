@@ -150,6 +150,10 @@ impl Application {
                 gettext_f("“{name}” could not be backed up", name),
                 job.problem().map(|problem| problem.what).unwrap_or_default(),
             ),
+            (JobKind::Verify | JobKind::Drill, JobState::Failed) => (
+                gettext_f("“{name}” could not be checked", name),
+                job.problem().map(|problem| problem.what).unwrap_or_default(),
+            ),
             (_, JobState::Failed) => (
                 gettext_f("“{name}” could not be restored", name),
                 job.problem().map(|problem| problem.what).unwrap_or_default(),
@@ -159,6 +163,9 @@ impl Application {
                 gettext("Some files were left out. Open Souvenir to see which."),
             ),
             (JobKind::Backup, _) => (gettext_f("“{name}” is backed up", name), String::new()),
+            (JobKind::Verify | JobKind::Drill, _) => {
+                (gettext_f("“{name}” was checked", name), gettext("Open Souvenir to see what was found."))
+            }
             _ => (gettext_f("Files from “{name}” are restored", name), String::new()),
         };
         let notification = gio::Notification::new(&title);

@@ -10,7 +10,7 @@
 //!    │            └─ OverviewPage                  JobProgress, ProblemView, SnapshotChart
 //!    ├─ BrowserPage                                SnapshotBar, Breadcrumb, folder │ SearchView │ LoadingView
 //!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
-//!    └─ WarningsPage
+//!    └─ LogPage → RunPage → WarningsPage
 //! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → SummaryPage
 //! PlanSettings   SettingsPage → FoldersPage │ DestinationPage → ChangePage │ ProtectionPage → ChangePage
 //! RestoreDialog  where to, at what cost → JobProgress → what was restored
@@ -28,6 +28,7 @@ mod browser;
 mod describe;
 mod dialogs;
 mod error_text;
+mod log;
 mod model;
 mod overview;
 mod plan_row;

@@ -460,6 +460,20 @@ class Widget:
     def focus(self):
         self.accessible.get_component_iface().grab_focus()
 
+    def bring(self):
+        """Scrolls with the wheel until the widget is in sight, and gives it."""
+        width, height, left, top = self.application.box()
+        run = self.application.session.run
+        for _turn in range(60):
+            _x, y = self.centre()
+            if top + 60 < y < top + height - 90:
+                break
+            wheel = "5" if y >= top + height - 90 else "4"
+            middle = str(left + width // 2), str(top + height // 2)
+            run(["xdotool", "mousemove", *middle, "click", wheel])
+            time.sleep(0.05)
+        return self
+
     def set_text(self, text):
         editable = self.accessible.get_editable_text_iface()
         if editable is None:

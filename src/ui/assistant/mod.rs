@@ -27,6 +27,7 @@ use summary_page::SummaryPage;
 
 pub use destination_page::DestinationPage;
 pub use folders_page::FoldersPage;
+pub use key_row::key_facts;
 pub use new_key_page::{KeyWish, NewKeyPage};
 pub use protection_page::{ProtectionChoice, ProtectionPage};
 pub use summary_page::Start;

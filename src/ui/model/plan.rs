@@ -10,7 +10,7 @@ use glib::subclass::prelude::*;
 use super::{JobKind, JobModel, Repository};
 use crate::engine::status::{ChainStatus, SetStatus, Status, status_by};
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::history::{History, Outcome, Problem, Run};
+use crate::plan::history::{History, Outcome, Problem, Run, Task};
 use crate::plan::{Destination, Plan};
 use crate::ui::questions::answer_quietly;
 use crate::ui::{error_text, words};
@@ -139,11 +139,22 @@ impl PlanObject {
 
     /// The last run that was to make a backup at this destination, if one is remembered.
     pub fn last_run(&self) -> Option<Run> {
-        self.runs_here().last().cloned()
+        self.runs_here().into_iter().rev().find(|run| run.task == Task::Backup)
     }
 
-    /// The runs that were to make backups at this destination, oldest first.
-    fn runs_here(&self) -> Vec<Run> {
+    /// All runs that are remembered, oldest first.
+    pub fn runs(&self) -> Vec<Run> {
+        self.imp().runs.borrow().clone()
+    }
+
+    /// That much more has changed than ever before, as long as nobody has said what to do.
+    pub fn alarm(&self) -> Option<Run> {
+        let answered = self.plan().alarm_answered.unwrap_or(i64::MIN);
+        self.runs_here().into_iter().rev().find(|run| run.alarm.is_some() && run.ended_secs > answered)
+    }
+
+    /// The runs at this destination, oldest first.
+    pub(super) fn runs_here(&self) -> Vec<Run> {
         let since = self.plan().destination_since;
         let is_here = |run: &&Run| since.is_none_or(|since| run.started_secs >= since);
         self.imp().runs.borrow().iter().filter(is_here).cloned().collect()
@@ -273,8 +284,13 @@ impl PlanObject {
     }
 
     fn describe(&self) -> (PlanState, String) {
-        if self.imp().job.borrow().is_some() {
-            return (PlanState::Running, gettext("Backing up"));
+        if let Some(job) = &*self.imp().job.borrow() {
+            let sentence = match job.kind() {
+                JobKind::Verify => gettext("Checking the backup"),
+                JobKind::Drill => gettext("Testing a restore"),
+                _ => gettext("Backing up"),
+            };
+            return (PlanState::Running, sentence);
         }
         if self.is_waiting()
             && let Destination::Drive { name, .. } = self.plan().destination

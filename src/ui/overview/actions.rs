@@ -4,11 +4,14 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::overview_page::OverviewPage;
+use super::proofs;
 use super::warnings_page::WarningsPage;
 use crate::engine::crypto::{Encryption, PassphraseFor};
 use crate::i18n::{gettext, gettext_f};
+use crate::plan::Keep;
 use crate::platform::secrets::{self, Owner};
 use crate::ui::dialogs;
+use crate::ui::log::{LogPage, RunPage};
 use crate::ui::model::PlanObject;
 use crate::ui::plan_settings::PlanSettings;
 use crate::ui::window::Window;
@@ -29,6 +32,30 @@ impl OverviewPage {
             if let Some(folder) = plan.plan().destination.folder() {
                 window.open_folder(&folder);
             }
+        });
+        self.add("log", |_, plan, window| window.push(&LogPage::new(plan)));
+        self.add("proof", |_, plan, window| {
+            if let Some(run) = plan.last_proof() {
+                window.push(&RunPage::new(plan, &run));
+            }
+        });
+        self.add("verify", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { proofs::verify(&plan, &window).await });
+        });
+        self.add("drill", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { proofs::drill(&plan, &window).await });
+        });
+        self.add("keep-everything", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(
+                async move { answer_alarm(&plan, &window, Answer::KeepEverything).await },
+            );
+        });
+        self.add("it-was-me", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { answer_alarm(&plan, &window, Answer::ItWasMe).await });
         });
         self.add("forget-passphrase", |_, plan, window| {
             let (plan, window) = (plan.clone(), window.clone());
@@ -74,6 +101,30 @@ impl OverviewPage {
 
     fn context(&self) -> Option<(Self, PlanObject, Window)> {
         Some((self.clone(), self.plan()?, self.root().and_downcast()?))
+    }
+}
+
+/// What the person says to an alarm.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    KeepEverything,
+    ItWasMe,
+}
+
+async fn answer_alarm(plan: &PlanObject, window: &Window, answer: Answer) {
+    let (Some(store), Some(run)) = (window.store(), plan.alarm()) else { return };
+    let mut facts = plan.plan();
+    facts.alarm_answered = Some(run.ended_secs);
+    let said = match answer {
+        Answer::KeepEverything => {
+            facts.keep = Keep::Everything;
+            gettext("Nothing is deleted any more, until you change that in the plan settings")
+        }
+        Answer::ItWasMe => gettext("Old snapshots are deleted again after the next backup"),
+    };
+    match store.replace(facts).await {
+        Ok(()) => window.toast(&said),
+        Err(problem) => dialogs::show_problem(window, &problem),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The overview of a plan.
 
 mod actions;
+mod health;
 mod overview_page;
+mod proofs;
 mod snapshot_chart;
 mod warnings_page;
 

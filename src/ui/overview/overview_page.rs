@@ -66,6 +66,30 @@ mod imp {
         #[template_child]
         pub warnings_icon: TemplateChild<gtk::Image>,
         #[template_child]
+        pub alarm_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub alarm_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub health_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub chain_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub chain_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub proof_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub proof_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub proof_arrow: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub key_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub key_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub log_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub proof_buttons: TemplateChild<adw::WrapBox>,
+        #[template_child]
         pub snapshots_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub chart_box: TemplateChild<gtk::Box>,
@@ -81,6 +105,8 @@ mod imp {
         pub open_button: TemplateChild<gtk::Button>,
         #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub keep_row: TemplateChild<adw::ActionRow>,
         pub plan: RefCell<Option<PlanObject>>,
         pub signals: OnceCell<glib::SignalGroup>,
         pub actions: gio::SimpleActionGroup,
@@ -182,11 +208,16 @@ impl OverviewPage {
         self.refresh_outcome(&plan);
         self.refresh_snapshots(&plan);
         self.refresh_facts(&plan);
+        self.refresh_health(&plan);
+        self.refresh_alarm(&plan);
         let running = plan.job().is_some();
         self.set_enabled("back-up", !running);
         self.set_enabled("remove", !running);
         // What runs has begun with what is set now.
         self.set_enabled("settings", !running);
+        for action in ["verify", "drill", "keep-everything", "it-was-me"] {
+            self.set_enabled(action, !running);
+        }
         // Before the first backup there is nothing to look at, perhaps not even a folder.
         let has_sets = !plan.sets().is_empty();
         self.imp().browse_button.set_visible(has_sets);
@@ -286,6 +317,7 @@ impl OverviewPage {
         imp.folders_row.set_subtitle(&describe::folders(&facts.folders, &facts.ignored));
         let destination = describe::destination(&facts.destination);
         let free = plan.status().and_then(|status| status.free_bytes);
+        imp.keep_row.set_subtitle(&describe::keep(&facts.keep));
         imp.destination_row.set_subtitle(&match free {
             Some(free) => {
                 gettext_f("{folder}, {size} free", &[("folder", &destination), ("size", &words::size(free))])
@@ -299,6 +331,7 @@ impl OverviewPage {
         if *imp.key.borrow() != key {
             imp.key.replace(key.clone());
             imp.key_owner.replace(None);
+            self.show_key(None);
             if let Some(key) = key {
                 let page = self.clone();
                 glib::spawn_future_local(async move { page.look_up_key_owner(key).await });
@@ -317,6 +350,7 @@ impl OverviewPage {
         let found = gio::spawn_blocking(move || Keyring::default().find(&wanted)).await;
         let is_shown = self.imp().key.borrow().as_deref() == Some(id.as_str());
         if let (Ok(Ok(key)), Some(plan)) = (found, self.plan().filter(|_| is_shown)) {
+            self.show_key(Some(&key));
             self.imp().key_owner.replace(Some(key.user_id));
             self.refresh_facts(&plan);
         }

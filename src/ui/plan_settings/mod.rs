@@ -2,6 +2,7 @@
 
 mod change_page;
 mod changes;
+mod keeping_group;
 mod save;
 mod settings_page;
 
@@ -17,6 +18,7 @@ use super::model::{PlanObject, PlanStore, Repository};
 use super::window::Window;
 use super::{dialogs, overview};
 use crate::engine::crypto::Key;
+use crate::engine::status::ChainStatus;
 use crate::i18n::gettext;
 use crate::plan::Plan;
 use change_page::ChangePage;
@@ -129,6 +131,9 @@ impl PlanSettings {
         imp.destination_page
             .set_taken(others.iter().map(|other| (other.destination.clone(), other.name.clone())).collect());
         imp.settings_page.set_taken(others.into_iter().map(|other| other.name).collect());
+        let chains = plan.status().map(|status| status.chains.clone()).unwrap_or_default();
+        let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time).collect();
+        imp.settings_page.set_chains(chains.iter().map(times).collect());
         imp.settings_page.fill(&facts);
         imp.draft.replace(Some(Draft { plan: facts, protection: None, tried: None }));
         dialog.refresh();

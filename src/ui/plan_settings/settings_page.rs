@@ -7,6 +7,8 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
+use super::keeping_group::KeepingGroup;
+use crate::engine::format::time::SetTime;
 use crate::i18n::gettext;
 use crate::plan::Plan;
 use crate::plan::history::Problem;
@@ -40,7 +42,9 @@ mod imp {
         #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
         #[template_child]
-        pub volume_row: TemplateChild<adw::SpinRow>,
+        pub keeping_group: TemplateChild<KeepingGroup>,
+        #[template_child]
+        pub volume_spin: TemplateChild<gtk::SpinButton>,
         /// The names of the other plans.
         pub taken: RefCell<Vec<String>>,
         pub filling: Cell<bool>,
@@ -53,6 +57,7 @@ mod imp {
         type ParentType = adw::NavigationPage;
 
         fn class_init(class: &mut Self::Class) {
+            KeepingGroup::ensure_type();
             ProblemView::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
@@ -123,16 +128,22 @@ impl SettingsPage {
         self.imp().taken.replace(names);
     }
 
+    /// Tells the page which snapshots there are.
+    pub fn set_chains(&self, chains: Vec<Vec<SetTime>>) {
+        self.imp().keeping_group.set_chains(chains);
+    }
+
     /// Fills in what is typed here.
     pub fn fill(&self, plan: &Plan) {
         let imp = self.imp();
         imp.filling.set(true);
         imp.name_row.set_text(&plan.name);
+        imp.keeping_group.fill(&plan.keep, plan.full_every);
         // Who wrote a larger one into the file of the plans meant it.
         let volume_mib = plan.volume_mib.max(1) as f64;
-        let limits = imp.volume_row.adjustment();
+        let limits = imp.volume_spin.adjustment();
         limits.set_upper(limits.upper().max(volume_mib));
-        imp.volume_row.set_value(volume_mib);
+        imp.volume_spin.set_value(volume_mib);
         imp.filling.set(false);
     }
 
@@ -140,7 +151,9 @@ impl SettingsPage {
     pub fn read(&self, plan: &mut Plan) {
         let imp = self.imp();
         imp.name_row.text().trim().clone_into(&mut plan.name);
-        plan.volume_mib = imp.volume_row.value() as u64;
+        plan.keep = imp.keeping_group.keep();
+        plan.full_every = imp.keeping_group.full_every();
+        plan.volume_mib = imp.volume_spin.value() as u64;
     }
 
     /// Shows what is chosen on other pages. `protection` is in words.
