@@ -11,7 +11,7 @@ import time
 
 import flows
 import sample
-from session import Session
+from session import Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DAY = 86_400
@@ -50,9 +50,14 @@ def main(program, cli, width="wide", shade="light"):
         for days in (60, 50):
             when = str(int(time.time()) - days * DAY)
             session.run([cli, "backup", "--no-encryption", "--current-time", when, documents, store])
-        app = session.launch(program, dark=shade == "dark")
-        app.find("button", "Set Up a Backup…")
-        app.resize(*size)
+
+        def start():
+            app = session.launch(program, dark=shade == "dark")
+            app.find("button")
+            app.resize(*size)
+            return app
+
+        app = start()
         number = iter(range(1, 100))
 
         def seen(name):
@@ -94,6 +99,34 @@ def main(program, cli, width="wide", shade="light"):
         seen("run")
         app.click("button", "Copy Details")
         app.find("label", "The details were copied")
+        app.click("button", "Back")
+        app.find("list", "Log")
+        app.click("button", "Back")
+        app.wait_gone("list", "Log")
+
+        # While the destination is away, what is known of it can be seen, and nothing restored.
+        flows.browse(app)
+        assert app.find("button", "Restore…").is_sensitive
+        app.click("button", "Back")
+        app.close()
+        store.rename(session.home / "Unplugged")
+        app = start()
+        app.find("label", "The destination is not there")
+        app.find("button", "Browse and Restore").bring()
+        flows.browse(app)
+        app.find(text=re.compile("restoring has to wait"))
+        assert not app.find("button", "Restore…").is_sensitive
+        app.click("check box", "Select Poem.txt")
+        seen("away")
+        if width == "narrow":
+            app.click("button", "Versions")
+        assert not app.find("button", "Restore This Version…").is_sensitive
+        if width == "narrow":
+            app.click("button", "Back")
+        (session.home / "Unplugged").rename(store)
+        app.click("button", "Try Again")
+        wait(lambda: app.find("button", "Restore…").is_sensitive, "a restore to be offered again", flows.WORK_SECS)
+        app.wait_gone("button", "Try Again")
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
 

@@ -108,7 +108,7 @@ def main(program, cli, width="wide", shade="light"):
         app.find(text=re.compile("^Documents, without 1 folder$"))
 
         # Another passphrase holds from the next full set on.
-        app.click("list item", "Protection")
+        app.find("list item", "Protection").bring().click()
         choose_passphrase(app, NEW)
         app.find("list item", "Older snapshots keep the old passphrase")
         seen("protection-change")
@@ -149,7 +149,7 @@ def main(program, cli, width="wide", shade="light"):
 
         # Another destination: the old backups stay, the new ones start anew.
         second = session.home / "Other Drive"
-        app.click("list item", "Destination")
+        app.find("list item", "Destination").bring().click()
         app.type_into("Folder", str(second))
         app.click("button", "Test")
         app.find("list item", "The folder will be made")

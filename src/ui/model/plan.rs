@@ -279,7 +279,7 @@ impl PlanObject {
     }
 
     /// Whether there must be something at the destination.
-    pub(super) fn expects_backups(&self) -> bool {
+    pub fn expects_backups(&self) -> bool {
         self.runs_here().iter().any(|run| matches!(run.outcome, Outcome::Finished { .. }))
     }
 

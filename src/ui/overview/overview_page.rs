@@ -220,7 +220,9 @@ impl OverviewPage {
         }
         // Before the first backup there is nothing to look at, perhaps not even a folder.
         let has_sets = !plan.sets().is_empty();
-        self.imp().browse_button.set_visible(has_sets);
+        // What the catalogue knows can also be looked at while the destination is away.
+        let is_away = plan.status_problem().is_some() && plan.expects_backups();
+        self.imp().browse_button.set_visible(has_sets || is_away);
         self.imp().open_button.set_visible(has_sets && plan.plan().destination.is_local());
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
     }
