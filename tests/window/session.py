@@ -250,6 +250,8 @@ class Application:
         from gi.repository import Atspi
 
         self.atspi = Atspi
+        # A busy machine answers late; the usual limit is 800 ms.
+        Atspi.set_timeout(20_000, 60_000)
         self.root = wait(self._on_the_desktop, "the application on the accessibility bus", 60)
         self.find("frame")
 

@@ -173,7 +173,7 @@ def main(program, cli, width="wide", shade="light"):
 
         # The plan goes, its backups stay.
         open_settings(app)
-        app.click("button", "Remove Plan…")
+        app.find("button", "Remove Plan…").bring().click()
         app.click("button", "Remove Plan", within=app.find("alert"))
         app.find("button", "Set Up a Backup…")
         assert len(full_sets(second)) == 1

@@ -114,6 +114,11 @@ impl DestinationPage {
         }
     }
 
+    /// Fills in a place that was chosen before.
+    pub fn fill(&self, destination: &Destination) {
+        self.imp().chooser.fill(destination);
+    }
+
     /// Tells the page where the other plans keep their backups.
     pub fn set_taken(&self, taken: Vec<(Destination, String)>) {
         self.imp().taken.replace(taken);

@@ -142,6 +142,11 @@ impl PlanObject {
         self.runs_here().into_iter().rev().find(|run| run.task == Task::Backup)
     }
 
+    /// The last run at this destination, whatever it was for.
+    pub fn newest_run(&self) -> Option<Run> {
+        self.runs_here().last().cloned()
+    }
+
     /// All runs that are remembered, oldest first.
     pub fn runs(&self) -> Vec<Run> {
         self.imp().runs.borrow().clone()

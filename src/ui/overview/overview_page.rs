@@ -249,9 +249,15 @@ impl OverviewPage {
     fn refresh_outcome(&self, plan: &PlanObject) {
         let imp = self.imp();
         let run = plan.last_run().filter(|_| plan.job().is_none());
-        let failure = match &run {
+        // A check that failed comes before what was known already.
+        let newest = plan.newest_run().filter(|_| plan.job().is_none());
+        let failed = |run: &Option<Run>| match run {
             Some(Run { outcome: Outcome::Failed(problem), .. }) => Some(problem.clone()),
-            _ => plan.status_problem().filter(|_| plan.job().is_none() && run.is_some()),
+            _ => None,
+        };
+        let failure = match failed(&newest).or_else(|| failed(&run)) {
+            Some(problem) => Some(problem),
+            None => plan.status_problem().filter(|_| plan.job().is_none() && run.is_some()),
         };
         imp.problem_view.set_problem(failure.as_ref());
         imp.problem_group.set_visible(failure.is_some());

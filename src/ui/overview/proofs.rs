@@ -4,7 +4,8 @@ use adw::prelude::*;
 
 use crate::engine::verify::Which;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::ui::model::{PlanObject, SAMPLE_FILES};
+use crate::ui::log::run_text;
+use crate::ui::model::{JobModel, JobState, PlanObject, SAMPLE_FILES};
 use crate::ui::window::Window;
 use crate::ui::words;
 
@@ -15,17 +16,26 @@ pub async fn verify(plan: &PlanObject, window: &Window) {
     let newest: u64 =
         status.chains.last().map_or(0, |chain| chain.sets.iter().map(|set| set.stored_bytes).sum());
     let all: u64 = plan.sets().iter().map(|set| set.stored_bytes).sum();
-    let body = gettext_f(
-        "Every stored file is read and compared with what was written. For the newest snapshot these are {newest}, for \
-         all snapshots {all}. Nothing is changed.",
-        &[("newest", &size(newest)), ("all", &size(all))],
-    );
+    let body = if plan.repository().had_other_protection() {
+        gettext_f(
+            "Every stored file of the newest snapshot and of those that it builds on is read, {newest} in all, and \
+             compared with what was written. Nothing is changed.",
+            &[("newest", &size(newest))],
+        )
+    } else {
+        gettext_f(
+            "Every stored file is read and compared with what was written. For the newest snapshot these are {newest}, for \
+             all snapshots {all}. Nothing is changed.",
+            &[("newest", &size(newest)), ("all", &size(all))],
+        )
+    };
     let dialog = adw::AlertDialog::new(Some(&gettext("Verify the Backup")), Some(&body));
-    dialog.add_responses(&[
-        ("cancel", &gettext("_Cancel")),
-        ("all", &gettext("_All Snapshots")),
-        ("newest", &gettext("_Newest Snapshot")),
-    ]);
+    dialog.add_responses(&[("cancel", &gettext("_Cancel"))]);
+    // One passphrase is known at a time, and older chains may have another.
+    if !plan.repository().had_other_protection() {
+        dialog.add_responses(&[("all", &gettext("_All Snapshots"))]);
+    }
+    dialog.add_responses(&[("newest", &gettext("_Newest Snapshot"))]);
     dialog.set_response_appearance("newest", adw::ResponseAppearance::Suggested);
     dialog.set_default_response(Some("newest"));
     dialog.set_close_response("cancel");
@@ -35,7 +45,7 @@ pub async fn verify(plan: &PlanObject, window: &Window) {
         _ => return,
     };
     if let Some(job) = plan.verify(which) {
-        window.watch(&job, &plan.repository());
+        follow(&job, plan, window);
     }
 }
 
@@ -58,6 +68,19 @@ pub async fn drill(plan: &PlanObject, window: &Window) {
     if dialog.choose_future(Some(window)).await == "test"
         && let Some(job) = plan.drill()
     {
-        window.watch(&job, &plan.repository());
+        follow(&job, plan, window);
     }
+}
+
+/// Lets the application care for a job, and says in passing what came of it.
+fn follow(job: &JobModel, plan: &PlanObject, window: &Window) {
+    let (object, weak) = (plan.clone(), window.downgrade());
+    job.connect_ended(move |job| {
+        if let (JobState::Finished, Some(window), Some(run)) =
+            (job.state(), weak.upgrade(), object.last_proof())
+        {
+            window.toast(&run_text::result(&run));
+        }
+    });
+    window.watch(job, &plan.repository());
 }

@@ -128,6 +128,7 @@ impl PlanSettings {
         imp.window.set(Some(window));
         imp.folders_page.set_choices(&facts.folders, &facts.ignored, &gettext("_Done"));
         imp.destination_page.set_folders(facts.folders.clone());
+        imp.destination_page.fill(&facts.destination);
         imp.destination_page
             .set_taken(others.iter().map(|other| (other.destination.clone(), other.name.clone())).collect());
         imp.settings_page.set_taken(others.into_iter().map(|other| other.name).collect());
