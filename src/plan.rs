@@ -4,7 +4,10 @@
 //! folders works and the original places are known. [`store`] keeps the plans, [`history`] what
 //! became of their runs.
 
+pub mod alarm;
 pub mod history;
+pub mod keeping;
+pub mod proof;
 pub mod store;
 
 use std::ffi::OsString;
@@ -17,8 +20,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::backup::DEFAULT_VOLUME_MIB;
+use crate::engine::chain::FullPolicy;
 use crate::engine::crypto::Protection;
 use crate::engine::error::Result;
+use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{
@@ -26,6 +31,7 @@ use crate::engine::storage::{
     WebDavAddress,
 };
 
+pub use keeping::{FullEvery, Keep, Thinning};
 pub use store::{Plans, PlansProblem};
 
 /// The folder that the paths in a plan's backups are relative to.
@@ -54,6 +60,31 @@ pub struct Plan {
     /// How fast it may go to and from the destination.
     #[serde(flatten)]
     pub rates: Rates,
+    /// How long snapshots are kept.
+    #[serde(default)]
+    pub keep: Keep,
+    /// How often a full one begins a new chain.
+    #[serde(default)]
+    pub full_every: FullEvery,
+    /// When the person last said what to do about an [alarm], in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_answered: Option<i64>,
+    /// Since when backups are kept at this destination, in seconds since 1970; none: from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_since: Option<i64>,
+    /// Who could read older backups, oldest first. Their chains stay as they are, and the first backup
+    /// after the change begins a new one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_protections: Vec<EarlierProtection>,
+}
+
+/// A protection that a plan had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierProtection {
+    /// When another took its place, in seconds since 1970.
+    pub until: i64,
+    /// Who could read the backups.
+    pub protection: Protection,
 }
 
 /// How many kibibytes a second may go to a destination and come from it; none: as many as can.
@@ -146,6 +177,30 @@ impl Plan {
             protection,
             volume_mib: DEFAULT_VOLUME_MIB,
             rates: Rates::default(),
+            keep: Keep::default(),
+            full_every: FullEvery::default(),
+            alarm_answered: None,
+            destination_since: None,
+            earlier_protections: Vec::new(),
+        }
+    }
+
+    /// Since when the protection holds, in seconds since 1970; none: from the beginning.
+    pub fn protection_since(&self) -> Option<i64> {
+        self.earlier_protections.last().map(|earlier| earlier.until)
+    }
+
+    /// Protects backups in another way from the next one on.
+    pub fn change_protection(&mut self, protection: Protection, since: i64) {
+        let protection = std::mem::replace(&mut self.protection, protection);
+        self.earlier_protections.push(EarlierProtection { until: since, protection });
+    }
+
+    /// When the next backup is a full one though the chain could be extended.
+    pub fn full_policy(&self) -> FullPolicy {
+        FullPolicy {
+            protected_since: self.protection_since().and_then(SetTime::from_epoch),
+            ..self.full_every.policy()
         }
     }
 
@@ -317,6 +372,20 @@ mod path_list {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_remembers_its_protections() {
+        let folder = Destination::Folder { path: "/srv/backups".into() };
+        let mut plan = Plan::new("Home", vec!["/home".into()], folder, Protection::passphrase());
+        assert_eq!(plan.full_policy(), FullPolicy::default());
+        plan.change_protection(Protection::none(), 1_000);
+        plan.change_protection(Protection::passphrase(), 2_000);
+        plan.keep = Keep::Thinned(Thinning { daily: 9, ..Thinning::default() });
+        plan.full_every = FullEvery::Month;
+        assert_eq!(plan.full_policy().protected_since, SetTime::from_epoch(2_000));
+        let text = toml::to_string_pretty(&plan).unwrap();
+        assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
+    }
 
     #[test]
     fn every_path_survives_percent_encoding() {

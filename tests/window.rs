@@ -77,3 +77,21 @@ fn webdav() {
     let port = server.address("").port.unwrap();
     run("webdav.py", &[&format!("http://127.0.0.1:{port}/Backups"), dav::USER, dav::PASSWORD]);
 }
+
+/// The settings of a plan: folders, another passphrase, another destination, and its end.
+#[test]
+fn settings() {
+    run("settings.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "dark"]);
+}
+
+/// Old snapshots are deleted by the rules of the plan, and the log says which.
+#[test]
+fn keeping() {
+    run("keeping.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "light"]);
+}
+
+/// Checks, a test of a restore, damage and its explanation, and very many changes at once.
+#[test]
+fn health() {
+    run("health.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "wide", "dark"]);
+}

@@ -23,7 +23,7 @@ pub struct Status {
     pub resumable_count: u64,
     /// Their bytes.
     pub resumable_bytes: u64,
-    /// How far the newest chain is on its way to a new full set, if nothing else is asked for.
+    /// How far the newest chain is on its way to a new full set.
     pub outlook: Option<Outlook>,
     /// Another program's repository, if there is one.
     pub foreign: Option<ForeignRepository>,
@@ -50,6 +50,11 @@ pub enum Weakness {
 }
 
 impl ChainStatus {
+    /// The time of its full set.
+    pub fn begun(&self) -> Option<SetTime> {
+        self.sets.first().map(|set| set.time)
+    }
+
     /// The set that weakens its chain most, and how: the first of those with the gravest weakness.
     pub fn weakest_link(&self) -> Option<(&SetStatus, Weakness)> {
         let any_encrypted = self.sets.iter().any(|set| set.encrypted);
@@ -134,6 +139,11 @@ pub enum Unused {
 
 /// Looks at a destination. One that does not exist yet is empty.
 pub fn status(storage: &dyn Storage, job: &Job) -> Result<Status> {
+    status_by(storage, &FullPolicy::default(), job)
+}
+
+/// Like [`status`], where new full sets are made by that policy.
+pub fn status_by(storage: &dyn Storage, policy: &FullPolicy, job: &Job) -> Result<Status> {
     job.phase(Phase::Listing);
     let files = match storage.list() {
         Ok(files) => files,
@@ -159,7 +169,7 @@ pub fn status(storage: &dyn Storage, job: &Job) -> Result<Status> {
             .collect(),
         incomplete: unfinished.chain(collection.unreadable.iter().map(|file| file.name.clone())).collect(),
         leftovers: Leftover::all(&collection, uploads),
-        outlook: collection.chains.last().map(|chain| FullPolicy::default().outlook(chain, SetTime::now())),
+        outlook: collection.chains.last().map(|chain| policy.outlook(chain, SetTime::now())),
         resumable_count,
         resumable_bytes,
         foreign,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::alarm::Alarm;
+use super::proof::{Drilled, Verified};
 use super::store::write_whole;
 use crate::engine::job::{Warning, amount};
 use crate::engine::path::EntryPath;
@@ -19,8 +21,11 @@ const KEPT_RUNS: usize = 200;
 pub const KEPT_WARNINGS: usize = 1000;
 
 /// One run of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
+    /// What was run.
+    #[serde(default)]
+    pub task: Task,
     /// When it began, in seconds since 1970.
     pub started_secs: i64,
     /// When it ended, in seconds since 1970.
@@ -33,22 +38,61 @@ pub struct Run {
     /// The first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<RunWarning>,
+    /// What was deleted after a backup, if anything was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Removed>,
+    /// That much more had changed than ever before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
+}
+
+/// What a run was for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// To make a backup.
+    #[default]
+    Backup,
+    /// To read stored files and compare them with what was written.
+    Verify,
+    /// To restore a sample and compare it.
+    Drill,
+}
+
+/// Snapshots that were deleted by the plan's rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Their times, in seconds since 1970.
+    pub set_secs: Vec<i64>,
+    /// Bytes that were freed.
+    pub deleted_bytes: u64,
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outcome {
     /// A set was made.
     Finished {
+        /// Whether the set stands on its own; none where that was not noted yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        full: Option<bool>,
         /// Entries in the set.
         entry_count: u64,
+        /// Paths that were gone since the set before.
+        #[serde(default)]
+        deleted_count: u64,
         /// Bytes of file contents read.
         source_bytes: u64,
         /// Bytes stored.
         stored_bytes: u64,
     },
+    /// Stored files were read.
+    Verified(Verified),
+    /// A sample was restored.
+    Drilled(Drilled),
     /// It was stopped on request.
+    #[default]
     Stopped,
     /// It failed, and this is what the person was told.
     Failed(Problem),
@@ -233,12 +277,20 @@ mod tests {
         Run {
             started_secs,
             ended_secs: started_secs + 5,
-            outcome: Outcome::Finished { entry_count: 3, source_bytes: 20, stored_bytes: 10 },
+            outcome: Outcome::Finished {
+                full: Some(true),
+                entry_count: 3,
+                deleted_count: 1,
+                source_bytes: 20,
+                stored_bytes: 10,
+            },
             warning_count: 1,
             warnings: vec![RunWarning::from(&Warning::Unreadable {
                 path: EntryPath::from_bytes(b"home/\xff").unwrap(),
                 reason: "no".into(),
             })],
+            removed: Some(Removed { set_secs: vec![started_secs - 90], deleted_bytes: 7 }),
+            ..Run::default()
         }
     }
 

@@ -21,6 +21,10 @@ pub enum SecretsError {
 pub enum Owner {
     /// The backups of the plan with this id.
     Plan(String),
+    /// The backups of the plan with this id from the next chain on.
+    NextOfPlan(String),
+    /// Older backups of a plan: its id, and a number.
+    EarlierOfPlan(String),
     /// The key with this long id.
     Key(String),
     /// Somebody's account on a server.
@@ -38,6 +42,11 @@ impl Owner {
         }
     }
 
+    /// Under what a passphrase of older backups of a plan is remembered; numbers begin with one.
+    pub fn earlier(plan_id: &str, number: usize) -> Self {
+        Self::EarlierOfPlan(format!("{plan_id} {number}"))
+    }
+
     /// Under what the answer to a place's question is remembered; nothing for what is asked anew each time.
     pub fn of_credential(request: &CredentialRequest) -> Option<Self> {
         match &request.wanted {
@@ -52,6 +61,8 @@ impl Owner {
     fn attributes(&self) -> [(&'static str, &str); 3] {
         let (kind, id) = match self {
             Self::Plan(id) => ("plan", id),
+            Self::NextOfPlan(id) => ("next-of-plan", id),
+            Self::EarlierOfPlan(id) => ("earlier-of-plan", id),
             Self::Key(id) => ("key", id),
             Self::Account(name) => ("account", name),
             Self::KeyFile(path) => ("key-file", path),
@@ -82,6 +93,44 @@ pub async fn remember(owner: &Owner, label: &str, secret: &Secret) -> Result<(),
 /// Forgets a passphrase; one that is not remembered is no error.
 pub async fn forget(owner: &Owner) -> Result<(), SecretsError> {
     keyring().await?.delete(&owner.attributes()[..].to_vec()).await.map_err(refused)
+}
+
+/// Remembers one more passphrase of older backups of a plan.
+pub async fn remember_earlier(plan_id: &str, label: &str, secret: &Secret) -> Result<(), SecretsError> {
+    let mut number = 1;
+    while let Some(known) = look_up(&Owner::earlier(plan_id, number)).await? {
+        if known == *secret {
+            return Ok(());
+        }
+        number += 1;
+    }
+    remember(&Owner::earlier(plan_id, number), label, secret).await
+}
+
+/// Puts the passphrase for the next chain in the place of the plan's, which is kept as an earlier one. One
+/// that is not remembered leaves nothing in its place.
+pub async fn renew(plan_id: &str, label: &str) -> Result<(), SecretsError> {
+    let (present, next) = (Owner::Plan(plan_id.to_owned()), Owner::NextOfPlan(plan_id.to_owned()));
+    if let Some(before) = look_up(&present).await? {
+        remember_earlier(plan_id, label, &before).await?;
+        forget(&present).await?;
+    }
+    if let Some(new) = look_up(&next).await? {
+        remember(&present, label, &new).await?;
+        forget(&next).await?;
+    }
+    Ok(())
+}
+
+/// Forgets all passphrases of a plan's backups.
+pub async fn forget_plan(plan_id: &str) -> Result<(), SecretsError> {
+    let mut number = 1;
+    while look_up(&Owner::earlier(plan_id, number)).await?.is_some() {
+        forget(&Owner::earlier(plan_id, number)).await?;
+        number += 1;
+    }
+    forget(&Owner::NextOfPlan(plan_id.to_owned())).await?;
+    forget(&Owner::Plan(plan_id.to_owned())).await
 }
 
 async fn keyring() -> Result<oo7::Keyring, SecretsError> {

@@ -10,6 +10,7 @@ use adw::subclass::prelude::*;
 
 use super::accelerators::{BACK_UP, CLOSE, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
 use super::model::{JobKind, JobModel, JobState, PlanObject, PlanStore, Repository};
+use super::questions::Answers;
 use super::window::Window;
 use crate::config;
 use crate::engine::job::CancelReason;
@@ -114,7 +115,7 @@ impl Application {
             let flags = gtk::ApplicationInhibitFlags::LOGOUT | gtk::ApplicationInhibitFlags::SUSPEND;
             self.inhibit(self.window().as_ref(), flags, Some(&gettext("A backup or a restore is running")))
         });
-        let answers = Rc::new(RefCell::new(Vec::new()));
+        let answers = Rc::new(Answers::default());
         let (application, place, given) = (self.downgrade(), repository.clone(), answers.clone());
         job.connect_question(move |job| {
             let Some(application) = application.upgrade() else { return };
@@ -132,7 +133,7 @@ impl Application {
                 application.uninhibit(cookie);
             }
             application.imp().jobs.borrow_mut().retain(|other| other != job);
-            application.keep_answers(job, &place, answers.take());
+            application.keep_answers(job, &place, &answers);
             application.tell_of_end(job, &place);
             application.close_hidden_window();
         });
@@ -149,6 +150,10 @@ impl Application {
                 gettext_f("“{name}” could not be backed up", name),
                 job.problem().map(|problem| problem.what).unwrap_or_default(),
             ),
+            (JobKind::Verify | JobKind::Drill, JobState::Failed) => (
+                gettext_f("“{name}” could not be checked", name),
+                job.problem().map(|problem| problem.what).unwrap_or_default(),
+            ),
             (_, JobState::Failed) => (
                 gettext_f("“{name}” could not be restored", name),
                 job.problem().map(|problem| problem.what).unwrap_or_default(),
@@ -158,6 +163,9 @@ impl Application {
                 gettext("Some files were left out. Open Souvenir to see which."),
             ),
             (JobKind::Backup, _) => (gettext_f("“{name}” is backed up", name), String::new()),
+            (JobKind::Verify | JobKind::Drill, _) => {
+                (gettext_f("“{name}” was checked", name), gettext("Open Souvenir to see what was found."))
+            }
             _ => (gettext_f("Files from “{name}” are restored", name), String::new()),
         };
         let notification = gio::Notification::new(&title);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::crypto::{Encryption, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::Destination;
+use crate::plan::{Destination, FullEvery, Keep, Thinning};
 use crate::platform::folder;
 use crate::ui::words;
 
@@ -93,6 +93,52 @@ pub fn protection(protection: &Protection, owner: Option<&str>) -> String {
             let first = recipients.first().map(|recipient| recipient.key.as_str()).unwrap_or_default();
             key(owner.unwrap_or(first), protection.sign_key.is_some())
         }
+    }
+}
+
+/// How long snapshots are kept, in one line.
+pub fn keep(keep: &Keep) -> String {
+    match keep {
+        Keep::Everything => gettext("Every snapshot, for ever"),
+        Keep::Days { days } => {
+            let days = u64::from((*days).max(1));
+            ngettext_f(
+                "Every snapshot of the last {count} day",
+                "Every snapshot of the last {count} days",
+                days,
+                &[("count", &words::count(days))],
+            )
+        }
+        Keep::Thinned(thinning) => thinned(thinning),
+    }
+}
+
+fn thinned(thinning: &Thinning) -> String {
+    let Thinning { hourly, daily, weekly, monthly, yearly } = *thinning;
+    let part = |singular: &str, plural: &str, count: u32| {
+        let number = u64::from(count);
+        (count > 0).then(|| ngettext_f(singular, plural, number, &[("count", &words::count(number))]))
+    };
+    let parts = [
+        part("{count} hourly", "{count} hourly", hourly),
+        part("{count} daily", "{count} daily", daily),
+        part("{count} weekly", "{count} weekly", weekly),
+        part("{count} monthly", "{count} monthly", monthly),
+        part("{count} yearly", "{count} yearly", yearly),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { gettext("Every snapshot, for ever") } else { parts.join(", ") }
+}
+
+/// How often a full snapshot begins a new chain.
+pub fn full_every(every: FullEvery) -> String {
+    match every {
+        FullEvery::Needed => gettext("As needed"),
+        FullEvery::Week => gettext("Every week"),
+        FullEvery::Month => gettext("Every month"),
+        FullEvery::Quarter => gettext("Every quarter"),
+        FullEvery::Year => gettext("Every year"),
+        FullEvery::Never => gettext("Never"),
     }
 }
 

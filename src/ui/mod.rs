@@ -10,8 +10,9 @@
 //!    │            └─ OverviewPage                  JobProgress, ProblemView, SnapshotChart
 //!    ├─ BrowserPage                                SnapshotBar, Breadcrumb, folder │ SearchView │ LoadingView
 //!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
-//!    └─ WarningsPage
+//!    └─ LogPage → RunPage → WarningsPage
 //! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → SummaryPage
+//! PlanSettings   SettingsPage → FoldersPage │ DestinationPage → ChangePage │ ProtectionPage → ChangePage
 //! RestoreDialog  where to, at what cost → JobProgress → what was restored
 //! CompareDialog  two versions of a text
 //! RestoreFromDialog, PassphraseDialog
@@ -27,9 +28,11 @@ mod browser;
 mod describe;
 mod dialogs;
 mod error_text;
+mod log;
 mod model;
 mod overview;
 mod plan_row;
+mod plan_settings;
 mod questions;
 mod restore_from;
 mod tick;

@@ -1,15 +1,15 @@
 //! What running jobs ask, answered with what is remembered, else by asking the person.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
 
 use adw::prelude::*;
 
 use super::application::{Application, notification_id};
 use super::dialogs::{self, PassphraseDialog, Storage};
-use super::model::{JobModel, JobState, Repository};
+use super::model::{JobKind, JobModel, JobState, Repository};
 use super::window::Window;
-use crate::engine::crypto::{PassphraseRequest, Secret};
+use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
 use crate::engine::job::{CancelReason, Question};
 use crate::engine::storage::CredentialRequest;
 use crate::i18n::{gettext, gettext_f};
@@ -32,6 +32,14 @@ pub struct Given {
     owner: Option<Owner>,
 }
 
+/// What a job was told.
+#[derive(Debug, Default)]
+pub struct Answers {
+    given: RefCell<Vec<Given>>,
+    /// How many of the remembered passphrases of the backups were tried.
+    tried_count: Cell<usize>,
+}
+
 impl Wanted {
     fn previous_was_wrong(&self) -> bool {
         match self {
@@ -43,9 +51,20 @@ impl Wanted {
     /// Under what it is remembered.
     fn owner(&self, place: &Repository) -> Option<Owner> {
         match self {
+            Self::Passphrase(request) if request.confirm && place.is_renewing() => {
+                place.plan_id().map(|id| Owner::NextOfPlan(id.to_owned()))
+            }
             Self::Passphrase(request) => Owner::of(&request.what, place.plan_id()),
             Self::Credential(request) => Owner::of_credential(request),
         }
+    }
+
+    /// Whether it is the passphrase of backups that exist, which may have had several.
+    fn is_of_several(&self, place: &Repository) -> bool {
+        let is_archive = |request: &PassphraseRequest| {
+            request.what == PassphraseFor::Archive && !request.confirm && place.plan_id().is_some()
+        };
+        matches!(self, Self::Passphrase(request) if is_archive(request)) && place.had_other_protection()
     }
 
     fn is_for_the_same(&self, other: &Self) -> bool {
@@ -93,13 +112,13 @@ pub fn answer_quietly(job: &JobModel, place: &Repository) {
 
 impl Application {
     /// Answers a job's question: with what is remembered, else by asking.
-    pub(super) async fn answer(&self, job: &JobModel, place: &Repository, given: &RefCell<Vec<Given>>) {
+    pub(super) async fn answer(&self, job: &JobModel, place: &Repository, answers: &Answers) {
         match job.take_question() {
             Some(Question::Passphrase { request, reply }) => {
-                self.answer_secret(job, place, given, Wanted::Passphrase(request), reply).await;
+                self.answer_secret(job, place, answers, Wanted::Passphrase(request), reply).await;
             }
             Some(Question::Credential { request, reply }) => {
-                self.answer_secret(job, place, given, Wanted::Credential(request), reply).await;
+                self.answer_secret(job, place, answers, Wanted::Credential(request), reply).await;
             }
             Some(Question::HostKey { key, reply }) => {
                 let Some(window) = self.wait_for_window(job, place).await else {
@@ -117,7 +136,7 @@ impl Application {
         &self,
         job: &JobModel,
         place: &Repository,
-        given: &RefCell<Vec<Given>>,
+        answers: &Answers,
         wanted: Wanted,
         reply: SyncSender<Option<Secret>>,
     ) {
@@ -125,9 +144,13 @@ impl Application {
         let mut storage = if owner.is_some() { Storage::Present } else { Storage::NotWanted };
         // Fails only when the job no longer waits, and then nobody needs the answer.
         let answer = |secret| _ = reply.try_send(Some(secret));
+        let of_several = wanted.is_of_several(place);
         if wanted.previous_was_wrong() {
-            wanted.unlearn(place);
-            given.borrow_mut().retain(|given| !given.wanted.is_for_the_same(&wanted));
+            // Of several passphrases each is right for some of the backups.
+            if !of_several {
+                wanted.unlearn(place);
+            }
+            answers.given.borrow_mut().retain(|given| !given.wanted.is_for_the_same(&wanted));
         } else if let Wanted::Credential(request) = &wanted
             && let Some(secret) = place.credential(request)
         {
@@ -145,12 +168,15 @@ impl Application {
                 }
             }
         }
+        if of_several && let Some(secret) = recall_earlier(place, &answers.tried_count).await {
+            return answer(secret);
+        }
         // Who does not want to answer wants the job to end, which is no failure of it.
         let Some((secret, remember)) = self.ask(job, &wanted, place, storage).await else {
             return job.stop(CancelReason::User);
         };
         let owner = owner.filter(|_| remember);
-        given.borrow_mut().push(Given { wanted, secret: secret.clone(), owner });
+        answers.given.borrow_mut().push(Given { wanted, secret: secret.clone(), owner });
         answer(secret);
     }
 
@@ -197,25 +223,67 @@ impl Application {
 
     /// What a job was told and found right is kept: until the program ends, or longer if the person
     /// wants.
-    pub(super) fn keep_answers(&self, job: &JobModel, place: &Repository, answers: Vec<Given>) {
+    pub(super) fn keep_answers(&self, job: &JobModel, place: &Repository, answers: &Answers) {
         if job.state() != JobState::Finished {
             return;
         }
-        for Given { wanted, secret, owner } in answers {
-            wanted.learn(place, secret.clone());
-            let Some(owner) = owner else { continue };
-            let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
-            let application = self.clone();
-            glib::spawn_future_local(async move {
-                if let Err(error) = secrets::remember(&owner, &label, &secret).await {
-                    tracing::warn!(%error, "the secret could not be remembered");
-                    if let Some(window) = application.window() {
-                        window.toast(&gettext("The passphrase could not be remembered"));
-                    }
+        let mut lasting = Vec::new();
+        for Given { wanted, secret, owner } in answers.given.take() {
+            // What opens a snapshot need not be what the next one is sealed with.
+            let is_earlier = wanted.is_of_several(place) && job.kind() != JobKind::Backup;
+            if is_earlier {
+                place.learn_earlier(secret.clone());
+            } else {
+                wanted.learn(place, secret.clone());
+            }
+            lasting.extend(owner.map(|owner| (owner, secret, is_earlier)));
+        }
+        let renewed = place.plan_id().filter(|_| place.take_notice()).map(str::to_owned);
+        let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
+        let application = self.clone();
+        glib::spawn_future_local(async move {
+            if let Err(error) = remember_all(lasting, renewed, &label).await {
+                tracing::warn!(%error, "the secret could not be remembered");
+                if let Some(window) = application.window() {
+                    window.toast(&gettext("The passphrase could not be remembered"));
                 }
-            });
+            }
+        });
+    }
+}
+
+/// Remembers secrets, and then that the plan of that id has begun a chain with another passphrase.
+async fn remember_all(
+    secrets: Vec<(Owner, Secret, bool)>,
+    renewed: Option<String>,
+    label: &str,
+) -> Result<(), SecretsError> {
+    for (owner, secret, is_earlier) in secrets {
+        match owner {
+            Owner::Plan(id) if is_earlier => secrets::remember_earlier(&id, label, &secret).await?,
+            owner => secrets::remember(&owner, label, &secret).await?,
         }
     }
+    match renewed {
+        // Where there is no password storage, nothing is in it that had to be moved.
+        Some(id) => match secrets::renew(&id, label).await {
+            Err(SecretsError::Unavailable(_)) => Ok(()),
+            done => done,
+        },
+        None => Ok(()),
+    }
+}
+
+/// The next passphrase of older backups that is known or remembered.
+async fn recall_earlier(place: &Repository, tried_count: &Cell<usize>) -> Option<Secret> {
+    let index = tried_count.get();
+    tried_count.set(index + 1);
+    let known = place.earlier();
+    if let Some(secret) = known.get(index) {
+        return Some(secret.clone());
+    }
+    let owner = Owner::earlier(place.plan_id()?, index - known.len() + 1);
+    secrets::look_up(&owner).await.ok().flatten()
 }
 
 /// Waits until the window is shown again, or the job no longer needs it.

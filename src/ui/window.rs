@@ -188,6 +188,13 @@ impl Window {
         }
     }
 
+    /// Starts a full backup of a plan.
+    pub fn back_up_fully(&self, plan: &PlanObject) {
+        if let Some(job) = plan.back_up_fully() {
+            self.watch(&job, &plan.repository());
+        }
+    }
+
     /// Lets the application care for a job: questions, inhibiting sleep, a notification at its end.
     pub fn watch(&self, job: &JobModel, repository: &Repository) {
         if let Some(application) = self.application().and_downcast::<super::Application>() {

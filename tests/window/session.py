@@ -250,6 +250,8 @@ class Application:
         from gi.repository import Atspi
 
         self.atspi = Atspi
+        # A busy machine answers late; the usual limit is 800 ms.
+        Atspi.set_timeout(20_000, 60_000)
         self.root = wait(self._on_the_desktop, "the application on the accessibility bus", 60)
         self.find("frame")
 
@@ -459,6 +461,20 @@ class Widget:
 
     def focus(self):
         self.accessible.get_component_iface().grab_focus()
+
+    def bring(self):
+        """Scrolls with the wheel until the widget is in sight, and gives it."""
+        width, height, left, top = self.application.box()
+        run = self.application.session.run
+        for _turn in range(60):
+            _x, y = self.centre()
+            if top + 60 < y < top + height - 90:
+                break
+            wheel = "5" if y >= top + height - 90 else "4"
+            middle = str(left + width // 2), str(top + height // 2)
+            run(["xdotool", "mousemove", *middle, "click", wheel])
+            time.sleep(0.05)
+        return self
 
     def set_text(self, text):
         editable = self.accessible.get_editable_text_iface()

@@ -102,7 +102,9 @@ pub fn know_passphrase(request: &BackupRequest<'_>, collection: &Collection, job
     if request.protection.encryption != Encryption::Passphrase {
         return Ok(());
     }
-    let newest = collection.chains.last().and_then(|chain| chain.sets.last());
+    // A chain that is left as it is may have had another passphrase.
+    let counts = |chain: &&Chain| !matches!(request.kind, BackupKind::Auto(policy) if policy.leaves(chain));
+    let newest = collection.chains.last().filter(counts).and_then(|chain| chain.sets.last());
     let manifest = newest.filter(|set| set.is_encrypted()).and_then(|set| set.manifest.as_ref());
     let Some(manifest) = manifest else {
         return request.passphrases.new_archive(job).map(drop);
@@ -149,7 +151,12 @@ pub fn unfinished_set(
             _ => false,
         };
         let is_later = latest.is_none_or(|latest| latest < kind.time());
-        is_same_kind && is_later && request.set_time.is_none_or(|wanted| wanted == kind.time())
+        // What was begun under another protection would have its time, and be left at once.
+        let is_recent = match request.kind {
+            BackupKind::Auto(policy) => policy.protected_since.is_none_or(|since| since <= kind.time()),
+            _ => true,
+        };
+        is_same_kind && is_later && is_recent && request.set_time.is_none_or(|wanted| wanted == kind.time())
     };
     let Some(kind) = leftovers.best(fits) else { return Ok(None) };
     if request.protection.encryption == Encryption::Passphrase

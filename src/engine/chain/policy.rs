@@ -17,6 +17,8 @@ pub struct FullPolicy {
     pub max_increments: Option<u32>,
     /// Bytes of all incremental sets together, in percent of the full set's.
     pub max_delta_percent: Option<u32>,
+    /// Chains that began before then are left as they are: they are protected in another way.
+    pub protected_since: Option<SetTime>,
 }
 
 impl Default for FullPolicy {
@@ -26,6 +28,7 @@ impl Default for FullPolicy {
             max_age: Some(Duration::from_secs(90 * SECONDS_A_DAY)),
             max_increments: Some(100),
             max_delta_percent: Some(100),
+            protected_since: None,
         }
     }
 }
@@ -67,7 +70,8 @@ pub enum FullReason {
         /// Folder and machine of the chain.
         found: String,
     },
-    /// The chain is encrypted and the new set is not to be, or the other way round.
+    /// The chain is encrypted and the new set is not to be, or the other way round; or it is encrypted
+    /// for others.
     Protection,
 }
 
@@ -114,8 +118,16 @@ impl FullPolicy {
         Outlook { due, due_by, increment_count, delta_percent }
     }
 
+    /// Whether the chain is protected in another way than new sets are to be.
+    pub fn leaves(&self, chain: &Chain) -> bool {
+        self.protected_since.is_some_and(|since| chain.start() < since)
+    }
+
     /// Why a set at `now` should not extend the chain but be a full one; `None` if it may extend it.
     pub fn full_is_due(&self, chain: &Chain, now: SetTime) -> Option<FullReason> {
+        if self.leaves(chain) {
+            return Some(FullReason::Protection);
+        }
         let age_secs = u64::try_from(now.epoch() - chain.start().epoch()).unwrap_or(0);
         if self.max_age.is_some_and(|most| age_secs >= most.as_secs()) {
             return Some(FullReason::Age { days: age_secs / SECONDS_A_DAY });
@@ -210,9 +222,27 @@ mod tests {
 
     #[test]
     fn without_limits_a_chain_goes_on_for_ever() {
-        let policy = FullPolicy { max_age: None, max_increments: None, max_delta_percent: None };
+        let policy = FullPolicy {
+            max_age: None,
+            max_increments: None,
+            max_delta_percent: None,
+            protected_since: None,
+        };
         let now = SetTime::parse("20990101T000000Z").unwrap();
         assert_eq!(policy.full_is_due(&chain(&[5000; 20]), now), None);
+    }
+
+    #[test]
+    fn a_chain_from_before_another_protection_is_left() {
+        let chain = chain(&[10]);
+        let now = SetTime::parse("20240103T000000Z").unwrap();
+        let due = |since: &str| {
+            let policy = FullPolicy { protected_since: SetTime::parse(since), ..FullPolicy::default() };
+            policy.full_is_due(&chain, now)
+        };
+        // Its full set counts, and not the increment after that.
+        assert_eq!(due("20240101T000001Z"), Some(FullReason::Protection));
+        assert_eq!(due("20240101T000000Z"), None);
     }
 
     #[test]

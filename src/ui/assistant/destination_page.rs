@@ -1,4 +1,5 @@
-//! The assistant's second page: where the backups are kept. Nothing is written by looking.
+//! Where the backups are kept: the assistant's second page, and one of the settings. Nothing is written by
+//! looking.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -111,6 +112,11 @@ impl DestinationPage {
                 imp.report.show_for_backup(check, &imp.folders.borrow());
             }
         }
+    }
+
+    /// Fills in a place that was chosen before.
+    pub fn fill(&self, destination: &Destination) {
+        self.imp().chooser.fill(destination);
     }
 
     /// Tells the page where the other plans keep their backups.

@@ -1,4 +1,4 @@
-//! The assistant's first page: what is backed up, and what is left out of it.
+//! What is backed up, and what is left out of it: the assistant's first page, and one of the settings.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ mod imp {
         pub ignore_row: TemplateChild<PathRow>,
         #[template_child]
         pub ignored_hint: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub done_button: TemplateChild<gtk::Button>,
         pub folders: RefCell<Vec<PathBuf>>,
         pub ignored: RefCell<Vec<PathBuf>>,
     }
@@ -226,6 +228,30 @@ impl Preset {
 }
 
 impl FoldersPage {
+    /// Fills in what was chosen before, and what the button says that is pressed when all is right.
+    pub fn set_choices(&self, folders: &[PathBuf], ignored: &[PathBuf], verb: &str) {
+        let imp = self.imp();
+        imp.done_button.set_label(verb);
+        imp.folders.take();
+        imp.ignored.take();
+        for row in [&imp.include_row, &imp.ignore_row] {
+            row.clear();
+        }
+        remove_before(&imp.included_list, &imp.include_row);
+        remove_before(&imp.ignored_list, &imp.ignore_row);
+        for folder in folders {
+            self.include(folder.clone());
+        }
+        let presets = Preset::all(imp);
+        for preset in &presets {
+            preset.row.set_active(preset.path.as_ref().is_some_and(|path| ignored.contains(path)));
+        }
+        let is_preset = |path: &PathBuf| presets.iter().any(|preset| preset.path.as_ref() == Some(path));
+        for path in ignored.iter().filter(|path| !is_preset(path)) {
+            self.ignore(path.clone());
+        }
+    }
+
     /// The folders to back up.
     pub fn folders(&self) -> Vec<PathBuf> {
         self.imp().folders.borrow().clone()
@@ -319,6 +345,14 @@ impl FoldersPage {
                 |path: &PathBuf| folders.iter().any(|folder| path.starts_with(folder) && path != folder);
             preset.row.set_visible(preset.path.as_ref().is_some_and(inside));
         }
+    }
+}
+
+/// Removes the rows of folders that stand before a row.
+fn remove_before(list: &gtk::ListBox, last: &PathRow) {
+    let is_folder = |row: &gtk::ListBoxRow| row.type_() == adw::ActionRow::static_type();
+    while let Some(row) = (0..last.index()).filter_map(|at| list.row_at_index(at)).find(is_folder) {
+        list.remove(&row);
     }
 }
 

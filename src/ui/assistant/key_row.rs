@@ -120,6 +120,13 @@ impl KeyRow {
     }
 }
 
+/// What is known of a key in a line, and what speaks against it.
+pub fn key_facts(key: &Key) -> (String, Option<String>) {
+    let facts = [algorithm(&key.algorithm), expiry(key)];
+    let facts: Vec<_> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
+    (facts.join(", "), objection(key))
+}
+
 /// An algorithm as people write it.
 fn algorithm(gpg_name: &str) -> String {
     let (name, bits) =

@@ -23,19 +23,24 @@ use crate::plan::history::Problem;
 use crate::platform::secrets::{self, Owner};
 use crate::ui::error_text;
 use crate::ui::model::{PlanObject, PlanStore};
-use destination_page::DestinationPage;
-use folders_page::FoldersPage;
-use new_key_page::NewKeyPage;
-use protection_page::{ProtectionChoice, ProtectionPage};
 use summary_page::SummaryPage;
 
+pub use destination_page::DestinationPage;
+pub use folders_page::FoldersPage;
+pub use key_row::key_facts;
+pub use new_key_page::{KeyWish, NewKeyPage};
+pub use protection_page::{ProtectionChoice, ProtectionPage};
 pub use summary_page::Start;
 
 /// A passphrase that goes with a new plan.
+#[derive(Debug, Clone)]
 pub struct PlanSecret {
-    what: PassphraseFor,
-    secret: Secret,
-    remember: bool,
+    /// What it is for.
+    pub what: PassphraseFor,
+    /// The passphrase.
+    pub secret: Secret,
+    /// Whether the Secret Service is to keep it.
+    pub remember: bool,
 }
 
 mod imp {
@@ -230,31 +235,30 @@ impl Assistant {
             }
             ProtectionChoice::NewKey { wish, sign } => {
                 imp.summary_page.set_busy(Some(&gettext("Creating the key…")));
-                let new = wish.new.clone();
-                let key = match gio::spawn_blocking(move || Keyring::default().generate(&new)).await {
-                    Ok(made) => made.map_err(|error| error_text::problem(&Error::from(error)))?,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                };
-                let what =
-                    PassphraseFor::Key { id: key.fingerprint.clone(), user_id: Some(key.user_id.clone()) };
-                let secret =
-                    wish.new.passphrase.map(|secret| PlanSecret { what, secret, remember: wish.remember });
+                let (key, secret) = make_key(wish).await?;
                 // Should saving fail, the next attempt must not make a second key.
                 imp.protection_page.set_made(key.clone());
-                let kept = secret.as_ref().map(|secret| PlanSecret {
-                    what: secret.what.clone(),
-                    secret: secret.secret.clone(),
-                    remember: secret.remember,
-                });
-                imp.made.replace(Some((key.clone(), kept)));
+                imp.made.replace(Some((key.clone(), secret.clone())));
                 Ok((ProtectionChoice::by_key(&key, sign), secret))
             }
         }
     }
 }
 
+/// Makes a key. With it comes its passphrase.
+pub async fn make_key(wish: KeyWish) -> Result<(Key, Option<PlanSecret>), Problem> {
+    let new = wish.new.clone();
+    let key = match gio::spawn_blocking(move || Keyring::default().generate(&new)).await {
+        Ok(made) => made.map_err(|error| error_text::problem(&Error::from(error)))?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
+    let what = PassphraseFor::Key { id: key.fingerprint.clone(), user_id: Some(key.user_id.clone()) };
+    let secret = wish.new.passphrase.map(|secret| PlanSecret { what, secret, remember: wish.remember });
+    Ok((key, secret))
+}
+
 /// Keeps the passphrase as long as the person wants. The answer is what did not work.
-async fn keep(plan: &PlanObject, secret: PlanSecret) -> String {
+pub async fn keep(plan: &PlanObject, secret: PlanSecret) -> String {
     let PlanSecret { what, secret, remember } = secret;
     let owner = Owner::of(&what, Some(&plan.id()));
     plan.repository().learn(what, secret.clone());

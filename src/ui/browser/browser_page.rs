@@ -76,6 +76,8 @@ mod imp {
         pub selection_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub details_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub restore_button: TemplateChild<gtk::Button>,
         pub repository: RefCell<Option<Repository>>,
         pub actions: gio::SimpleActionGroup,
         pub model: FolderModel,
@@ -211,10 +213,15 @@ impl BrowserPage {
         imp.snapshot_line.set_visible(name != "search");
         imp.search_button.set_sensitive(has_files || name == "search");
         self.set_enabled("search", has_files || name == "search");
-        self.set_enabled("restore", has_files);
+        self.set_enabled("restore", has_files && self.is_reachable());
         let bar = &imp.snapshot_bar;
         self.set_enabled("older", bar.step(1).is_some());
         self.set_enabled("newer", bar.step(-1).is_some());
+    }
+
+    /// Whether there is something to restore from. What the catalogue knows can be looked at in any case.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.imp().unreachable_text.borrow().is_none()
     }
 
     pub(super) fn set_enabled(&self, action: &str, enabled: bool) {

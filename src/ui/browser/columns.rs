@@ -108,7 +108,13 @@ pub fn set_up_changes(column: &gtk::ColumnViewColumn) {
     let factory = gtk::SignalListItemFactory::new();
     factory.connect_setup(|_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        let label = gtk::Label::builder().xalign(0.0).ellipsize(gtk::pango::EllipsizeMode::End).build();
+        // A date that does not fit goes into a second line.
+        let label = gtk::Label::builder()
+            .xalign(0.0)
+            .wrap(true)
+            .lines(2)
+            .ellipsize(gtk::pango::EllipsizeMode::End)
+            .build();
         cell.set_child(Some(&label));
     });
     factory.connect_bind(|_, object| {

@@ -37,11 +37,14 @@ pub struct Subject {
     pub time: SetTime,
     /// Whether the paths in the backup are those of this computer.
     pub original_known: bool,
+    /// Whether there is something to restore from.
+    pub reachable: bool,
 }
 
 impl Subject {
     fn is_of(&self, other: &Self) -> bool {
-        (&self.path, self.time) == (&other.path, other.time) && Rc::ptr_eq(&self.reader, &other.reader)
+        (&self.path, self.time, self.reachable) == (&other.path, other.time, other.reachable)
+            && Rc::ptr_eq(&self.reader, &other.reader)
     }
 }
 
@@ -213,7 +216,10 @@ impl FilePane {
         let imp = self.imp();
         let Some(subject) = imp.subject.borrow().clone() else { return };
         let version = self.selected();
-        imp.restore_button.set_sensitive(version.as_ref().is_some_and(|version| version.entry.is_some()));
+        let has_contents = version.as_ref().is_some_and(|version| version.entry.is_some());
+        imp.restore_button.set_sensitive(has_contents && subject.reachable);
+        let why = gettext("The backups cannot be reached");
+        imp.restore_button.set_tooltip_text((!subject.reachable).then_some(why.as_str()));
         imp.compare_button.set_visible(self.comparable().len() > 1);
         let Some(version) = version else { return };
         let Some(entry) = version.entry else {

@@ -65,6 +65,7 @@ impl BrowserPage {
             path,
             time,
             original_known: imp.original_known.get(),
+            reachable: self.is_reachable(),
         })
     }
 

@@ -136,6 +136,10 @@ impl BrowserPage {
         let text = unreachable.or((!is_complete).then_some(incomplete));
         imp.banner.set_title(&glib::markup_escape_text(text.as_deref().unwrap_or_default()));
         imp.banner.set_revealed(text.is_some());
+        let is_reachable = self.is_reachable();
+        imp.banner.set_button_label((!is_reachable).then(|| gettext("_Try Again")).as_deref());
+        let why = gettext("The backups cannot be reached");
+        imp.restore_button.set_tooltip_text((!is_reachable).then_some(why.as_str()));
     }
 
     pub(super) fn refresh_contents(&self) {

@@ -270,7 +270,7 @@ impl RestoreDialog {
         let repository = wish.repository.clone();
         let passphrases = repository.passphrases();
         let access = repository.access().clone();
-        let sign_key = repository.sign_key().map(str::to_owned);
+        let sign_key = repository.sign_key(wish.time).map(str::to_owned);
         let work = move |job: &Job| {
             let storage = access.open(job)?;
             let request = RestoreRequest {

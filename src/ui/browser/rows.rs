@@ -93,7 +93,7 @@ impl BrowserPage {
         let positions = imp.model.selected();
         self.refresh_pane(&rows, &positions);
         let has_any = is_whole(&rows, &positions) || positions.iter().any(|at| is_there(&rows, *at));
-        self.set_enabled("restore", has_any);
+        self.set_enabled("restore", has_any && self.is_reachable());
         let text = if positions.is_empty() {
             gettext("Nothing selected: the whole folder")
         } else if !has_any {

@@ -72,7 +72,7 @@ pub struct Version {
 impl Version {
     /// The file in a snapshot.
     pub fn new(repository: &Repository, time: SetTime, path: EntryPath) -> Self {
-        let (access, sign_key) = (repository.access().clone(), repository.sign_key());
+        let (access, sign_key) = (repository.access().clone(), repository.sign_key(time));
         Self { access, sign_key: sign_key.map(str::to_owned), time, path }
     }
 

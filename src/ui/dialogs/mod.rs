@@ -1,4 +1,4 @@
-//! Small dialogs: a question, a name, a failure, a passphrase, the keyboard shortcuts.
+//! Small dialogs: a question, a failure, a passphrase, the keyboard shortcuts.
 
 mod passphrase;
 mod shortcuts;
@@ -51,35 +51,6 @@ pub async fn confirm_host_key(parent: &impl IsA<gtk::Widget>, key: &HostKey) -> 
     dialog.set_default_response(Some("cancel"));
     dialog.set_close_response("cancel");
     dialog.choose_future(Some(parent)).await == "trust"
-}
-
-/// Asks for a new name. None if there is to be none.
-pub async fn ask_name(parent: &impl IsA<gtk::Widget>, name: &str) -> Option<String> {
-    let dialog = adw::AlertDialog::new(Some(&gettext("Rename")), None);
-    let row = adw::EntryRow::builder().title(gettext("_Name")).use_underline(true).text(name).build();
-    let group = adw::PreferencesGroup::new();
-    group.add(&row);
-    dialog.set_extra_child(Some(&group));
-    dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("rename", &gettext("_Rename"))]);
-    dialog.set_response_appearance("rename", adw::ResponseAppearance::Suggested);
-    dialog.set_default_response(Some("rename"));
-    dialog.set_close_response("cancel");
-    let weak = dialog.downgrade();
-    row.connect_changed(move |row| {
-        if let Some(dialog) = weak.upgrade() {
-            dialog.set_response_enabled("rename", !row.text().trim().is_empty());
-        }
-    });
-    let weak = dialog.downgrade();
-    row.connect_entry_activated(move |_| {
-        if let Some(dialog) = weak.upgrade().filter(|dialog| dialog.is_response_enabled("rename")) {
-            dialog.activate_default();
-        }
-    });
-    dialog.set_focus(Some(&row));
-    let answer = dialog.choose_future(Some(parent)).await;
-    let name = row.text().trim().to_owned();
-    (answer == "rename" && !name.is_empty()).then_some(name)
 }
 
 /// Tells of a failure that belongs to no page.

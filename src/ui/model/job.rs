@@ -23,6 +23,10 @@ pub enum JobKind {
     Backup,
     /// Brings files back.
     Restore,
+    /// Reads stored files and compares them with what was written.
+    Verify,
+    /// Restores a sample and compares it.
+    Drill,
     /// Only looks.
     Look,
 }

@@ -7,18 +7,11 @@ use glib::prelude::*;
 use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
-use super::{JobKind, JobModel, JobState, Repository};
-use crate::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
-use crate::engine::chain::FullPolicy;
-use crate::engine::copies::Copies;
-use crate::engine::crypto::Keyring;
-use crate::engine::error::{Error, Result};
-use crate::engine::job::Job;
-use crate::engine::status::{SetStatus, Status, status};
-use crate::engine::storage::{Address, StorageErrorKind};
+use super::{JobKind, JobModel, Repository};
+use crate::engine::status::{ChainStatus, SetStatus, Status, status_by};
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::history::{History, Outcome, Problem, Run};
-use crate::plan::{Destination, Plan, ROOT};
+use crate::plan::history::{History, Outcome, Problem, Run, Task};
+use crate::plan::{Destination, Plan};
 use crate::ui::questions::answer_quietly;
 use crate::ui::{error_text, words};
 
@@ -124,18 +117,70 @@ impl PlanObject {
         let imp = self.imp();
         imp.name.replace(plan.name.clone());
         let repository = match &*imp.repository.borrow() {
-            Some(known) => known.renamed(&plan),
+            Some(known) => known.changed(&plan),
             None => Repository::of_plan(&plan),
         };
         imp.repository.replace(Some(repository));
-        imp.plan.replace(Some(plan));
+        let before = imp.plan.replace(Some(plan.clone()));
         self.notify_name();
+        let Some(before) = before else { return self.refresh() };
+        if before.destination != plan.destination {
+            imp.status.replace(None);
+            imp.status_problem.replace(None);
+            imp.waiting.set(false);
+            // A look that is under way is one at the old place.
+            imp.looking.set(false);
+        }
         self.refresh();
+        if before.destination != plan.destination || before.full_policy() != plan.full_policy() {
+            self.look();
+        }
     }
 
-    /// The last run, if one is remembered.
+    /// The last run that was to make a backup at this destination, if one is remembered.
     pub fn last_run(&self) -> Option<Run> {
-        self.imp().runs.borrow().last().cloned()
+        self.runs_here().into_iter().rev().find(|run| run.task == Task::Backup)
+    }
+
+    /// The last run at this destination, whatever it was for.
+    pub fn newest_run(&self) -> Option<Run> {
+        self.runs_here().last().cloned()
+    }
+
+    /// All runs that are remembered, oldest first.
+    pub fn runs(&self) -> Vec<Run> {
+        self.imp().runs.borrow().clone()
+    }
+
+    /// That much more has changed than ever before, as long as nobody has said what to do.
+    pub fn alarm(&self) -> Option<Run> {
+        let answered = self.plan().alarm_answered.unwrap_or(i64::MIN);
+        self.runs_here().into_iter().rev().find(|run| run.alarm.is_some() && run.ended_secs > answered)
+    }
+
+    /// The runs at this destination, oldest first.
+    pub(super) fn runs_here(&self) -> Vec<Run> {
+        let since = self.plan().destination_since;
+        let is_here = |run: &&Run| since.is_none_or(|since| run.started_secs >= since);
+        self.imp().runs.borrow().iter().filter(is_here).cloned().collect()
+    }
+
+    /// Whether the next backup begins a new chain because the protection was changed.
+    pub fn awaits_protection(&self) -> bool {
+        let Some(since) = self.plan().protection_since() else { return false };
+        let chain = self.status().and_then(|status| status.chains.last().and_then(ChainStatus::begun));
+        chain.map_or_else(|| !self.has_backup_since(since), |time| time.epoch() < since)
+    }
+
+    /// Whether no backup was made yet since the protection was changed, wherever.
+    pub(super) fn awaits_passphrase(&self) -> bool {
+        let since = self.plan().protection_since();
+        self.awaits_protection() && since.is_some_and(|since| !self.has_backup_since(since))
+    }
+
+    fn has_backup_since(&self, since: i64) -> bool {
+        let is_such = |run: &Run| matches!(run.outcome, Outcome::Finished { .. }) && run.ended_secs >= since;
+        self.imp().runs.borrow().iter().any(is_such)
     }
 
     /// What is at the destination, once it was looked at.
@@ -169,7 +214,8 @@ impl PlanObject {
         if self.imp().looking.replace(true) {
             return;
         }
-        let destination = self.plan().destination;
+        let facts = self.plan();
+        let (destination, policy) = (facts.destination.clone(), facts.full_policy());
         let expected = self.expects_backups();
         let plan = self.downgrade();
         let job = JobModel::run(
@@ -177,11 +223,15 @@ impl PlanObject {
             "status",
             move |job| {
                 destination.expect_present(expected)?;
-                status(&*destination.open(job)?, job)
+                status_by(&*destination.open(job)?, &policy, job)
             },
             move |_, result| {
                 let Some(plan) = plan.upgrade() else { return };
                 let imp = plan.imp();
+                // Backups are kept elsewhere by now.
+                if plan.plan().destination != facts.destination {
+                    return;
+                }
                 imp.looking.set(false);
                 match result {
                     Ok(status) => {
@@ -198,91 +248,6 @@ impl PlanObject {
         );
         // Nobody asked for this look, so nobody is asked.
         answer_quietly(&job, &self.repository());
-    }
-
-    /// Starts a backup. None if a job is running already.
-    pub fn back_up(&self) -> Option<JobModel> {
-        if self.job().is_some() {
-            return None;
-        }
-        let plan = self.plan();
-        let passphrases = self.repository().passphrases();
-        let expected = self.expects_backups();
-        let destination = plan.destination.clone();
-        self.imp().waiting.set(false);
-        let make = move |job: &Job| {
-            plan.destination.expect_present(expected)?;
-            let selection = plan.selection()?;
-            let storage = plan.access().open(job)?;
-            let keyring = Keyring::default();
-            let request = BackupRequest {
-                root: ROOT.as_ref(),
-                selection: &selection,
-                storage: &*storage,
-                protection: &plan.protection,
-                keyring: &keyring,
-                passphrases: &passphrases,
-                volume_bytes: plan.volume_bytes(),
-                set_time: None,
-                kind: BackupKind::Auto(FullPolicy::default()),
-                compare: Compare::Attributes,
-                copies: &Copies::usual_cache()
-                    .map_or_else(Copies::none, |cache| Copies::of(&cache, &*storage)),
-                allow_source_mismatch: false,
-            };
-            backup(&request, job)
-        };
-        let work = move |job: &Job| {
-            make(job).map_err(|error| match destination.address() {
-                // Whatever failed, failed because of this.
-                Address::Drive(drive) if matches!(error, Error::Storage(_)) => {
-                    drive.folder().err().map_or(error, Error::from)
-                }
-                _ => error,
-            })
-        };
-        let object = self.clone();
-        let job = JobModel::run(JobKind::Backup, "backup", work, move |job, result| {
-            object.take_result(job, &result)
-        });
-        self.imp().job.replace(Some(job.clone()));
-        self.notify_job();
-        self.refresh();
-        Some(job)
-    }
-
-    fn take_result(&self, job: &JobModel, result: &Result<BackupSummary>) {
-        let imp = self.imp();
-        let outcome = match result {
-            Ok(summary) => Outcome::Finished {
-                entry_count: summary.entry_count,
-                source_bytes: summary.source_bytes,
-                stored_bytes: summary.stored_bytes,
-            },
-            Err(_) if job.state() == JobState::Stopped => Outcome::Stopped,
-            Err(error) => Outcome::Failed(error_text::problem(error)),
-        };
-        imp.waiting.set(matches!(result, Err(Error::Storage(error)) if error.kind == StorageErrorKind::Away));
-        let run = Run {
-            started_secs: job.started_secs(),
-            ended_secs: glib::real_time() / 1_000_000,
-            outcome,
-            warning_count: job.warning_count(),
-            warnings: job.warnings(),
-        };
-        imp.runs.borrow_mut().push(run.clone());
-        imp.job.replace(None);
-        if let Some(history) = imp.history.get().cloned() {
-            let id = self.id();
-            gio::spawn_blocking(move || {
-                if let Err(error) = history.append(&id, &run) {
-                    tracing::warn!(%error, "the run could not be remembered");
-                }
-            });
-        }
-        self.notify_job();
-        self.refresh();
-        self.look();
     }
 
     /// Brings the state and its sentence up to date; called now and then, for time passes.
@@ -303,8 +268,7 @@ impl PlanObject {
     pub fn newest_secs(&self) -> Option<i64> {
         let newest_set = self.sets().last().map(|set| set.time.epoch());
         let finished = |run: &Run| matches!(run.outcome, Outcome::Finished { .. });
-        let newest_run =
-            self.imp().runs.borrow().iter().rev().find(|run| finished(run)).map(|run| run.ended_secs);
+        let newest_run = self.runs_here().iter().rev().find(|run| finished(run)).map(|run| run.ended_secs);
         // What is at the destination decides, once it is known; the run ended a little after the time
         // that its set bears.
         match (newest_set, newest_run) {
@@ -320,13 +284,18 @@ impl PlanObject {
     }
 
     /// Whether there must be something at the destination.
-    fn expects_backups(&self) -> bool {
-        self.imp().runs.borrow().iter().any(|run| matches!(run.outcome, Outcome::Finished { .. }))
+    pub fn expects_backups(&self) -> bool {
+        self.runs_here().iter().any(|run| matches!(run.outcome, Outcome::Finished { .. }))
     }
 
     fn describe(&self) -> (PlanState, String) {
-        if self.imp().job.borrow().is_some() {
-            return (PlanState::Running, gettext("Backing up"));
+        if let Some(job) = &*self.imp().job.borrow() {
+            let sentence = match job.kind() {
+                JobKind::Verify => gettext("Checking the backup"),
+                JobKind::Drill => gettext("Testing a restore"),
+                _ => gettext("Backing up"),
+            };
+            return (PlanState::Running, sentence);
         }
         if self.is_waiting()
             && let Destination::Drive { name, .. } = self.plan().destination

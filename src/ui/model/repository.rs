@@ -1,10 +1,11 @@
 //! A place with backups, and what the person has told about it since the window was opened.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::engine::crypto::{PassphraseFor, Passphrases, Secret};
+use crate::engine::format::time::SetTime;
 use crate::engine::path::EntryPath;
 use crate::engine::storage::{CredentialRequest, WantedCredential};
 use crate::plan::{Access, Destination, Plan, Rates};
@@ -20,10 +21,20 @@ struct Inner {
     plan_id: Option<String>,
     folders: Vec<EntryPath>,
     sign_key: Option<String>,
+    /// Until when other keys signed, and which; oldest first.
+    earlier_sign_keys: Vec<(i64, Option<String>)>,
     /// Passphrases that were given and found right, until the program ends.
     known: RefCell<HashMap<PassphraseFor, Secret>>,
     /// The same of what the place itself wanted to know.
     credentials: RefCell<HashMap<(String, WantedCredential), Secret>>,
+    /// The passphrase of the chain that is to be begun, until it is.
+    next: RefCell<Option<Secret>>,
+    /// Passphrases of chains before.
+    earlier: RefCell<Vec<Secret>>,
+    /// Whether a chain with another passphrase is being begun.
+    renewing: Cell<bool>,
+    /// Whether it was begun, and nobody has taken notice.
+    renewed: Cell<bool>,
 }
 
 impl Repository {
@@ -35,8 +46,17 @@ impl Repository {
             plan_id: Some(plan.id.clone()),
             folders: plan.folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect(),
             sign_key: plan.protection.sign_key.clone(),
+            earlier_sign_keys: plan
+                .earlier_protections
+                .iter()
+                .map(|earlier| (earlier.until, earlier.protection.sign_key.clone()))
+                .collect(),
             known: RefCell::default(),
             credentials: RefCell::default(),
+            next: RefCell::default(),
+            earlier: RefCell::default(),
+            renewing: Cell::default(),
+            renewed: Cell::default(),
         }))
     }
 
@@ -48,22 +68,81 @@ impl Repository {
             plan_id: None,
             folders: Vec::new(),
             sign_key: None,
+            earlier_sign_keys: Vec::new(),
             known: RefCell::default(),
             credentials: RefCell::default(),
+            next: RefCell::default(),
+            earlier: RefCell::default(),
+            renewing: Cell::default(),
+            renewed: Cell::default(),
         }))
     }
 
-    /// The same place under a plan's new name, with all that is known.
-    pub fn renamed(&self, plan: &Plan) -> Self {
+    /// The place of a plan that was changed, with all that is known.
+    pub fn changed(&self, plan: &Plan) -> Self {
         let Self(new) = Self::of_plan(plan);
         new.known.replace(self.0.known.borrow().clone());
         new.credentials.replace(self.0.credentials.borrow().clone());
+        new.next.replace(self.0.next.borrow().clone());
+        new.earlier.replace(self.0.earlier.borrow().clone());
         Self(new)
     }
 
-    /// The key that must have signed what is restored.
-    pub fn sign_key(&self) -> Option<&str> {
-        self.0.sign_key.as_deref()
+    /// Whether there may be backups from before another protection, which have another passphrase.
+    pub fn had_other_protection(&self) -> bool {
+        !self.0.earlier_sign_keys.is_empty()
+    }
+
+    /// Keeps the passphrase of the chain that is to be begun next.
+    pub fn learn_next(&self, secret: Secret) {
+        self.0.next.replace(Some(secret));
+    }
+
+    /// Whether the backup that is made now begins a chain with another passphrase.
+    pub fn is_renewing(&self) -> bool {
+        self.0.renewing.get()
+    }
+
+    /// Says whether the backup that is made now begins a chain with another passphrase.
+    pub fn set_renewing(&self, renewing: bool) {
+        self.0.renewing.set(renewing);
+    }
+
+    /// Takes notice of the chain with another passphrase that was begun.
+    pub fn take_renewal(&self) {
+        self.0.renewing.set(false);
+        self.0.renewed.set(true);
+        let next = self.0.next.take();
+        let mut known = self.0.known.borrow_mut();
+        let before = known.remove(&PassphraseFor::Archive);
+        self.0.earlier.borrow_mut().extend(before);
+        if let Some(next) = next {
+            known.insert(PassphraseFor::Archive, next);
+        }
+    }
+
+    /// Whether a chain with another passphrase was begun since this was asked last.
+    pub fn take_notice(&self) -> bool {
+        self.0.renewed.take()
+    }
+
+    /// Keeps a passphrase that opens some of the backups.
+    pub fn learn_earlier(&self, secret: Secret) {
+        let mut earlier = self.0.earlier.borrow_mut();
+        if !earlier.contains(&secret) {
+            earlier.push(secret);
+        }
+    }
+
+    /// Passphrases that open some of the backups.
+    pub fn earlier(&self) -> Vec<Secret> {
+        self.0.earlier.borrow().clone()
+    }
+
+    /// The key that must have signed a snapshot of that time.
+    pub fn sign_key(&self, time: SetTime) -> Option<&str> {
+        let earlier = self.0.earlier_sign_keys.iter().find(|(until, _)| time.epoch() < *until);
+        earlier.map_or(self.0.sign_key.as_deref(), |(_, key)| key.as_deref())
     }
 
     /// What the person calls it.
@@ -94,8 +173,12 @@ impl Repository {
     /// Everything known, for one operation: a wrong answer in it must not spoil the next.
     pub fn passphrases(&self) -> Passphrases {
         let passphrases = Passphrases::new();
+        if let Some(next) = self.0.next.borrow().as_ref().filter(|_| self.is_renewing()) {
+            passphrases.set_archive(next.clone());
+        }
         for (what, secret) in &*self.0.known.borrow() {
             match what {
+                PassphraseFor::Archive if self.is_renewing() => {}
                 PassphraseFor::Archive => passphrases.set_archive(secret.clone()),
                 PassphraseFor::Key { id, .. } => passphrases.set_key(id, secret.clone()),
             }
@@ -111,6 +194,8 @@ impl Repository {
     /// Forgets all passphrases and passwords.
     pub fn unlearn_all(&self) {
         self.0.known.borrow_mut().clear();
+        self.0.next.take();
+        self.0.earlier.borrow_mut().clear();
         self.0.credentials.borrow_mut().clear();
     }
 

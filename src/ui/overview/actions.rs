@@ -4,12 +4,16 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::overview_page::OverviewPage;
+use super::proofs;
 use super::warnings_page::WarningsPage;
 use crate::engine::crypto::{Encryption, PassphraseFor};
 use crate::i18n::{gettext, gettext_f};
+use crate::plan::Keep;
 use crate::platform::secrets::{self, Owner};
 use crate::ui::dialogs;
+use crate::ui::log::{LogPage, RunPage};
 use crate::ui::model::PlanObject;
+use crate::ui::plan_settings::PlanSettings;
 use crate::ui::window::Window;
 
 impl OverviewPage {
@@ -29,9 +33,29 @@ impl OverviewPage {
                 window.open_folder(&folder);
             }
         });
-        self.add("rename", |_, plan, window| {
+        self.add("log", |_, plan, window| window.push(&LogPage::new(plan)));
+        self.add("proof", |_, plan, window| {
+            if let Some(run) = plan.last_proof() {
+                window.push(&RunPage::new(plan, &run));
+            }
+        });
+        self.add("verify", |_, plan, window| {
             let (plan, window) = (plan.clone(), window.clone());
-            glib::spawn_future_local(async move { rename(&plan, &window).await });
+            glib::spawn_future_local(async move { proofs::verify(&plan, &window).await });
+        });
+        self.add("drill", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { proofs::drill(&plan, &window).await });
+        });
+        self.add("keep-everything", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(
+                async move { answer_alarm(&plan, &window, Answer::KeepEverything).await },
+            );
+        });
+        self.add("it-was-me", |_, plan, window| {
+            let (plan, window) = (plan.clone(), window.clone());
+            glib::spawn_future_local(async move { answer_alarm(&plan, &window, Answer::ItWasMe).await });
         });
         self.add("forget-passphrase", |_, plan, window| {
             let (plan, window) = (plan.clone(), window.clone());
@@ -49,6 +73,18 @@ impl OverviewPage {
             window.browse(plan.repository(), time.and_then(|time| time.get()));
         });
         self.imp().actions.add_action(&browse_at);
+        let settings = gio::SimpleAction::new("settings", Some(glib::VariantTy::STRING));
+        let page = self.downgrade();
+        settings.connect_activate(move |_, at| {
+            let Some((page, plan, window)) = page.upgrade().and_then(|page| page.context()) else { return };
+            drop(page);
+            if let Some(store) = window.store() {
+                let dialog = PlanSettings::new(&store, &plan, &window);
+                dialog.open_at(at.and_then(glib::Variant::str).unwrap_or_default());
+                dialog.present(Some(&window));
+            }
+        });
+        self.imp().actions.add_action(&settings);
         self.insert_action_group("overview", Some(&self.imp().actions));
     }
 
@@ -68,23 +104,40 @@ impl OverviewPage {
     }
 }
 
-async fn rename(plan: &PlanObject, window: &Window) {
-    let Some(name) = dialogs::ask_name(window, &plan.name()).await else { return };
-    let Some(store) = window.store() else { return };
-    let mut renamed = plan.plan();
-    renamed.name = name;
-    if let Err(problem) = store.replace(renamed).await {
-        dialogs::show_problem(window, &problem);
+/// What the person says to an alarm.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    KeepEverything,
+    ItWasMe,
+}
+
+async fn answer_alarm(plan: &PlanObject, window: &Window, answer: Answer) {
+    let (Some(store), Some(run)) = (window.store(), plan.alarm()) else { return };
+    let mut facts = plan.plan();
+    facts.alarm_answered = Some(run.ended_secs);
+    let said = match answer {
+        Answer::KeepEverything => {
+            facts.keep = Keep::Everything;
+            gettext("Nothing is deleted any more, until you change that in the plan settings")
+        }
+        Answer::ItWasMe => gettext("Old snapshots are deleted again after the next backup"),
+    };
+    match store.replace(facts).await {
+        Ok(()) => window.toast(&said),
+        Err(problem) => dialogs::show_problem(window, &problem),
     }
 }
 
 async fn forget_passphrase(plan: &PlanObject, window: &Window) {
     let facts = plan.plan();
     plan.repository().unlearn_all();
-    let mut owners = vec![Owner::Plan(facts.id)];
+    let mut owners = Vec::new();
     if let Encryption::Keys(recipients) = facts.protection.encryption {
         let key = |id: &str| Owner::of(&PassphraseFor::Key { id: id.to_owned(), user_id: None }, None);
         owners.extend(recipients.iter().filter_map(|recipient| key(&recipient.key)));
+    }
+    if let Err(error) = secrets::forget_plan(&facts.id).await {
+        tracing::info!(%error, "there was nothing to forget");
     }
     for owner in owners {
         if let Err(error) = secrets::forget(&owner).await {
@@ -94,21 +147,26 @@ async fn forget_passphrase(plan: &PlanObject, window: &Window) {
     window.toast(&gettext("The passphrase will be asked for next time"));
 }
 
-async fn remove(plan: &PlanObject, window: &Window) {
+/// Asks whether a plan is to be forgotten, and does it. Whether it was.
+pub async fn remove(plan: &PlanObject, window: &Window) -> bool {
     let heading = gettext_f("Remove “{name}”?", &[("name", &plan.name())]);
     let body = gettext(
         "Souvenir forgets what this plan backs up and where. Its backups stay at their destination, \
          and you can still restore from them.",
     );
     if !dialogs::confirm_destructive(window, &heading, &body, &gettext("_Remove Plan")).await {
-        return;
+        return false;
     }
-    let Some(store) = window.store() else { return };
+    let Some(store) = window.store() else { return false };
     match store.remove(plan).await {
-        Ok(()) => window.toast(&gettext_f(
-            "“{name}” was removed; its backups are still there",
-            &[("name", &plan.name())],
-        )),
-        Err(problem) => dialogs::show_problem(window, &problem),
+        Ok(()) => {
+            let name = plan.name();
+            window.toast(&gettext_f("“{name}” was removed; its backups are still there", &[("name", &name)]));
+            true
+        }
+        Err(problem) => {
+            dialogs::show_problem(window, &problem);
+            false
+        }
     }
 }

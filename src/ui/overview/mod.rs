@@ -1,9 +1,12 @@
 //! The overview of a plan.
 
 mod actions;
+mod health;
 mod overview_page;
+mod proofs;
 mod snapshot_chart;
 mod warnings_page;
 
+pub use actions::remove;
 pub use overview_page::{OverviewPage, state_icon};
 pub use warnings_page::WarningsPage;

@@ -66,6 +66,30 @@ mod imp {
         #[template_child]
         pub warnings_icon: TemplateChild<gtk::Image>,
         #[template_child]
+        pub alarm_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub alarm_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub health_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub chain_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub chain_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub proof_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub proof_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub proof_arrow: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub key_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub key_icon: TemplateChild<gtk::Image>,
+        #[template_child]
+        pub log_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub proof_buttons: TemplateChild<adw::WrapBox>,
+        #[template_child]
         pub snapshots_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub chart_box: TemplateChild<gtk::Box>,
@@ -81,11 +105,15 @@ mod imp {
         pub open_button: TemplateChild<gtk::Button>,
         #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub keep_row: TemplateChild<adw::ActionRow>,
         pub plan: RefCell<Option<PlanObject>>,
         pub signals: OnceCell<glib::SignalGroup>,
         pub actions: gio::SimpleActionGroup,
         /// The sets that the rows were made from.
         pub listed: RefCell<Vec<i64>>,
+        /// The key that protects, and whose it is.
+        pub key: RefCell<Option<String>>,
         pub key_owner: RefCell<Option<String>>,
         pub coloured: Cell<Option<&'static str>>,
     }
@@ -149,7 +177,6 @@ impl OverviewPage {
             return;
         }
         imp.plan.replace(plan.cloned());
-        imp.key_owner.replace(None);
         imp.listed.replace(vec![i64::MIN]);
         if let Some(signals) = imp.signals.get() {
             signals.set_target(plan);
@@ -157,9 +184,6 @@ impl OverviewPage {
         self.refresh();
         if let Some(plan) = plan {
             plan.look();
-            let page = self.clone();
-            let plan = plan.clone();
-            glib::spawn_future_local(async move { page.look_up_key_owner(&plan).await });
         }
     }
 
@@ -184,12 +208,21 @@ impl OverviewPage {
         self.refresh_outcome(&plan);
         self.refresh_snapshots(&plan);
         self.refresh_facts(&plan);
+        self.refresh_health(&plan);
+        self.refresh_alarm(&plan);
         let running = plan.job().is_some();
         self.set_enabled("back-up", !running);
         self.set_enabled("remove", !running);
+        // What runs has begun with what is set now.
+        self.set_enabled("settings", !running);
+        for action in ["verify", "drill", "keep-everything", "it-was-me"] {
+            self.set_enabled(action, !running);
+        }
         // Before the first backup there is nothing to look at, perhaps not even a folder.
         let has_sets = !plan.sets().is_empty();
-        self.imp().browse_button.set_visible(has_sets);
+        // What the catalogue knows can also be looked at while the destination is away.
+        let is_away = plan.status_problem().is_some() && plan.expects_backups();
+        self.imp().browse_button.set_visible(has_sets || is_away);
         self.imp().open_button.set_visible(has_sets && plan.plan().destination.is_local());
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
     }
@@ -216,9 +249,15 @@ impl OverviewPage {
     fn refresh_outcome(&self, plan: &PlanObject) {
         let imp = self.imp();
         let run = plan.last_run().filter(|_| plan.job().is_none());
-        let failure = match &run {
+        // A check that failed comes before what was known already.
+        let newest = plan.newest_run().filter(|_| plan.job().is_none());
+        let failed = |run: &Option<Run>| match run {
             Some(Run { outcome: Outcome::Failed(problem), .. }) => Some(problem.clone()),
-            _ => plan.status_problem().filter(|_| plan.job().is_none() && run.is_some()),
+            _ => None,
+        };
+        let failure = match failed(&newest).or_else(|| failed(&run)) {
+            Some(problem) => Some(problem),
+            None => plan.status_problem().filter(|_| plan.job().is_none() && run.is_some()),
         };
         imp.problem_view.set_problem(failure.as_ref());
         imp.problem_group.set_visible(failure.is_some());
@@ -286,25 +325,42 @@ impl OverviewPage {
         imp.folders_row.set_subtitle(&describe::folders(&facts.folders, &facts.ignored));
         let destination = describe::destination(&facts.destination);
         let free = plan.status().and_then(|status| status.free_bytes);
+        imp.keep_row.set_subtitle(&describe::keep(&facts.keep));
         imp.destination_row.set_subtitle(&match free {
             Some(free) => {
                 gettext_f("{folder}, {size} free", &[("folder", &destination), ("size", &words::size(free))])
             }
             None => destination,
         });
-        let owner = imp.key_owner.borrow();
-        imp.protection_row.set_subtitle(&describe::protection(&facts.protection, owner.as_deref()));
+        let key = match &facts.protection.encryption {
+            Encryption::Keys(recipients) => recipients.first().map(|recipient| recipient.key.clone()),
+            _ => None,
+        };
+        if *imp.key.borrow() != key {
+            imp.key.replace(key.clone());
+            imp.key_owner.replace(None);
+            self.show_key(None);
+            if let Some(key) = key {
+                let page = self.clone();
+                glib::spawn_future_local(async move { page.look_up_key_owner(key).await });
+            }
+        }
+        let text = describe::protection(&facts.protection, imp.key_owner.borrow().as_deref());
+        imp.protection_row.set_subtitle(&if plan.awaits_protection() {
+            gettext_f("{protection}, from the next backup on", &[("protection", &text)])
+        } else {
+            text
+        });
     }
 
-    async fn look_up_key_owner(&self, plan: &PlanObject) {
-        let Encryption::Keys(recipients) = plan.plan().protection.encryption else { return };
-        let Some(first) = recipients.into_iter().next() else { return };
-        let found = gio::spawn_blocking(move || Keyring::default().find(&first.key)).await;
-        if let Ok(Ok(key)) = found
-            && self.plan().as_ref() == Some(plan)
-        {
+    async fn look_up_key_owner(&self, id: String) {
+        let wanted = id.clone();
+        let found = gio::spawn_blocking(move || Keyring::default().find(&wanted)).await;
+        let is_shown = self.imp().key.borrow().as_deref() == Some(id.as_str());
+        if let (Ok(Ok(key)), Some(plan)) = (found, self.plan().filter(|_| is_shown)) {
+            self.show_key(Some(&key));
             self.imp().key_owner.replace(Some(key.user_id));
-            self.refresh_facts(plan);
+            self.refresh_facts(&plan);
         }
     }
 

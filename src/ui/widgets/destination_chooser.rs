@@ -149,6 +149,26 @@ glib::wrapper! {
 }
 
 impl DestinationChooser {
+    /// Fills in a place. Of a drive that is away there is no folder to fill in.
+    pub fn fill(&self, destination: &Destination) {
+        let imp = self.imp();
+        match destination {
+            Destination::Sftp(address) => {
+                imp.kinds.set_active_name(Some("sftp"));
+                imp.host_row.set_text(&address.host);
+                imp.user_row.set_text(address.user.as_deref().unwrap_or_default());
+                imp.port_row.set_text(&address.port.map(|port| port.to_string()).unwrap_or_default());
+                imp.path_row.set_text(&address.path);
+            }
+            Destination::Folder { path } => imp.folder_row.set_path(path),
+            Destination::Drive { .. } => {
+                if let Some(path) = destination.folder() {
+                    imp.folder_row.set_path(&path);
+                }
+            }
+        }
+    }
+
     /// What the fields say. Where they do not say enough, it is said beside them, and there is none.
     pub fn read(&self) -> Option<Destination> {
         match self.fields() {

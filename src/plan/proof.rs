@@ -1,0 +1,139 @@
+//! What came of looking whether backups can be trusted, as it is remembered.
+
+use serde::{Deserialize, Serialize};
+
+use super::history::full_path;
+use crate::engine::drill::DrillSummary;
+use crate::engine::verify::VerifySummary;
+
+/// How many files that are not right are remembered of one run.
+const KEPT_FILES: usize = 1000;
+
+/// What was found when stored files were read and compared with what was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The times of the snapshots, in seconds since 1970, oldest first.
+    pub set_secs: Vec<i64>,
+    /// Files that were read, with those that are missing.
+    pub file_count: u64,
+    /// Their bytes.
+    pub checked_bytes: u64,
+    /// How many are not right.
+    pub damaged_count: u64,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedStored>,
+}
+
+/// A stored file that is not right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedStored {
+    /// Its name at the destination.
+    pub file: String,
+    /// The time of its snapshot, in seconds since 1970.
+    pub set_secs: i64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The first and the last entry in it, as people know them, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<(String, String)>,
+}
+
+/// What was found when a random sample was restored and compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drilled {
+    /// The time of the snapshot, in seconds since 1970.
+    pub set_secs: i64,
+    /// Files that were tried.
+    pub sample_count: u64,
+    /// Their bytes.
+    pub restored_bytes: u64,
+    /// Files whose contents are what was backed up.
+    pub proved_count: u64,
+    /// Of these, files that also equal the originals, which have not changed since.
+    pub equal_count: u64,
+    /// How many files are not as they were.
+    pub failure_count: u64,
+    /// The first of them: path and reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<(String, String)>,
+}
+
+impl From<&VerifySummary> for Verified {
+    fn from(summary: &VerifySummary) -> Self {
+        let damaged = summary.damaged.iter().take(KEPT_FILES).map(|damaged| DamagedStored {
+            file: damaged.file.clone(),
+            set_secs: damaged.set_time.epoch(),
+            reason: damaged.reason.clone(),
+            held: damaged.held.as_ref().map(|(first, last)| (full_path(first), full_path(last))),
+        });
+        Self {
+            set_secs: summary.set_times.iter().map(|time| time.epoch()).collect(),
+            file_count: summary.file_count,
+            checked_bytes: summary.checked_bytes,
+            damaged_count: summary.damaged.len() as u64,
+            damaged: damaged.collect(),
+        }
+    }
+}
+
+impl From<&DrillSummary> for Drilled {
+    fn from(summary: &DrillSummary) -> Self {
+        let failures = summary.failures.iter().take(KEPT_FILES);
+        Self {
+            set_secs: summary.set_time.epoch(),
+            sample_count: summary.sample_count,
+            restored_bytes: summary.restored_bytes,
+            proved_count: summary.proved_count,
+            equal_count: summary.equal_to_source_count,
+            failure_count: summary.failures.len() as u64,
+            failures: failures.map(|(path, reason)| (full_path(path), reason.clone())).collect(),
+        }
+    }
+}
+
+/// Which snapshots lose something by damage, and which do not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Those that a damaged file belongs to, and those that build on them, oldest first.
+    pub touched: Vec<i64>,
+    /// All others, oldest first.
+    pub whole: Vec<i64>,
+}
+
+impl Reach {
+    /// How far damage reaches. `chains` has the times of the sets, the full one first in each.
+    pub fn of(damaged: &[DamagedStored], chains: &[Vec<i64>]) -> Self {
+        let mut reach = Self::default();
+        for chain in chains {
+            let first = chain.iter().position(|time| damaged.iter().any(|file| file.set_secs == *time));
+            let (whole, touched) = chain.split_at(first.unwrap_or(chain.len()));
+            reach.whole.extend(whole);
+            reach.touched.extend(touched);
+        }
+        reach.whole.sort_unstable();
+        reach.touched.sort_unstable();
+        reach
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_reaches_what_builds_on_it() {
+        let damaged = |time: i64| DamagedStored {
+            file: "duplicity-inc.vol1.difftar.gpg".into(),
+            set_secs: time,
+            reason: "it is missing".into(),
+            held: None,
+        };
+        let chains = [vec![1, 2, 3], vec![4, 5]];
+        let reach = Reach::of(&[damaged(2), damaged(3)], &chains);
+        assert_eq!(reach, Reach { touched: vec![2, 3], whole: vec![1, 4, 5] });
+        let reach = Reach::of(&[damaged(4)], &chains);
+        assert_eq!(reach, Reach { touched: vec![4, 5], whole: vec![1, 2, 3] });
+        assert_eq!(Reach::of(&[], &chains).touched, [] as [i64; 0]);
+    }
+}

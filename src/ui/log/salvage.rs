@@ -1,0 +1,62 @@
+//! What can still be restored when stored files are damaged, in words.
+
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::proof::{DamagedStored, Reach};
+use crate::ui::words;
+
+/// What damage means: a title and an explanation each.
+pub fn explain(damaged: &[DamagedStored], chains: &[Vec<i64>]) -> Vec<(String, String)> {
+    let reach = Reach::of(damaged, chains);
+    let mut said = Vec::new();
+    if let (Some(first), Some(last)) = (reach.touched.first(), reach.touched.last()) {
+        let count = reach.touched.len() as u64;
+        said.push((
+            ngettext_f(
+                "{count} snapshot has lost something",
+                "{count} snapshots have lost something",
+                count,
+                &[("count", &words::count(count))],
+            ),
+            gettext_f(
+                "From {first} to {last}. What the damaged files hold is lost in them; everything else in them can be \
+                 restored, and a restore names each file that it cannot bring back. No file comes back in a wrong state.",
+                &[("first", &words::short_date(*first)), ("last", &words::short_date(*last))],
+            ),
+        ));
+    }
+    let count = reach.whole.len() as u64;
+    if count > 0 {
+        said.push((
+            ngettext_f(
+                "{count} snapshot is not touched",
+                "{count} snapshots are not touched",
+                count,
+                &[("count", &words::count(count))],
+            ),
+            gettext("Everything in them can be restored, as far as their files are as they were written."),
+        ));
+    }
+    said.push((
+        gettext("A full backup makes you safe again"),
+        gettext("It stores everything anew and needs nothing of what is damaged."),
+    ));
+    said
+}
+
+/// What a damaged file holds.
+pub fn held(damaged: &DamagedStored) -> String {
+    let date = words::short_date(damaged.set_secs);
+    match &damaged.held {
+        Some((first, last)) if first == last => gettext_f(
+            "{reason}. Of the snapshot of {date}; it holds {file}.",
+            &[("reason", &damaged.reason), ("date", &date), ("file", first)],
+        ),
+        Some((first, last)) => gettext_f(
+            "{reason}. Of the snapshot of {date}; it holds what lies between {first} and {last}.",
+            &[("reason", &damaged.reason), ("date", &date), ("first", first), ("last", last)],
+        ),
+        None => {
+            gettext_f("{reason}. Of the snapshot of {date}.", &[("reason", &damaged.reason), ("date", &date)])
+        }
+    }
+}

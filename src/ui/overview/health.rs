@@ -1,0 +1,133 @@
+//! How sure one can be of a plan's backups: the chain, the last proof, the key.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::overview_page::OverviewPage;
+use crate::engine::chain::{FullReason, Outlook};
+use crate::engine::crypto::Key;
+use crate::engine::status::{Status, Weakness};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::history::Run;
+use crate::ui::log::run_text;
+use crate::ui::model::PlanObject;
+use crate::ui::{assistant, words};
+
+impl OverviewPage {
+    pub(super) fn refresh_health(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let status = plan.status();
+        let has_sets = !plan.sets().is_empty();
+        imp.health_group.set_visible(has_sets || !plan.runs().is_empty());
+        imp.chain_row.set_visible(has_sets);
+        imp.proof_row.set_visible(has_sets);
+        imp.proof_buttons.set_visible(has_sets);
+        if let Some(status) = &status {
+            let weakness = weakness(status);
+            imp.chain_icon.set_visible(weakness.is_some());
+            imp.chain_row
+                .set_subtitle(&weakness.unwrap_or_else(|| chain_text(status, plan.awaits_protection())));
+        }
+        let proof = plan.last_proof();
+        imp.proof_row.set_activatable(proof.is_some());
+        imp.proof_arrow.set_visible(proof.is_some());
+        imp.proof_icon.set_visible(proof.as_ref().is_some_and(run_text::is_bad));
+        imp.proof_row.set_subtitle(&proof.map_or_else(
+            || gettext("Never: nobody has looked yet whether these backups can be restored"),
+            |run| proof_text(&run),
+        ));
+        let runs = plan.runs();
+        imp.log_row.set_subtitle(&match runs.last() {
+            Some(run) => gettext_f(
+                "{task}, {when}",
+                &[("task", &run_text::task(run)), ("when", &words::ago(run.ended_secs))],
+            ),
+            None => String::new(),
+        });
+    }
+
+    /// Shows what is known of the key that protects.
+    pub(super) fn show_key(&self, key: Option<&Key>) {
+        let imp = self.imp();
+        imp.key_row.set_visible(key.is_some());
+        let Some(key) = key else { return };
+        let (facts, objection) = assistant::key_facts(key);
+        imp.key_icon.set_visible(objection.is_some());
+        let parts: Vec<_> = [Some(facts), objection].into_iter().flatten().collect();
+        imp.key_row.set_subtitle(&parts.join("\n"));
+    }
+
+    /// Asks what to do where much more has changed than ever before.
+    pub(super) fn refresh_alarm(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let alarm = plan.alarm().and_then(|run| Some((run.ended_secs, run.alarm?)));
+        imp.alarm_group.set_visible(alarm.is_some());
+        let Some((when, alarm)) = alarm else { return };
+        imp.alarm_row.set_subtitle(&gettext_f(
+            "{changed} of about {total} entries changed, came or went in the backup of {date}; never before was it \
+             more than {usual}. If that was not you, a program may have spoilt your files. Until you say, no old \
+             snapshot is deleted.",
+            &[
+                ("changed", &words::count(alarm.changed_count)),
+                ("total", &words::count(alarm.total_count)),
+                ("date", &words::short_date(when)),
+                ("usual", &words::count(alarm.usual_count)),
+            ],
+        ));
+    }
+}
+
+/// The newest chain: “7 increments since 3 Nov, next full by 1 Dec”.
+fn chain_text(status: &Status, awaits_protection: bool) -> String {
+    let (Some(chain), Some(outlook)) = (status.chains.last(), &status.outlook) else { return String::new() };
+    let begun = chain.begun().map(|time| words::day_near(time.epoch())).unwrap_or_default();
+    let count = u64::from(outlook.increment_count);
+    let chain = if count == 0 {
+        gettext_f("A full snapshot of {date}", &[("date", &begun)])
+    } else {
+        ngettext_f(
+            "{count} increment since {date}",
+            "{count} increments since {date}",
+            count,
+            &[("count", &words::count(count)), ("date", &begun)],
+        )
+    };
+    let next = if awaits_protection { gettext("the next is a full one") } else { next_full(outlook) };
+    if next.is_empty() { chain } else { gettext_f("{chain}, {next}", &[("chain", &chain), ("next", &next)]) }
+}
+
+fn next_full(outlook: &Outlook) -> String {
+    match (&outlook.due, outlook.due_by) {
+        (Some(FullReason::MissingVolumes { .. } | FullReason::NoSignatures { .. }), _) => {
+            gettext("which cannot be gone on with: the next is a full one")
+        }
+        (Some(_), _) => gettext("the next is a full one"),
+        (None, Some(time)) => gettext_f("next full by {date}", &[("date", &words::day_near(time.epoch()))]),
+        (None, None) => String::new(),
+    }
+}
+
+/// What the names of the stored files tell of damage.
+fn weakness(status: &Status) -> Option<String> {
+    let (set, weakness) = status.chains.iter().rev().find_map(|chain| chain.weakest_link())?;
+    let date = words::short_date(set.time.epoch());
+    match weakness {
+        Weakness::MissingVolumes => Some(gettext_f(
+            "Files of the snapshot of {date} are missing. Choose “Verify…” to learn what can still be restored.",
+            &[("date", &date)],
+        )),
+        Weakness::NoSignatures => Some(gettext_f(
+            "The snapshot of {date} has no signatures: it can be restored, but not be gone on with.",
+            &[("date", &date)],
+        )),
+        Weakness::NotEncrypted => None,
+    }
+}
+
+/// The last proof: “yesterday at 22:00: 200 files restored and equal”.
+fn proof_text(run: &Run) -> String {
+    gettext_f(
+        "{result}, {when}",
+        &[("result", &run_text::result(run)), ("when", &words::ago(run.ended_secs))],
+    )
+}

@@ -1,0 +1,193 @@
+//! What is chosen on the other pages, and what it means for the backups that there are.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+
+use super::change_page::ChangeText;
+use super::{Draft, PlanSettings};
+use crate::engine::crypto::{Encryption, Keyring, Protection};
+use crate::i18n::{gettext, gettext_f};
+use crate::ui::assistant::ProtectionChoice;
+use crate::ui::describe;
+
+impl PlanSettings {
+    pub(super) fn take_folders(&self) {
+        let imp = self.imp();
+        if let Some(draft) = &mut *imp.draft.borrow_mut() {
+            draft.plan.folders = imp.folders_page.folders();
+            draft.plan.ignored = imp.folders_page.ignored();
+        }
+        imp.destination_page.set_folders(imp.folders_page.folders());
+        imp.navigation.pop_to_tag("settings");
+        self.refresh();
+    }
+
+    /// Shows what another destination means.
+    pub(super) fn consider_destination(&self) {
+        let imp = self.imp();
+        let (Some(plan), Some(new)) = (imp.plan.borrow().clone(), imp.destination_page.destination()) else {
+            return;
+        };
+        let before = plan.plan().destination;
+        if before == new {
+            return self.take_destination();
+        }
+        let mut means = Vec::new();
+        // Another way would be to move the backups there: it needs a page that copies them first.
+        if imp.destination_page.has_backups() {
+            means.push((
+                "dialog-warning-symbolic",
+                gettext("There are backups at the new destination already"),
+                gettext("If they are of this computer, they are gone on with. Otherwise the next backup stands on its own."),
+            ));
+        } else {
+            means.push((
+                "dialog-information-symbolic",
+                gettext("Backups start anew there"),
+                gettext("The next backup is a full one, and takes as long as the first one did."),
+            ));
+        }
+        if !plan.sets().is_empty() {
+            means.push((
+                "folder-symbolic",
+                gettext("The backups that there are stay where they are"),
+                gettext(
+                    "You can open them with “Restore From a Backup…”, or choose their destination again.",
+                ),
+            ));
+        }
+        imp.destination_change_page.show_change(&ChangeText {
+            before: describe::destination(&before),
+            after: describe::destination(&new),
+            means,
+            verb: gettext("_Start Anew There"),
+        });
+        imp.navigation.push_by_tag("destination-change");
+    }
+
+    pub(super) fn take_destination(&self) {
+        let imp = self.imp();
+        if let (Some(draft), Some(new)) = (&mut *imp.draft.borrow_mut(), imp.destination_page.destination()) {
+            draft.plan.destination = new;
+            draft.tried = imp.destination_page.repository();
+        }
+        imp.navigation.pop_to_tag("settings");
+        self.refresh();
+    }
+
+    /// Shows what another protection means.
+    pub(super) fn consider_protection(&self) {
+        let imp = self.imp();
+        let (Some(plan), Some(choice)) = (imp.plan.borrow().clone(), imp.protection_page.choice()) else {
+            return;
+        };
+        let facts = plan.plan();
+        if existing(&choice).is_some_and(|new| new == facts.protection) {
+            return self.take_protection();
+        }
+        let mut means = vec![(
+            "dialog-information-symbolic",
+            gettext("The next backup is a full one"),
+            gettext(
+                "It takes as long as the first one did, and needs as much space. From it on, the new protection holds.",
+            ),
+        )];
+        if !plan.sets().is_empty() {
+            means.push(match facts.protection.encryption {
+                Encryption::None => (
+                    "dialog-warning-symbolic",
+                    gettext("Older snapshots stay as they are"),
+                    gettext("Everybody can still read them, until they are deleted."),
+                ),
+                Encryption::Passphrase => (
+                    "dialog-warning-symbolic",
+                    gettext("Older snapshots keep the old passphrase"),
+                    gettext("Keep it: without it nobody can open them. You are asked for it when they are opened."),
+                ),
+                Encryption::Keys(_) => (
+                    "dialog-warning-symbolic",
+                    gettext("Older snapshots keep the old key"),
+                    gettext("Keep it: without it nobody can open them."),
+                ),
+            });
+        }
+        means.extend(match choice {
+            ProtectionChoice::None => Some((
+                "dialog-warning-symbolic",
+                gettext("Everybody can read new backups"),
+                gettext(
+                    "Whoever finds the drive, or has access to the destination, can open every file in it.",
+                ),
+            )),
+            ProtectionChoice::Passphrase { .. } => Some((
+                "dialog-warning-symbolic",
+                gettext("Do not lose the passphrase"),
+                gettext("Without it nobody can open the backup, you neither."),
+            )),
+            ProtectionChoice::Key { .. } | ProtectionChoice::NewKey { .. } => None,
+        });
+        imp.protection_change_page.show_change(&ChangeText {
+            before: describe::protection(&facts.protection, imp.key_owner.borrow().as_deref()),
+            after: in_words(&choice),
+            means,
+            verb: gettext("_Use This Protection"),
+        });
+        imp.navigation.push_by_tag("protection-change");
+    }
+
+    pub(super) fn take_protection(&self) {
+        let imp = self.imp();
+        let choice = imp.protection_page.choice();
+        if let (Some(draft), Some(choice)) = (&mut *imp.draft.borrow_mut(), choice) {
+            let is_same = existing(&choice).is_some_and(|new| new == draft.plan.protection);
+            draft.protection = (!is_same).then_some(choice);
+        }
+        imp.navigation.pop_to_tag("settings");
+        self.refresh();
+    }
+
+    /// The protection of a draft in words.
+    pub(super) fn protection_text(&self, draft: &Draft) -> String {
+        match &draft.protection {
+            Some(choice) => {
+                gettext_f("{protection}, from the next backup on", &[("protection", &in_words(choice))])
+            }
+            None => describe::protection(&draft.plan.protection, self.imp().key_owner.borrow().as_deref()),
+        }
+    }
+
+    pub(super) fn look_up_key_owner(&self) {
+        let Some(draft) = self.imp().draft.borrow().clone() else { return };
+        let Encryption::Keys(recipients) = draft.plan.protection.encryption else { return };
+        let Some(first) = recipients.into_iter().next() else { return };
+        let dialog = self.downgrade();
+        glib::spawn_future_local(async move {
+            let found = gio::spawn_blocking(move || Keyring::default().find(&first.key)).await;
+            if let (Ok(Ok(key)), Some(dialog)) = (found, dialog.upgrade()) {
+                dialog.imp().key_owner.replace(Some(key.user_id));
+                dialog.refresh();
+            }
+        });
+    }
+}
+
+/// The protection, if nothing has to be made or learned for it. Another passphrase is always another protection.
+fn existing(choice: &ProtectionChoice) -> Option<Protection> {
+    match choice {
+        ProtectionChoice::Key { key, sign } => Some(ProtectionChoice::by_key(key, *sign)),
+        ProtectionChoice::None => Some(Protection::none()),
+        ProtectionChoice::NewKey { .. } | ProtectionChoice::Passphrase { .. } => None,
+    }
+}
+
+fn in_words(choice: &ProtectionChoice) -> String {
+    match choice {
+        ProtectionChoice::Key { key, sign } => describe::key(&key.user_id, *sign),
+        ProtectionChoice::NewKey { wish, sign } => gettext_f(
+            "{key}, which is created when you save",
+            &[("key", &describe::key(wish.new.name.trim(), *sign))],
+        ),
+        ProtectionChoice::Passphrase { .. } => gettext("A new passphrase"),
+        ProtectionChoice::None => gettext("None: everybody can read it"),
+    }
+}
