@@ -6,6 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
+use crate::keys::KeyCommand;
 use crate::rules::RuleOptions;
 use crate::secrets::PassphraseOptions;
 use crate::upkeep::{
@@ -120,6 +121,9 @@ pub enum Command {
     /// Unfinished backups that were written to a short while ago stay, since they may still be in the
     /// making.
     Cleanup(CleanupOptions),
+    /// Show, make, export and import the keys that protect backups
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Let this machine sign in to an SSH server without a password
     ///
     /// Makes a key, ~/.ssh/id_ed25519_souvenir, unless there is one, adds it to the keys that the server lets

@@ -5,7 +5,9 @@ mod browse;
 mod browse_arguments;
 mod browse_report;
 mod console;
+mod keys;
 mod report;
+mod report_keys;
 mod report_status;
 mod report_upkeep;
 mod rules;
@@ -173,6 +175,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::RemoveAllButNFull(options) => options.run_all(console),
         Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
         Command::Cleanup(options) => options.run(console),
+        Command::Key(command) => command.run(keyring, environment, console),
         Command::SshSetup { destination } => {
             let place = destination.address().to_string();
             let Address::Sftp(address) = destination.address() else {

@@ -304,7 +304,7 @@ impl KeyState {
 
 impl Key {
     /// None if gpg gives a key without a fingerprint.
-    fn read(raw: &gpgme::Key) -> Option<Self> {
+    pub(super) fn read(raw: &gpgme::Key) -> Option<Self> {
         let fingerprint = raw.fingerprint().ok()?.to_owned();
         let primary = raw.primary_key()?;
         let uid = raw.user_ids().find(|id| !id.is_bad()).or_else(|| raw.user_ids().next());
