@@ -573,6 +573,17 @@ fn a_key_is_made_exported_and_taken_in_elsewhere() {
     other.expect(0, &restore);
     assert_same(&look(&scratch.path("source")), &look(&other.path("restored")), "restored");
 
+    // A third one has only the paper, here as the document.
+    let kit =
+        ["key", "kit", "ada@example.org", "paper", "--destination", "to", "--passphrase-file", "secret"];
+    let (printed, _) = scratch.expect(0, &kit);
+    assert!(printed.contains(".recovery-kit.pdf"), "{printed}");
+    let third = Scratch::new();
+    fs::copy(scratch.path("secret"), third.path("secret")).unwrap();
+    let (printed, _) = third.expect(0, &["key", "import", scratch.path("paper").to_str().unwrap()]);
+    assert!(printed.contains("with its secret part"), "{printed}");
+    third.expect(0, &restore);
+
     let (_, told) = other.expect(3, &["key", "import", "secret"]);
     assert!(told.contains("no OpenPGP key"), "{told}");
     let (_, told) = other.expect(3, &["key", "create", "Nobody"]);

@@ -3,17 +3,23 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::console::Console;
 use crate::secrets::{Environment, PassphraseOptions};
 use crate::upkeep::interval;
 use crate::{in_job, report_keys as report};
-use souvenir::engine::crypto::{
-    KeyAlgorithm, KeyMaterial, Keyring, NewKey, PassphraseFor, Passphrases, key_files,
-};
-use souvenir::engine::error::Error;
+use souvenir::engine::crypto::{KeyAlgorithm, Keyring, NewKey, PassphraseFor, Passphrases};
+use souvenir::engine::error::{Error, Result};
 use souvenir::engine::job::Job;
+use souvenir::engine::storage::Address;
+use souvenir::kit::{Keep, KeepRequest, KitPlace, KitReader, Leftover, keep};
+
+const KIT: &str = "\
+It has the destination, the secret key as codes and as lines to type, still locked with its passphrase, and
+the commands for gpg and duplicity that restore without Souvenir. Print it and keep the paper in another
+place than this machine, and the passphrase apart from it.";
 
 const EXPORT: &str = "\
 Three files come out: the secret key, still locked with its passphrase, the public key, and the owner
@@ -35,9 +41,12 @@ pub enum KeyCommand {
     },
     /// Write a secret key, its public key and the owner trust into a folder
     Export(ExportOptions),
+    /// Write a recovery kit: a document to print
+    Kit(KitOptions),
     /// Take keys in
     ///
-    /// Files that gpg exported, or a folder with such files.
+    /// Files that gpg exported, pictures (PNG, JPEG) of the pages of a recovery kit, the document itself, texts
+    /// with its lines, or a folder with such files.
     Import(ImportOptions),
     /// Make a key to protect backups with
     Create(CreateOptions),
@@ -54,6 +63,27 @@ pub struct ExportOptions {
     /// Where the files go; made if it is missing. Nothing in it is overwritten
     #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     folder: PathBuf,
+
+    /// Where passphrases come from
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
+}
+
+/// `key kit`.
+#[derive(Debug, Args)]
+#[command(after_help = KIT)]
+pub struct KitOptions {
+    /// The key (fingerprint, key id or e-mail address)
+    #[arg(value_name = "KEY")]
+    key: String,
+
+    /// Where the document goes; made if it is missing. Nothing in it is overwritten
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    folder: PathBuf,
+
+    /// A place with backups that the key opens, to be named in the kit; may be given several times
+    #[arg(long = "destination", value_name = "DEST", action = ArgAction::Append, value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)))]
+    destinations: Vec<Address>,
 
     /// Where passphrases come from
     #[command(flatten)]
@@ -124,17 +154,41 @@ impl KeyCommand {
                 })?;
                 report::export(console, &files)?;
             }
-            Self::Import(options) => {
-                let imported = in_job(console, move |_| {
-                    let mut material = KeyMaterial::new();
-                    for path in &options.files {
-                        for file in key_files(path, &[])? {
-                            material.add_file(&file)?;
-                        }
-                    }
-                    Ok(keyring.import(&material)?)
+            Self::Kit(options) => {
+                let passphrases = options.passphrase.read(environment)?;
+                let places: Vec<KitPlace> = options
+                    .destinations
+                    .into_iter()
+                    .map(|address| KitPlace { name: String::new(), address })
+                    .collect();
+                let kept = in_job(console, move |job| {
+                    let key = keyring.find(&options.key)?;
+                    let request = KeepRequest {
+                        keyring: &keyring,
+                        key: &key,
+                        folder: &options.folder,
+                        what: Keep::Kit,
+                        places: &places,
+                    };
+                    keep(&request, &passphrases, job)
                 })?;
-                report::import(console, &imported)?;
+                report::kit(console, kept.kit.as_deref())?;
+            }
+            Self::Import(options) => {
+                let (leftovers, imported) = in_job(console, move |_| {
+                    let mut reader = KitReader::new();
+                    for path in &options.files {
+                        reader.add_path(path)?;
+                    }
+                    Ok((reader.leftovers(), keyring.import(&reader.material())))
+                })?;
+                // What is missing explains why there was nothing to take in.
+                leftovers.iter().for_each(|leftover| console.warn(&report::leftover(leftover)));
+                report::import(console, &imported.map_err(Error::from)?)?;
+                // A page without codes is as it should be.
+                let is_picture = |leftover: &&Leftover| matches!(leftover, Leftover::Picture(_));
+                let missing = leftovers.iter().filter(|leftover| !is_picture(leftover)).count();
+                return Ok(missing as u64);
             }
             Self::Create(options) => {
                 let passphrases = options.passphrase.read(environment)?;
@@ -150,7 +204,7 @@ impl KeyCommand {
 }
 
 impl CreateOptions {
-    fn new_key(self, passphrases: &Passphrases, job: &Job) -> Result<NewKey, Error> {
+    fn new_key(self, passphrases: &Passphrases, job: &Job) -> Result<NewKey> {
         let what = PassphraseFor::Key { id: self.name.clone(), user_id: None };
         let passphrase = if self.no_passphrase { None } else { Some(passphrases.new_key(what, job)?) };
         Ok(NewKey {

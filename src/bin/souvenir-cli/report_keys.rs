@@ -1,6 +1,7 @@
 //! Keys, in words and as JSON.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -8,6 +9,7 @@ use crate::console::Console;
 use crate::report::{local_time, print};
 use souvenir::engine::Result;
 use souvenir::engine::crypto::{ImportReport, ImportedKey, Key, KeyFiles, KeyState};
+use souvenir::kit::Leftover;
 
 /// The keys of the keyring.
 pub fn list(console: &Console, keys: &[Key]) -> Result<()> {
@@ -41,6 +43,43 @@ pub fn export(console: &Console, files: &KeyFiles) -> Result<()> {
         files.public.display(),
         files.trust.display(),
     ))
+}
+
+/// Where a recovery kit is.
+pub fn kit(console: &Console, path: Option<&Path>) -> Result<()> {
+    if console.is_json() {
+        return print(console, json!({ "kit": path }));
+    }
+    let Some(path) = path else { return Ok(()) };
+    console.result(&format!(
+        "The recovery kit: {}\nPrint it, and keep the paper in another place than this machine.\n",
+        path.display()
+    ))
+}
+
+/// What is missing of a kit, or was no use.
+pub fn leftover(leftover: &Leftover) -> String {
+    let list = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    match leftover {
+        Leftover::Parts(gap) => format!(
+            "of the key {} these parts are missing: {} (of {})",
+            gap.key_id,
+            list(&gap.missing),
+            gap.count
+        ),
+        Leftover::Lines { wrong, missing } if wrong.is_empty() => {
+            format!("these lines are missing: {}", list(missing))
+        }
+        Leftover::Lines { wrong, missing } if missing.is_empty() => {
+            format!("there is a slip in these lines: {}", list(wrong))
+        }
+        Leftover::Lines { wrong, missing } => format!(
+            "there is a slip in these lines: {}; and these are missing: {}",
+            list(wrong),
+            list(missing)
+        ),
+        Leftover::Picture(path) => format!("no code could be read in {}", path.display()),
+    }
 }
 
 /// What came in.

@@ -212,7 +212,10 @@ pub fn file_stem(key: &Key) -> String {
     stem + &key.fingerprint
 }
 
-fn make_private_folder(folder: &Path) -> Result<()> {
+/// Makes a folder that only its owner may look into; one that is there already stays as it is.
+///
+/// Fails with [`Error::KeyFileUnwritable`].
+pub fn make_private_folder(folder: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -31,7 +31,7 @@ mod worker;
 
 pub use deflate::DEFLATE_LEVEL;
 pub use error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
-pub use export::{KeyFiles, SecretKey, file_stem, write_private};
+pub use export::{KeyFiles, SecretKey, file_stem, make_private_folder, write_private};
 pub use import::{ImportReport, ImportedKey, KeyMaterial, key_files, read_key_file};
 pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey, Pinentry};
 pub use open::{OpenReader, Opener, SignatureState, Signer};

@@ -1,0 +1,116 @@
+//! The commands that bring everything back without this program: gpg and duplicity as every system has
+//! them.
+
+use std::path::Path;
+
+use crate::engine::storage::Address;
+
+/// Puts the pictures of the codes together and hands the key to gpg. The pictures are the only PNG files in
+/// the folder.
+pub const IMPORT_PICTURES: &str = "\
+zbarimg --quiet --raw *.png | sort -u | cut -d: -f5 |
+  tr -d '\\n' | base32 -d | gpg --batch --import";
+
+/// The same for lines that were typed into a file.
+pub const IMPORT_LINES: &str = "cut -d: -f2 key.txt | tr -d ' \\n' | base32 -d | gpg --batch --import";
+
+/// Takes the codes out of the document, where it is still there as a file.
+pub const DETACH: &str = "pdfdetach -save 1 -o codes.txt KIT.pdf";
+
+/// The same for the codes that are attached to the document.
+pub const IMPORT_CODES: &str = "cut -d: -f5 codes.txt | tr -d '\\n' | base32 -d | gpg --batch --import";
+
+/// Tells gpg that the key is one's own.
+pub fn trust(fingerprint: &str) -> String {
+    format!("echo {fingerprint}:6: | gpg --import-ownertrust")
+}
+
+/// Shows which backups there are.
+pub fn status(url: &str) -> String {
+    format!("duplicity collection-status {}", quoted(url))
+}
+
+/// Restores everything as it was at last.
+pub fn restore(url: &str) -> String {
+    format!("duplicity restore {} ~/restored", quoted(url))
+}
+
+/// Restores one file or folder as it was at some time.
+pub fn restore_one(url: &str) -> String {
+    format!(
+        "duplicity restore --time 3D --path-to-restore home/me/letter.txt \\\n  {} ~/letter.txt",
+        quoted(url)
+    )
+}
+
+/// Looks into one stored file without duplicity.
+pub const LOOK: &str = "gpg --decrypt NAME.vol1.difftar.gpg | tar -tvf -";
+
+/// A destination as duplicity writes it.
+pub fn url(address: &Address) -> String {
+    match address {
+        Address::Folder(path) => file_url(path),
+        Address::Drive(drive) => match address.local_folder() {
+            Some(folder) => file_url(&folder),
+            None => file_url(&Path::new("/media").join(&drive.name).join(&drive.path)),
+        },
+        Address::Sftp(server) => {
+            let mut url = String::from("sftp://");
+            if let Some(user) = &server.user {
+                url += &(escaped(user) + "@");
+            }
+            url +=
+                &if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
+            if let Some(port) = server.port {
+                url += &format!(":{port}");
+            }
+            url + "/" + &escaped(&server.path)
+        }
+    }
+}
+
+fn file_url(path: &Path) -> String {
+    format!("file://{}", escaped(&path.to_string_lossy()))
+}
+
+/// What would end the path of a URL, or begin an escape in it, escaped.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '%' | '?' | '#' | '@' | ';' => out += &format!("%{:02X}", character as u32),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/:._-+@[]%=,~".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn destinations_as_duplicity_writes_them() {
+        for (given, expected) in [
+            ("/mnt/backup", "file:///mnt/backup"),
+            ("/mnt/My 100% Drive", "file:///mnt/My 100%25 Drive"),
+            ("sftp://ada@nas:2222//srv/b", "sftp://ada@nas:2222//srv/b"),
+            ("sftp://[fe80::1]/b", "sftp://[fe80::1]/b"),
+        ] {
+            assert_eq!(url(&Address::parse(OsStr::new(given)).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn shells_take_the_words_as_they_are() {
+        assert_eq!(restore("file:///mnt/b"), "duplicity restore file:///mnt/b ~/restored");
+        assert_eq!(status("file:///a b'c"), r"duplicity collection-status 'file:///a b'\''c'");
+    }
+}
