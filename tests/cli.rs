@@ -574,8 +574,7 @@ fn a_key_is_made_exported_and_taken_in_elsewhere() {
     assert_same(&look(&scratch.path("source")), &look(&other.path("restored")), "restored");
 
     // A third one has only the paper, here as the document.
-    let kit =
-        ["key", "kit", "ada@example.org", "paper", "--destination", "to", "--passphrase-file", "secret"];
+    let kit = ["key", "kit", "ada@example.org", "paper", "to", "--passphrase-file", "secret"];
     let (printed, _) = scratch.expect(0, &kit);
     assert!(printed.contains(".recovery-kit.pdf"), "{printed}");
     let third = Scratch::new();

@@ -217,7 +217,7 @@ fn the_commands_on_the_paper_restore_a_backup() {
     let pdf = owner.kit(&[place.to_str().unwrap()]);
     owner.pictures("-png", 150);
     let paper = words(&pdf);
-    let url = commands::url(&Address::Folder(place));
+    let url = commands::place(&Address::Folder(place));
     let other = Home::new();
     shell(commands::IMPORT_PICTURES, &owner.path("pictures"), &other);
     shell(&commands::trust(&owner.key.fingerprint), owner.folder.path(), &other);

@@ -54,3 +54,9 @@ fn drive() {
 fn server() {
     run("server.py", &[]);
 }
+
+/// A new key, its copy and recovery kit; and with these the backup is restored on a new computer.
+#[test]
+fn keys() {
+    run("keys.py", &[]);
+}

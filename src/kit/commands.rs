@@ -25,35 +25,32 @@ pub fn trust(fingerprint: &str) -> String {
     format!("echo {fingerprint}:6: | gpg --import-ownertrust")
 }
 
-/// Shows which backups there are.
-pub fn status(url: &str) -> String {
-    format!("duplicity collection-status {}", quoted(url))
+/// Shows which backups there are. `place` is what [`place`] gives.
+pub fn status(place: &str) -> String {
+    format!("duplicity collection-status {place}")
 }
 
 /// Restores everything as it was at last.
-pub fn restore(url: &str) -> String {
-    format!("duplicity restore {} ~/restored", quoted(url))
+pub fn restore(place: &str) -> String {
+    format!("duplicity restore {place} ~/restored")
 }
 
 /// Restores one file or folder as it was at some time.
-pub fn restore_one(url: &str) -> String {
-    format!(
-        "duplicity restore --time 3D --path-to-restore home/me/letter.txt \\\n  {} ~/letter.txt",
-        quoted(url)
-    )
+pub fn restore_one(place: &str) -> String {
+    format!("duplicity restore --time 3D --path-to-restore home/me/letter.txt \\\n  {place} ~/letter.txt")
 }
 
 /// Looks into one stored file without duplicity.
 pub const LOOK: &str = "gpg --decrypt NAME.vol1.difftar.gpg | tar -tvf -";
 
-/// A destination as duplicity writes it.
-pub fn url(address: &Address) -> String {
+/// A destination in duplicity's words, ready for a shell.
+pub fn place(address: &Address) -> String {
     match address {
-        Address::Folder(path) => file_url(path),
-        Address::Drive(drive) => match address.local_folder() {
+        Address::Folder(path) => quoted(&file_url(path)),
+        Address::Drive(drive) => quoted(&match address.local_folder() {
             Some(folder) => file_url(&folder),
             None => file_url(&Path::new("/media").join(&drive.name).join(&drive.path)),
-        },
+        }),
         Address::Sftp(server) => {
             let mut url = String::from("sftp://");
             if let Some(user) = &server.user {
@@ -64,7 +61,19 @@ pub fn url(address: &Address) -> String {
             if let Some(port) = server.port {
                 url += &format!(":{port}");
             }
-            url + "/" + &escaped(&server.path)
+            quoted(&(url + "/" + &escaped(&server.path)))
+        }
+        Address::S3(store) => {
+            let mut words = String::new();
+            for (option, value) in
+                [("--s3-endpoint-url", &store.endpoint), ("--s3-region-name", &store.region)]
+            {
+                if let Some(value) = value {
+                    words += &format!("{option} {} ", quoted(value));
+                }
+            }
+            let url = format!("s3://{}/{}", store.bucket, escaped(&store.prefix));
+            words + &quoted(&url)
         }
     }
 }
@@ -94,23 +103,33 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::storage::S3Address;
     use std::ffi::OsStr;
 
     #[test]
     fn destinations_as_duplicity_writes_them() {
         for (given, expected) in [
             ("/mnt/backup", "file:///mnt/backup"),
-            ("/mnt/My 100% Drive", "file:///mnt/My 100%25 Drive"),
+            ("/mnt/My 100% Drive", "'file:///mnt/My 100%25 Drive'"),
+            ("s3://bucket/some/folder", "s3://bucket/some/folder"),
             ("sftp://ada@nas:2222//srv/b", "sftp://ada@nas:2222//srv/b"),
             ("sftp://[fe80::1]/b", "sftp://[fe80::1]/b"),
         ] {
-            assert_eq!(url(&Address::parse(OsStr::new(given)).unwrap()), expected);
+            assert_eq!(place(&Address::parse(OsStr::new(given)).unwrap()), expected);
         }
     }
 
     #[test]
     fn shells_take_the_words_as_they_are() {
         assert_eq!(restore("file:///mnt/b"), "duplicity restore file:///mnt/b ~/restored");
-        assert_eq!(status("file:///a b'c"), r"duplicity collection-status 'file:///a b'\''c'");
+        let odd = place(&Address::Folder("/a b'c".into()));
+        assert_eq!(status(&odd), r"duplicity collection-status 'file:///a b'\''c'");
+        let store = Address::parse(OsStr::new("s3://bucket/folder")).unwrap();
+        let Address::S3(store) = store else { panic!("{store:?}") };
+        let (endpoint, region) = (Some("https://s3.example.org".into()), Some("eu".into()));
+        assert_eq!(
+            place(&Address::S3(S3Address { endpoint, region, ..store })),
+            "--s3-endpoint-url https://s3.example.org --s3-region-name eu s3://bucket/folder"
+        );
     }
 }

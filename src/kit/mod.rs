@@ -169,10 +169,10 @@ impl Kit<'_> {
         paper.text(Hand::Plain, 9.5, 0, &gettext("See which backups there are, and bring everything back:"));
         paper.skip(3.0);
         let unknown = [UNKNOWN_PLACE.to_owned()];
-        let known: Vec<String> = self.places.iter().map(|place| commands::url(&place.address)).collect();
-        let urls: &[String] = if known.is_empty() { &unknown } else { &known };
-        for url in urls {
-            command(paper, &format!("{}\n{}", commands::status(url), commands::restore(url)));
+        let known: Vec<String> = self.places.iter().map(|place| commands::place(&place.address)).collect();
+        let places: &[String] = if known.is_empty() { &unknown } else { &known };
+        for place in places {
+            command(paper, &format!("{}\n{}", commands::status(place), commands::restore(place)));
         }
         paper.text(
             Hand::Plain,
@@ -184,7 +184,7 @@ impl Kit<'_> {
             ),
         );
         paper.skip(3.0);
-        command(paper, &commands::restore_one(&urls[0]));
+        command(paper, &commands::restore_one(&places[0]));
         paper.text(
             Hand::Plain,
             9.5,

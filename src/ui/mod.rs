@@ -11,10 +11,11 @@
 //!    ├─ BrowserPage                                SnapshotBar, Breadcrumb, folder │ SearchView │ LoadingView
 //!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
 //!    └─ WarningsPage
-//! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → SummaryPage
+//! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → KeepKeyPage → SummaryPage
+//! KeysDialog     the keys → KeyPage │ NewKeyPage │ ImportPage
 //! RestoreDialog  where to, at what cost → JobProgress → what was restored
 //! CompareDialog  two versions of a text
-//! RestoreFromDialog, PassphraseDialog
+//! RestoreFromDialog (→ ImportPage), PassphraseDialog
 //! ```
 //!
 //! Widgets bind to the objects in [`model`]; `model::JobModel` is the only receiver of an engine job's
@@ -27,6 +28,7 @@ mod browser;
 mod describe;
 mod dialogs;
 mod error_text;
+mod keys;
 mod model;
 mod overview;
 mod plan_row;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use crate::arguments::Destination;
 use crate::console::Console;
 use crate::secrets::{Environment, PassphraseOptions};
 use crate::upkeep::interval;
@@ -13,7 +13,6 @@ use crate::{in_job, report_keys as report};
 use souvenir::engine::crypto::{KeyAlgorithm, Keyring, NewKey, PassphraseFor, Passphrases};
 use souvenir::engine::error::{Error, Result};
 use souvenir::engine::job::Job;
-use souvenir::engine::storage::Address;
 use souvenir::kit::{Keep, KeepRequest, KitPlace, KitReader, Leftover, keep};
 
 const KIT: &str = "\
@@ -81,9 +80,9 @@ pub struct KitOptions {
     #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     folder: PathBuf,
 
-    /// A place with backups that the key opens, to be named in the kit; may be given several times
-    #[arg(long = "destination", value_name = "DEST", action = ArgAction::Append, value_parser = OsStringValueParser::new().try_map(|text| Address::parse(&text)))]
-    destinations: Vec<Address>,
+    /// The backups that the key opens, to be named in the kit
+    #[command(flatten)]
+    destination: Option<Destination>,
 
     /// Where passphrases come from
     #[command(flatten)]
@@ -156,11 +155,11 @@ impl KeyCommand {
             }
             Self::Kit(options) => {
                 let passphrases = options.passphrase.read(environment)?;
-                let places: Vec<KitPlace> = options
-                    .destinations
-                    .into_iter()
-                    .map(|address| KitPlace { name: String::new(), address })
-                    .collect();
+                let place = |destination: Destination| KitPlace {
+                    name: String::new(),
+                    address: destination.address(),
+                };
+                let places: Vec<KitPlace> = options.destination.into_iter().map(place).collect();
                 let kept = in_job(console, move |job| {
                     let key = keyring.find(&options.key)?;
                     let request = KeepRequest {
