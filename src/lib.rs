@@ -16,6 +16,7 @@
 //!   of this crate.
 //! - [`plan`] is one backup plan: folders, destination, protection; and the file the plans are kept in.
 //!   [`preferences`] is what holds for all of them.
+//! - [`kit`] is a key on paper, and its way back; for the window and the command line.
 //! - `platform` is GIO, portals and the Secret Service without widgets; `ui` is the window. Both exist
 //!   only with the feature `gui`.
 //! - [`i18n`] is the translation of what people read; [`config`] the names that this program goes by.
@@ -30,6 +31,7 @@
 pub mod config;
 pub mod engine;
 pub mod i18n;
+pub mod kit;
 pub mod plan;
 #[cfg(feature = "gui")]
 pub mod platform;

@@ -526,3 +526,57 @@ fn a_backup_is_proved_and_the_report_kept() {
     let (printed, _) = scratch.expect(1, &["verify", "to", "source"]);
     assert!(printed.contains("folder/file: has other contents\n"), "{printed}");
 }
+
+#[test]
+fn a_key_is_made_exported_and_taken_in_elsewhere() {
+    let scratch = Scratch::new();
+    fs::write(scratch.path("secret"), format!("{PASSPHRASE}\n")).unwrap();
+    let made = ["--json", "key", "create", "Ada Lovelace", "--email", "ada@example.org"];
+    let how = ["--expires", "2Y", "--passphrase-file", "secret"];
+    let (printed, _) = scratch.expect(0, &[&made[..], &how].concat());
+    let key: Value = serde_json::from_str(&printed).unwrap();
+    let fingerprint = key["fingerprint"].as_str().unwrap();
+    assert_eq!(key["user_id"], "Ada Lovelace <ada@example.org>");
+    let validity = key["expires"].as_i64().unwrap() - key["created"].as_i64().unwrap();
+    assert_eq!(validity, 2 * 365 * 86_400);
+    let (printed, _) = scratch.expect(0, &["key", "list"]);
+    assert!(printed.contains(fingerprint) && printed.contains("ed25519"), "{printed}");
+
+    scratch.expect(0, &["backup", "--encrypt-key", "ada@example.org", "source", "to"]);
+    scratch.gnupg.forget();
+    let export = ["key", "export", "ada@example.org", "safe", "--passphrase-file", "secret"];
+    let (printed, _) = scratch.expect(0, &export);
+    assert!(printed.contains("safe/Ada-Lovelace_"), "{printed}");
+    let (_, told) = scratch.expect(3, &export);
+    assert!(told.contains("not overwritten"), "{told}");
+
+    // On another machine.
+    let other = Scratch::new();
+    let place = scratch.path("to");
+    let restore = ["restore", "--passphrase-file", "secret", place.to_str().unwrap(), "restored"];
+    fs::copy(scratch.path("secret"), other.path("secret")).unwrap();
+    let (_, told) = other.expect(3, &restore);
+    assert!(told.contains("secret key"), "{told}");
+    let (printed, _) = other.expect(0, &["key", "import", scratch.path("safe").to_str().unwrap()]);
+    assert!(printed.contains("with its secret part; its owner trust was set"), "{printed}");
+    other.expect(0, &restore);
+    assert_same(&look(&scratch.path("source")), &look(&other.path("restored")), "restored");
+
+    // A third one has only the paper, here as the document.
+    let kit = ["key", "kit", "ada@example.org", "paper", "to", "--passphrase-file", "secret"];
+    let (printed, _) = scratch.expect(0, &kit);
+    assert!(printed.contains(".recovery-kit.pdf"), "{printed}");
+    let third = Scratch::new();
+    fs::copy(scratch.path("secret"), third.path("secret")).unwrap();
+    let (printed, _) = third.expect(0, &["key", "import", scratch.path("paper").to_str().unwrap()]);
+    assert!(printed.contains("with its secret part"), "{printed}");
+    third.expect(0, &restore);
+
+    let (_, told) = other.expect(3, &["key", "import", "secret"]);
+    assert!(told.contains("no OpenPGP key"), "{told}");
+    let (_, told) = other.expect(3, &["key", "create", "Nobody"]);
+    assert!(told.contains("passphrase for the key Nobody is needed"), "{told}");
+    let (printed, _) = other.expect(0, &["--json", "key", "create", "Nobody", "--no-passphrase"]);
+    assert!(printed.contains("\"has_secret\":true"), "{printed}");
+    other.expect(2, &["key", "create", "Nobody", "--expires", "0s"]);
+}

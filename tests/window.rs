@@ -95,3 +95,9 @@ fn keeping() {
 fn health() {
     run("health.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "wide", "dark"]);
 }
+
+/// A new key, its copy and recovery kit; and with these the backup is restored on a new computer.
+#[test]
+fn keys() {
+    run("keys.py", &[]);
+}

@@ -170,6 +170,28 @@ pub enum Error {
         existing: String,
     },
 
+    /// A file that may hold a key could not be read.
+    #[error("cannot read a key from {}: {source}", path.display())]
+    KeyFileUnreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A file of an exported key could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    KeyFileUnwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A file of an exported key is there already.
+    #[error("{} is there already and is not overwritten; choose another folder", .0.display())]
+    KeyFileExists(PathBuf),
+
     /// Local scratch space or another local resource failed.
     #[error("{action}: {source}")]
     Local {

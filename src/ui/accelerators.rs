@@ -15,6 +15,7 @@ pub(super) const CLOSE: &[&str] = &["<Control>w"];
 pub(super) const SET_UP: &[&str] = &["<Control>n"];
 pub(super) const RESTORE_FROM: &[&str] = &["<Control>o"];
 pub(super) const BACK_UP: &[&str] = &["<Control>b"];
+pub(super) const KEYS: &[&str] = &["<Control>k"];
 pub(super) const SHORTCUTS: &[&str] = &["<Control>question"];
 pub(super) const MENU: &[&str] = &["F10"];
 pub(super) const SEARCH: &[&str] = &["<Control>f"];
@@ -33,6 +34,7 @@ pub fn accelerators() -> Vec<Section> {
                 (gettext("Set Up a Backup"), SET_UP),
                 (gettext("Restore From a Backup"), RESTORE_FROM),
                 (gettext("Back Up Now"), BACK_UP),
+                (gettext("Keys"), KEYS),
                 (gettext("Main Menu"), MENU),
                 (gettext("Keyboard Shortcuts"), SHORTCUTS),
                 (gettext("Close Window"), CLOSE),

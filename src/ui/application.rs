@@ -8,7 +8,7 @@ use std::rc::Rc;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
-use super::accelerators::{BACK_UP, CLOSE, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
+use super::accelerators::{BACK_UP, CLOSE, KEYS, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
 use super::model::{JobKind, JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::questions::Answers;
 use super::window::Window;
@@ -222,6 +222,7 @@ impl Application {
             ("win.set-up", SET_UP),
             ("win.restore-from", RESTORE_FROM),
             ("win.back-up", BACK_UP),
+            ("win.keys", KEYS),
             ("win.shortcuts", SHORTCUTS),
         ] {
             self.set_accels_for_action(action, keys);

@@ -134,6 +134,23 @@ fn parts(error: &Error) -> (String, String, String) {
                 "There is already a backup of this time or a later one. Set the clock right, then try again.",
             ),
         ),
+        Error::KeyFileUnreadable { path, .. } => (
+            gettext("The key could not be read from there"),
+            path.display().to_string(),
+            gettext("Look whether the file is there and whether you may read it, or choose another one."),
+        ),
+        Error::KeyFileUnwritable { path, .. } => (
+            gettext("The key could not be saved there"),
+            path.display().to_string(),
+            gettext(
+                "Look whether you may write there and whether there is space left, or choose another folder.",
+            ),
+        ),
+        Error::KeyFileExists(path) => (
+            gettext("A file of this name is there already"),
+            path.display().to_string(),
+            gettext("Nothing was overwritten. Choose another folder."),
+        ),
         Error::Local { .. } => (
             gettext("This computer could not do its part"),
             String::new(),
@@ -291,6 +308,11 @@ fn crypto(error: &CryptoError) -> (String, String, String) {
         CryptoError::UnusableKey { key, reason } => {
             (gettext("The key cannot be used"), key_name(key), unusable(reason))
         }
+        CryptoError::NoKeyFound => (
+            gettext("There is no key in it"),
+            String::new(),
+            gettext("Choose a file that GnuPG or Souvenir exported, or the folder with such files."),
+        ),
         CryptoError::AgentLocked(trouble) => {
             (gettext("The key could not be unlocked"), String::new(), agent(*trouble))
         }
@@ -342,6 +364,9 @@ fn unusable(reason: &UnusableReason) -> String {
         }
         UnusableReason::NoEncryption => gettext("It cannot encrypt. Choose another key."),
         UnusableReason::NoSigning => gettext("It cannot sign. Choose another key."),
+        UnusableReason::OnCard => {
+            gettext("A card keeps its secret part and gives it to nobody. Keep the card itself safe.")
+        }
         UnusableReason::Ambiguous => gettext("Several keys have this name. Choose the right one."),
         _ => gettext("Choose another key."),
     }

@@ -11,11 +11,12 @@
 //!    ├─ BrowserPage                                SnapshotBar, Breadcrumb, folder │ SearchView │ LoadingView
 //!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
 //!    └─ LogPage → RunPage → WarningsPage
-//! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → SummaryPage
+//! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → KeepKeyPage → SummaryPage
 //! PlanSettings   SettingsPage → FoldersPage │ DestinationPage → ChangePage │ ProtectionPage → ChangePage
+//! KeysDialog     the keys → KeyPage │ NewKeyPage │ ImportPage
 //! RestoreDialog  where to, at what cost → JobProgress → what was restored
 //! CompareDialog  two versions of a text
-//! RestoreFromDialog, PassphraseDialog
+//! RestoreFromDialog (→ ImportPage), PassphraseDialog
 //! ```
 //!
 //! Widgets bind to the objects in [`model`]; `model::JobModel` is the only receiver of an engine job's
@@ -28,6 +29,7 @@ mod browser;
 mod describe;
 mod dialogs;
 mod error_text;
+mod keys;
 mod log;
 mod model;
 mod overview;

@@ -8,8 +8,9 @@ use adw::subclass::prelude::*;
 use glib::BoxedAnyObject;
 use glib::subclass::Signal;
 
+use super::keys::{ImportPage, imported_text};
 use super::model::Repository;
-use super::widgets::{DestinationCheck, DestinationChooser, DestinationReport};
+use super::widgets::{DestinationCheck, DestinationChooser, DestinationReport, show_hint};
 
 mod imp {
     use super::*;
@@ -17,6 +18,12 @@ mod imp {
     #[derive(Default, gtk::CompositeTemplate)]
     #[template(file = "restore_from.ui")]
     pub struct RestoreFromDialog {
+        #[template_child]
+        pub navigation: TemplateChild<adw::NavigationView>,
+        #[template_child]
+        pub import_page: TemplateChild<ImportPage>,
+        #[template_child]
+        pub imported_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub chooser: TemplateChild<DestinationChooser>,
         #[template_child]
@@ -34,6 +41,7 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             DestinationChooser::ensure_type();
             DestinationReport::ensure_type();
+            ImportPage::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
         }
@@ -50,6 +58,13 @@ mod imp {
             self.chooser.connect_entered(move || {
                 let Some(dialog) = dialog.upgrade() else { return };
                 glib::spawn_future_local(async move { dialog.look().await });
+            });
+            let dialog = self.obj().downgrade();
+            self.import_page.connect_imported(move |report| {
+                if let Some(dialog) = dialog.upgrade() {
+                    dialog.imp().navigation.pop();
+                    show_hint(&dialog.imp().imported_label, &imported_text(report));
+                }
             });
             let dialog = self.obj().downgrade();
             self.chooser.connect_changed(move || {
@@ -74,6 +89,11 @@ mod imp {
 
     #[gtk::template_callbacks]
     impl RestoreFromDialog {
+        #[template_callback]
+        fn on_import(&self) {
+            self.navigation.push_by_tag("import");
+        }
+
         #[template_callback]
         async fn on_open(&self) {
             let dialog = self.obj();

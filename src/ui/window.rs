@@ -10,11 +10,12 @@ use adw::subclass::prelude::*;
 use super::assistant::{Assistant, Start};
 use super::browser::BrowserPage;
 use super::dialogs;
+use super::keys::KeysDialog;
 use super::model::{JobModel, PlanObject, PlanStore, Repository};
 use super::overview::OverviewPage;
 use super::plan_row::PlanRow;
 use super::restore_from::RestoreFromDialog;
-use crate::i18n::gettext_f;
+use crate::i18n::{gettext, gettext_f};
 use crate::platform::settings;
 
 mod imp {
@@ -54,6 +55,7 @@ mod imp {
             class.bind_template_callbacks();
             class.install_action("win.set-up", None, |window, _, _| window.set_up());
             class.install_action("win.restore-from", None, |window, _, _| window.restore_from());
+            class.install_action("win.keys", None, |window, _, _| window.show_keys());
             class.install_action("win.shortcuts", None, |window, _, _| dialogs::show_shortcuts(window));
             class.install_action("win.back-up", None, |window, _, _| {
                 if window.is_on_overview()
@@ -220,6 +222,19 @@ impl Window {
         self.imp().toasts.add_toast(toast);
     }
 
+    /// Says that something is in a folder, and offers to show it.
+    fn toast_with_folder(&self, text: &str, folder: &Path) {
+        let toast =
+            adw::Toast::builder().title(text).use_markup(false).button_label(gettext("_Show")).build();
+        let (window, folder) = (self.downgrade(), folder.to_owned());
+        toast.connect_button_clicked(move |_| {
+            if let Some(window) = window.upgrade() {
+                window.open_folder(&folder);
+            }
+        });
+        self.imp().toasts.add_toast(toast);
+    }
+
     /// Shows a folder in the file manager.
     pub fn open_folder(&self, folder: &Path) {
         let window = self.clone();
@@ -240,11 +255,15 @@ impl Window {
         let Some(store) = self.store() else { return };
         let assistant = Assistant::new(&store);
         let window = self.downgrade();
+        let made_by = assistant.downgrade();
         assistant.connect_made(move |plan, start, remark| {
             let Some(window) = window.upgrade() else { return };
             window.show_plan(plan);
             if !remark.is_empty() {
                 window.toast(remark);
+            }
+            if let Some(folder) = made_by.upgrade().and_then(|assistant| assistant.kept_in()) {
+                window.toast_with_folder(&gettext("The copy of the key is made"), &folder);
             }
             if start == Start::Now {
                 window.back_up(plan);
@@ -262,6 +281,12 @@ impl Window {
             }
         });
         dialog.present(Some(self));
+    }
+
+    fn show_keys(&self) {
+        if let Some(store) = self.store() {
+            KeysDialog::new(&store).present(Some(self));
+        }
     }
 
     fn is_on_overview(&self) -> bool {

@@ -14,9 +14,9 @@ def choose_folder(app, destination):
     app.find("list item", "The folder will be made")
 
 
-def set_up(app, folder, destination, seen=lambda name: None, remember=True, choose=choose_folder):
+def set_up(app, folder, destination, seen=lambda name: None, remember=True, choose=choose_folder, copy=None):
     """The assistant, from the welcome page to the first backup, with a new key that also signs. `choose` fills
-    in the destination page."""
+    in the destination page; `copy` is where the copy of the key goes."""
     app.click("button", "Set Up a Backup…")
     app.find("button", "Continue")
     seen("folders")
@@ -39,10 +39,29 @@ def set_up(app, folder, destination, seen=lambda name: None, remember=True, choo
     app.click("check box", "Sign the Backup")
     seen("protection")
     app.click("button", "Continue")
+    keep_key(app, copy or folder.parent / "Copy of the Key", seen)
     app.find("button", "Later")
     seen("summary")
     app.click("button", "Back Up Now")
     wait_for_backup(app, 1)
+
+
+def keep_key(app, copy, seen=lambda name: None):
+    """On the page after a key: a copy of it. Without one there is no way on that is taken by accident."""
+    app.find("label", "Lose this key and you lose every backup")
+    app.click("button", "Continue")
+    app.find("label", "Choose a folder for the copy, or go on without one.")
+    app.type_into("Folder for the Copy", str(copy))
+    seen("keep-key")
+    app.click("button", "Continue")
+
+
+def answer(app, passphrase=PASSPHRASE):
+    """Types the passphrase that is asked for."""
+    app.find("alert", "Passphrase Needed")
+    app.type_into("Passphrase", passphrase)
+    app.click("button", "Unlock")
+    app.wait_gone("alert")
 
 
 def back_up(app, count):

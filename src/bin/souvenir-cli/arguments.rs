@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
 use crate::copying::CopyOptions;
+use crate::keys::KeyCommand;
 use crate::limits::LimitOptions;
 use crate::rules::RuleOptions;
 use crate::secrets::PassphraseOptions;
@@ -127,6 +128,9 @@ pub enum Command {
     /// Stored files are not changed, and none is overwritten. A backup appears at TO once all its files are
     /// there; a copy that was interrupted is gone on with.
     Copy(CopyOptions),
+    /// Show, make, export and import the keys that protect backups
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Let this machine sign in to an SSH server without a password
     ///
     /// Makes a key, ~/.ssh/id_ed25519_souvenir, unless there is one, adds it to the keys that the server lets
@@ -170,6 +174,11 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// The address as it was typed, with what the options add to it.
+    pub fn address(&self) -> Address {
+        self.store.complete(&self.address)
+    }
+
     /// The place, ready to be read and written.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
         self.store.open(&self.address, &self.limits.limits(), job)

@@ -6,8 +6,10 @@ mod browse_arguments;
 mod browse_report;
 mod console;
 mod copying;
+mod keys;
 mod limits;
 mod report;
+mod report_keys;
 mod report_status;
 mod report_upkeep;
 mod rules;
@@ -176,6 +178,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
         Command::RemoveAllIncOfButNFull(options) => options.run_incremental(console),
         Command::Cleanup(options) => options.run(console),
         Command::Copy(options) => options.run(keyring, environment, console),
+        Command::Key(command) => command.run(keyring, environment, console),
         Command::SshSetup { address } => {
             let place = address.to_string();
             let Address::Sftp(address) = address else {

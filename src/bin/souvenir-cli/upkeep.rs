@@ -308,7 +308,8 @@ impl DrillOptions {
     }
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+/// How long something is.
+pub fn interval(text: &str) -> Result<Duration, String> {
     match Moment::parse(text) {
         Ok(Moment::Ago(seconds)) => Ok(Duration::from_secs(seconds.unsigned_abs())),
         Ok(_) => Err("not an interval; write it like 1D or 2h30m".to_owned()),

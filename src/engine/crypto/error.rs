@@ -67,6 +67,10 @@ pub enum CryptoError {
         reason: UnusableReason,
     },
 
+    /// What was to be taken in holds no key.
+    #[error("there is no OpenPGP key in it; choose a file that gpg exported, or the folder with such files")]
+    NoKeyFound,
+
     /// gpg-agent, which holds the secret keys, could not ask for a passphrase.
     #[error("gpg-agent could not unlock the key: {0}")]
     AgentLocked(AgentTrouble),
@@ -164,6 +168,9 @@ pub enum UnusableReason {
     /// gpg finds it defective.
     #[error("gpg finds it invalid; choose another")]
     Invalid,
+    /// A card keeps its secret part.
+    #[error("a card keeps its secret part and gives it to nobody; keep the card itself safe")]
+    OnCard,
     /// The id fits several keys.
     #[error("this id fits more than one key; give the whole fingerprint")]
     Ambiguous,

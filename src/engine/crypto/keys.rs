@@ -270,6 +270,8 @@ pub struct Key {
     pub can_sign: bool,
     /// Whether the secret part is in the keyring or on a known card.
     pub has_secret: bool,
+    /// Whether a card keeps a secret part: then it cannot be exported.
+    pub is_on_card: bool,
     /// What speaks against using it.
     pub state: KeyState,
     /// Fingerprints of the subkeys. A signature names the subkey that made it.
@@ -304,7 +306,7 @@ impl KeyState {
 
 impl Key {
     /// None if gpg gives a key without a fingerprint.
-    fn read(raw: &gpgme::Key) -> Option<Self> {
+    pub(super) fn read(raw: &gpgme::Key) -> Option<Self> {
         let fingerprint = raw.fingerprint().ok()?.to_owned();
         let primary = raw.primary_key()?;
         let uid = raw.user_ids().find(|id| !id.is_bad()).or_else(|| raw.user_ids().next());
@@ -323,6 +325,7 @@ impl Key {
             can_encrypt: can(Role::Encrypt),
             can_sign: can(Role::Sign),
             has_secret: raw.has_secret() || raw.subkeys().any(|subkey| subkey.is_secret()),
+            is_on_card: raw.subkeys().any(|subkey| subkey.is_card_key()),
             state: state_of(raw, &fingerprint),
             subkeys: raw
                 .subkeys()

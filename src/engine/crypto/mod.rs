@@ -1,12 +1,15 @@
 //! OpenPGP: keys, sealing what is stored, opening it again. The only room that knows gpgme and pgp.
 //!
 //! Files are sealed in this process (`message`); that takes public keys and passphrases only. gpg runs as
-//! a program of its own behind gpgme, signs and opens, so secret keys never enter this process; they stay
-//! with gpg-agent. Stored files are streams: nothing here holds a whole one in memory.
+//! a program of its own behind gpgme, signs and opens, so secret keys stay with gpg-agent; one that its
+//! owner exports passes through, locked with its passphrase. Stored files are streams: nothing here holds a
+//! whole one in memory.
 
 mod by_gpg;
 mod deflate;
 mod error;
+mod export;
+mod import;
 mod keys;
 mod message;
 mod open;
@@ -23,10 +26,13 @@ mod session_key;
 mod signing;
 mod status;
 mod talk;
+mod trust;
 mod worker;
 
 pub use deflate::DEFLATE_LEVEL;
 pub use error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
+pub use export::{KeyFiles, SecretKey, file_stem, make_private_folder, write_private};
+pub use import::{ImportReport, ImportedKey, KeyMaterial, key_files, read_key_file};
 pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey, Pinentry};
 pub use open::{OpenReader, Opener, SignatureState, Signer};
 pub use passphrases::{PassphraseFor, PassphraseRequest, Passphrases, Secret};

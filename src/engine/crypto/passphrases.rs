@@ -212,6 +212,12 @@ impl Passphrases {
         self.need(PassphraseRequest::new_archive(), job)
     }
 
+    /// The passphrase of a key that is yet to be made: the archive's if it is known; who has to type it types
+    /// it twice.
+    pub fn new_key(&self, what: PassphraseFor, job: &Job) -> Result<Secret> {
+        self.need(PassphraseRequest { what, previous_was_wrong: false, confirm: true }, job)
+    }
+
     fn need(&self, request: PassphraseRequest, job: &Job) -> Result<Secret> {
         let what = request.what.clone();
         match self.find_or_ask(request, Purpose::Open, job)? {

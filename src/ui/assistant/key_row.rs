@@ -128,7 +128,7 @@ pub fn key_facts(key: &Key) -> (String, Option<String>) {
 }
 
 /// An algorithm as people write it.
-fn algorithm(gpg_name: &str) -> String {
+pub fn algorithm(gpg_name: &str) -> String {
     let (name, bits) =
         gpg_name.split_at(gpg_name.find(|c: char| c.is_ascii_digit()).unwrap_or(gpg_name.len()));
     match name {
@@ -138,7 +138,8 @@ fn algorithm(gpg_name: &str) -> String {
     }
 }
 
-fn expiry(key: &Key) -> String {
+/// Until when a key is valid; nothing if it no longer is.
+pub fn expiry(key: &Key) -> String {
     match key.expires {
         Some(_) if key.state == KeyState::Expired => String::new(),
         Some(time) => gettext_f("valid until {date}", &[("date", &words::day(time.as_second()))]),
@@ -146,7 +147,8 @@ fn expiry(key: &Key) -> String {
     }
 }
 
-fn objection(key: &Key) -> Option<String> {
+/// What speaks against using a key.
+pub fn objection(key: &Key) -> Option<String> {
     let text = match key.state {
         KeyState::Weak => gettext("Weak by today’s measure. A new key is safer."),
         KeyState::Expired => gettext("Has expired."),

@@ -1,33 +1,38 @@
-//! The assistant that sets up a plan: folders, destination, protection, summary. Going back always
+//! The assistant that sets up a plan: folders, destination, protection, a copy of the key, summary. Going back always
 //! works, and nothing is written before the last page.
 
 mod destination_page;
 mod folders_page;
+mod keep_key_page;
 mod key_row;
 mod new_key_page;
 mod protection_page;
 mod summary_page;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
-use crate::engine::crypto::{Encryption, Key, Keyring, PassphraseFor, Protection, Secret};
+use crate::engine::crypto::{Encryption, Key, Keyring, PassphraseFor, Passphrases, Protection, Secret};
 use crate::engine::error::Error;
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::Plan;
+use crate::kit::{KeepRequest, KitPlace, keep as keep_key};
 use crate::plan::history::Problem;
+use crate::plan::{Destination, Plan};
 use crate::platform::secrets::{self, Owner};
 use crate::ui::error_text;
+use crate::ui::keys;
 use crate::ui::model::{PlanObject, PlanStore};
+use keep_key_page::{KeepKeyPage, KeepWish};
 use summary_page::SummaryPage;
 
 pub use destination_page::DestinationPage;
 pub use folders_page::FoldersPage;
-pub use key_row::key_facts;
+pub use key_row::{algorithm, expiry, key_facts, objection};
 pub use new_key_page::{KeyWish, NewKeyPage};
 pub use protection_page::{ProtectionChoice, ProtectionPage};
 pub use summary_page::Start;
@@ -60,10 +65,14 @@ mod imp {
         #[template_child]
         pub new_key_page: TemplateChild<NewKeyPage>,
         #[template_child]
+        pub keep_key_page: TemplateChild<KeepKeyPage>,
+        #[template_child]
         pub summary_page: TemplateChild<SummaryPage>,
         pub store: RefCell<Option<PlanStore>>,
         /// The passphrase of a key that was made in an attempt that failed later.
         pub made: RefCell<Option<(Key, Option<PlanSecret>)>>,
+        /// The copy that was made, possibly in an attempt that failed later.
+        pub kept: RefCell<Option<(Key, KeepWish)>>,
     }
 
     #[glib::object_subclass]
@@ -77,6 +86,7 @@ mod imp {
             DestinationPage::ensure_type();
             ProtectionPage::ensure_type();
             NewKeyPage::ensure_type();
+            KeepKeyPage::ensure_type();
             SummaryPage::ensure_type();
             class.bind_template();
         }
@@ -167,19 +177,44 @@ impl Assistant {
         }));
         imp.protection_page.connect_done(with(|assistant| {
             let imp = assistant.imp();
-            if let (Some(destination), Some(choice)) =
-                (imp.destination_page.destination(), imp.protection_page.choice())
-            {
-                let (folders, ignored) = (imp.folders_page.folders(), imp.folders_page.ignored());
-                imp.summary_page.show_choices(&folders, &ignored, &destination, &choice);
-                imp.navigation.push_by_tag("summary");
+            if imp.protection_page.choice().is_some_and(|choice| choice.has_key_to_keep()) {
+                let destination = imp.destination_page.destination();
+                imp.keep_key_page.set_backups(destination.and_then(|destination| destination.folder()));
+                imp.navigation.push_by_tag("keep-key");
+            } else {
+                assistant.show_summary();
             }
         }));
+        imp.keep_key_page.connect_done(with(Self::show_summary));
         let assistant = self.downgrade();
         imp.summary_page.connect_done(move |start| {
             let Some(assistant) = assistant.upgrade() else { return };
             glib::spawn_future_local(async move { assistant.finish(start).await });
         });
+    }
+
+    fn show_summary(&self) {
+        let imp = self.imp();
+        let (Some(destination), Some(choice)) =
+            (imp.destination_page.destination(), imp.protection_page.choice())
+        else {
+            return;
+        };
+        let (folders, ignored) = (imp.folders_page.folders(), imp.folders_page.ignored());
+        imp.summary_page.show_choices(&folders, &ignored, &destination, &choice);
+        let keep = self.keep_wish(&choice);
+        imp.summary_page.show_copy(keep.as_ref().map(|wish| &*wish.folder));
+        imp.navigation.push_by_tag("summary");
+    }
+
+    /// The copy of the key that is to be made.
+    fn keep_wish(&self, choice: &ProtectionChoice) -> Option<KeepWish> {
+        choice.has_key_to_keep().then(|| self.imp().keep_key_page.wish()).flatten()
+    }
+
+    /// Where the copy of the key is, if one was made.
+    pub fn kept_in(&self) -> Option<PathBuf> {
+        self.imp().kept.borrow().as_ref().map(|(_, wish)| wish.folder.clone())
     }
 
     async fn finish(&self, start: Start) {
@@ -204,7 +239,11 @@ impl Assistant {
         let store = imp.store.borrow().clone().ok_or_else(missing)?;
         let destination = imp.destination_page.destination().ok_or_else(missing)?;
         let choice = imp.protection_page.choice().ok_or_else(missing)?;
-        let (protection, secret) = self.protect(choice).await?;
+        let wish = self.keep_wish(&choice);
+        let (protection, key, secret) = self.protect(choice).await?;
+        if let (Some(key), Some(wish)) = (key, wish) {
+            self.keep(key, wish, &destination, secret.as_ref()).await?;
+        }
         imp.summary_page.set_busy(Some(&gettext("Saving the plan…")));
         let mut plan =
             Plan::new(imp.summary_page.name(), imp.folders_page.folders(), destination, protection);
@@ -221,17 +260,17 @@ impl Assistant {
     }
 
     /// Turns the choice into a protection, making the key if need be.
-    async fn protect(&self, choice: ProtectionChoice) -> Result<(Protection, Option<PlanSecret>), Problem> {
+    async fn protect(&self, choice: ProtectionChoice) -> Result<Protected, Problem> {
         let imp = self.imp();
         match choice {
-            ProtectionChoice::None => Ok((Protection::none(), None)),
+            ProtectionChoice::None => Ok((Protection::none(), None, None)),
             ProtectionChoice::Passphrase { secret, remember } => {
                 let protection = Protection { encryption: Encryption::Passphrase, sign_key: None };
-                Ok((protection, Some(PlanSecret { what: PassphraseFor::Archive, secret, remember })))
+                Ok((protection, None, Some(PlanSecret { what: PassphraseFor::Archive, secret, remember })))
             }
             ProtectionChoice::Key { key, sign } => {
-                let made = imp.made.take().filter(|(made, _)| *made == key);
-                Ok((ProtectionChoice::by_key(&key, sign), made.and_then(|(_, secret)| secret)))
+                let made = imp.made.borrow().clone().filter(|(made, _)| *made == key);
+                Ok((ProtectionChoice::by_key(&key, sign), Some(key), made.and_then(|(_, secret)| secret)))
             }
             ProtectionChoice::NewKey { wish, sign } => {
                 imp.summary_page.set_busy(Some(&gettext("Creating the key…")));
@@ -239,8 +278,51 @@ impl Assistant {
                 // Should saving fail, the next attempt must not make a second key.
                 imp.protection_page.set_made(key.clone());
                 imp.made.replace(Some((key.clone(), secret.clone())));
-                Ok((ProtectionChoice::by_key(&key, sign), secret))
+                Ok((ProtectionChoice::by_key(&key, sign), Some(key), secret))
             }
+        }
+    }
+
+    /// Makes the copy of the key, once.
+    async fn keep(
+        &self,
+        key: Key,
+        wish: KeepWish,
+        destination: &Destination,
+        secret: Option<&PlanSecret>,
+    ) -> Result<(), Problem> {
+        let imp = self.imp();
+        let done = (key.clone(), wish.clone());
+        if imp.kept.borrow().as_ref() == Some(&done) {
+            return Ok(());
+        }
+        imp.summary_page.set_busy(Some(&gettext("Making a copy of the key…")));
+        let plans: Vec<Plan> =
+            imp.store.borrow().iter().flat_map(PlanStore::iter).map(|plan| plan.plan()).collect();
+        let mut places = vec![KitPlace { name: imp.summary_page.name(), address: destination.address() }];
+        places.extend(keys::places_of(&key, &plans));
+        let passphrases = Passphrases::new();
+        if let Some(PlanSecret { secret, .. }) = secret {
+            passphrases.set_key(&key.fingerprint, secret.clone());
+        }
+        let owner = key.user_id.clone();
+        let kept = keys::run(self, &owner, move |job| {
+            let keyring = Keyring::default();
+            let KeepWish { folder, what } = &wish;
+            let request = KeepRequest { keyring: &keyring, key: &key, folder, what: *what, places: &places };
+            keep_key(&request, &passphrases, job)
+        });
+        match kept.await {
+            Ok(_) => {
+                imp.kept.replace(Some(done));
+                Ok(())
+            }
+            Err(keys::Stopped::By(problem)) => Err(problem),
+            Err(keys::Stopped::ByPerson) => Err(Problem {
+                what: gettext("The copy of the key was not made"),
+                advice: gettext("Try again and type the passphrase, or go back and go on without a copy."),
+                ..Problem::default()
+            }),
         }
     }
 }
@@ -256,6 +338,9 @@ pub async fn make_key(wish: KeyWish) -> Result<(Key, Option<PlanSecret>), Proble
     let secret = wish.new.passphrase.map(|secret| PlanSecret { what, secret, remember: wish.remember });
     Ok((key, secret))
 }
+
+/// How a plan is protected, by which key, and with which passphrase.
+type Protected = (Protection, Option<Key>, Option<PlanSecret>);
 
 /// Keeps the passphrase as long as the person wants. The answer is what did not work.
 pub async fn keep(plan: &PlanObject, secret: PlanSecret) -> String {

@@ -1,6 +1,7 @@
-//! What a new key is to be. It is made when the assistant ends, not here.
+//! What a new key is to be. It is not made here: in the assistant that comes last.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -9,6 +10,11 @@ use glib::subclass::Signal;
 use crate::engine::crypto::{KeyAlgorithm, NewKey};
 use crate::i18n::gettext;
 use crate::ui::widgets::{NewPassphrase, show_hint};
+
+/// The choices of the page in years; 0 is for ever.
+const VALID_YEARS: [u32; 4] = [0, 1, 2, 5];
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -35,6 +41,12 @@ mod imp {
         pub passphrase_group: TemplateChild<NewPassphrase>,
         #[template_child]
         pub remember_row: TemplateChild<adw::SwitchRow>,
+        #[template_child]
+        pub algorithm_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
+        pub validity_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
+        pub create_button: TemplateChild<gtk::Button>,
     }
 
     #[glib::object_subclass]
@@ -123,11 +135,22 @@ impl NewKeyPage {
         let new = NewKey {
             name: name.to_owned(),
             email: email.to_owned(),
-            algorithm: KeyAlgorithm::default(),
-            expires: None,
+            algorithm: match imp.algorithm_row.selected() {
+                1 => KeyAlgorithm::Rsa4096,
+                _ => KeyAlgorithm::Ed25519,
+            },
+            expires: VALID_YEARS
+                .get(imp.validity_row.selected() as usize)
+                .filter(|years| **years > 0)
+                .map(|years| YEAR * *years),
             passphrase: Some(passphrase),
         };
         Some(KeyWish { new, remember: imp.remember_row.is_active() })
+    }
+
+    /// Says what happens with the key when the page is filled in.
+    pub fn set_action(&self, label: &str) {
+        self.imp().create_button.set_label(label);
     }
 
     /// Calls `handler` when the page is filled in.

@@ -43,6 +43,15 @@ pub enum ProtectionChoice {
 }
 
 impl ProtectionChoice {
+    /// Whether there is a key of which a copy should be kept: not where its secret part is elsewhere.
+    pub fn has_key_to_keep(&self) -> bool {
+        match self {
+            Self::Key { key, .. } => key.has_secret && !key.is_on_card,
+            Self::NewKey { .. } => true,
+            Self::Passphrase { .. } | Self::None => false,
+        }
+    }
+
     /// Protection by an existing key.
     pub fn by_key(key: &Key, sign: bool) -> Protection {
         Protection {

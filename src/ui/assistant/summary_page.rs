@@ -1,7 +1,7 @@
 //! The assistant's last page: what was chosen, and the only buttons that write anything.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use adw::prelude::*;
@@ -12,6 +12,7 @@ use super::protection_page::ProtectionChoice;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::Destination;
 use crate::plan::history::Problem;
+use crate::platform::folder;
 use crate::ui::describe;
 use crate::ui::widgets::{ProblemView, show_hint};
 
@@ -46,6 +47,8 @@ mod imp {
         pub destination_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub copy_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub advice_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
@@ -156,6 +159,16 @@ impl SummaryPage {
         if let Some((title, subtitle)) = advice {
             imp.advice_row.set_title(&title);
             imp.advice_row.set_subtitle(&subtitle);
+        }
+    }
+
+    /// Shows where a copy of the key will be. Then nothing more needs to be said about losing it.
+    pub fn show_copy(&self, folder: Option<&Path>) {
+        let imp = self.imp();
+        imp.copy_row.set_visible(folder.is_some());
+        if let Some(folder) = folder {
+            imp.copy_row.set_subtitle(&folder::to_shown(folder));
+            imp.advice_group.set_visible(false);
         }
     }
 

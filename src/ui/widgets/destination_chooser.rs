@@ -160,6 +160,27 @@ impl DestinationChooser {
                 imp.port_row.set_text(&address.port.map(|port| port.to_string()).unwrap_or_default());
                 imp.path_row.set_text(&address.path);
             }
+            Destination::WebDav(address) => {
+                imp.kinds.set_active_name(Some("webdav"));
+                let url = address.url().map_or_else(|_| address.path.clone(), String::from);
+                imp.dav_url_row.set_text(&url);
+                imp.dav_user_row.set_text(address.user.as_deref().unwrap_or_default());
+            }
+            Destination::S3(S3Account { address, key_id }) => {
+                imp.kinds.set_active_name(Some("s3"));
+                let region = address.region.as_deref().unwrap_or_default();
+                let endpoint = address.endpoint.as_deref().unwrap_or_default();
+                let of_provider =
+                    PROVIDERS.iter().position(|(_, form)| form.replace("{region}", region) == endpoint);
+                let chosen = of_provider.filter(|_| !region.is_empty() && !address.path_style);
+                imp.provider_row.set_selected(chosen.unwrap_or(PROVIDERS.len()) as u32);
+                imp.endpoint_row.set_text(endpoint);
+                imp.region_row.set_text(region);
+                imp.bucket_row.set_text(&address.bucket);
+                imp.prefix_row.set_text(&address.prefix);
+                imp.key_id_row.set_text(key_id);
+                imp.path_style_row.set_active(address.path_style);
+            }
             Destination::Folder { path } => imp.folder_row.set_path(path),
             Destination::Drive { .. } => {
                 if let Some(path) = destination.folder() {

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Keys: a new one is kept safe, exported and printed; and on a new computer the paper alone opens the backup.
+
+    keys.py PROGRAM
+"""
+
+import pathlib
+import re
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def names(folder):
+    return sorted(path.name.split(".", 1)[1] for path in folder.iterdir())
+
+
+def print_and_photograph(session, folder):
+    """The pages of the recovery kit in a folder, as pictures in another one."""
+    (kit,) = folder.glob("*.pdf")
+    pictures = session.home / "Photographs"
+    pictures.mkdir(exist_ok=True)
+    session.run(["pdftoppm", "-r", "150", "-jpeg", kit, pictures / "page"])
+    return pictures
+
+
+def first_computer(session, program):
+    """A plan with a new key, and what is kept of the key. Gives the photographs of its kit."""
+    documents = sample.make(session.home / "Documents")
+    app = session.launch(program)
+    app.find("button")
+    copy = session.home / "Stick"
+    flows.set_up(app, documents, session.home / "Backup Drive", app.picture, remember=False, copy=copy)
+    assert names(copy) == ["ownertrust.txt", "public.asc", "recovery-kit.pdf", "secret.asc"], names(copy)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in copy.iterdir())
+
+    # The dialog: what the key is, who uses it, and another copy.
+    session.press("ctrl+k")
+    app.find("list item", "Ada Lovelace")
+    app.picture("keys")
+    app.click("list item", "Ada Lovelace")
+    app.find("list item", "Used By")
+    app.click("button", "Export Key")
+    app.find("label", "Choose a folder, or type its path.")
+    session.run(["gpgconf", "--kill", "gpg-agent"])
+    shelf = session.home / "Shelf"
+    app.type_into("Folder", str(shelf))
+    app.picture("key")
+    app.click("button", "Export Key")
+    app.find("alert", "Passphrase Needed")
+    app.type_into("Passphrase", "not this one")
+    app.click("button", "Unlock")
+    app.find("label", re.compile("^That was not the passphrase"))
+    flows.answer(app)
+    app.find("label", re.compile("^The key is in"))
+    assert names(shelf) == ["ownertrust.txt", "public.asc", "secret.asc"], names(shelf)
+    app.click("button", "Save Recovery Kit")
+    app.find("label", re.compile("^The recovery kit is in"))
+    app.picture("key-saved")
+    before = {path: path.read_bytes() for path in shelf.iterdir()}
+    assert len(before) == 4
+    app.click("button", "Export Key")
+    app.find("label", "A file of this name is there already")
+    app.picture("key-not-overwritten")
+    assert before == {path: path.read_bytes() for path in shelf.iterdir()}
+    app.click("button", "Back")
+
+    # Another key, of the other kind.
+    app.click("button", "Create a Key…")
+    app.type_into("Name", "Grace Hopper")
+    app.type_into("New Passphrase", flows.PASSPHRASE)
+    app.type_into("Repeat Passphrase", flows.PASSPHRASE)
+    app.picture("create")
+    app.click("button", "Create Key")
+    app.find("list item", "Used By", flows.WORK_SECS)
+    app.click("button", "Back")
+    app.find("list item", "Grace Hopper")
+    app.picture("keys-two")
+    listed = session.run(["gpg", "--with-colons", "--list-secret-keys"]).decode()
+    assert "Grace Hopper" in listed and listed.count("\nsec:") + listed.startswith("sec:") == 2, listed
+    complaints(app)
+    app.click("button", "Close", within=app.find("dialog", "Keys"))
+    app.wait_gone("dialog")
+    app.close()
+    return print_and_photograph(session, copy), shelf
+
+
+def new_computer(session, program, photographs, shelf):
+    """The paper, and the drive with the backup."""
+    other = session.folder / "other"
+    for name in ("gnupg", "config", "data", "cache"):
+        (other / name).mkdir(mode=0o700, parents=True)
+    extra = {
+        "GNUPGHOME": str(other / "gnupg"),
+        "XDG_CONFIG_HOME": str(other / "config"),
+        "XDG_DATA_HOME": str(other / "data"),
+        "XDG_CACHE_HOME": str(other / "cache"),
+    }
+    app = session.launch(program, extra=extra)
+    app.click("button", "Restore From a Backup…")
+    app.type_into("Folder", str(session.home / "Backup Drive"))
+    app.picture("restore-from")
+    app.click("button", "Import a Key…")
+    app.click("button", "Import Key")
+    app.find("label", "Choose a file, or type what is in the recovery kit.")
+
+    # One picture is not enough, and the page says what is missing.
+    pages = sorted(photographs.iterdir())
+    app.type_into("File or Folder", str(pages[0]))
+    app.click("button", "Import Key")
+    app.find("list item", re.compile("page-1"))
+    app.picture("import-no-code")
+    app.type_into("File or Folder", str(photographs))
+    app.click("button", "Import Key")
+    app.find("label", "The key of Ada Lovelace <ada@example.org> was imported.", flows.WORK_SECS)
+    app.picture("imported")
+    app.click("button", "Open Backup")
+    flows.answer(app)
+    app.find("table row", re.compile("."), flows.WORK_SECS)
+    flows.restore(app, session.home / "Restored")
+    expected, found = sample.look(session.home / "Documents"), sample.look(session.home / "Restored" / "Documents")
+    assert not sample.differences(expected, found), sample.differences(expected, found)
+
+    # The exported files once more, in the dialog.
+    app.click("button", "Back")
+    session.press("ctrl+k")
+    app.find("list item", "Ada Lovelace")
+    app.click("button", "Import a Key…")
+    app.type_into("File or Folder", str(shelf))
+    app.click("button", "Import Key")
+    app.find("label", "The key of Ada Lovelace <ada@example.org> was here already.")
+    app.picture("keys-imported")
+    session.run(["env", f"GNUPGHOME={other / 'gnupg'}", "gpgconf", "--kill", "all"])
+    complaints(app)
+    app.click("button", "Close", within=app.find("dialog", "Keys"))
+    app.wait_gone("dialog")
+    app.close()
+
+
+def complaints(app):
+    if found := app.complaints():
+        raise SystemExit("GTK complains: " + "; ".join(found))
+
+
+def main(program):
+    with Session(TOP / "target" / "keys") as session:
+        photographs, shelf = first_computer(session, program)
+        new_computer(session, program, photographs, shelf)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
