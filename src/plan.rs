@@ -27,8 +27,7 @@ use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{
-    Address, Credentials, DriveAddress, Limits, S3Address, SftpAddress, Storage, StorageError,
-    WebDavAddress,
+    Address, Credentials, DriveAddress, Limits, S3Address, SftpAddress, Storage, StorageError, WebDavAddress,
 };
 
 pub use keeping::{FullEvery, Keep, Thinning};
