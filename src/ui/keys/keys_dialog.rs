@@ -146,6 +146,10 @@ impl KeysDialog {
             let list = if key.has_secret { &imp.own_list } else { &imp.others_list };
             list.append(&self.row(key, &plans));
         }
+        // The row that had the focus may be gone, and without one no key would close the dialog.
+        if self.root().and_then(|root| root.focus()).is_none() {
+            imp.create_row.grab_focus();
+        }
     }
 
     fn row(&self, key: Key, plans: &[Plan]) -> adw::ActionRow {
