@@ -49,12 +49,15 @@ step_clippy() { cargo clippy --locked --all-targets -- -D warnings; }
 step_clippy-no-gui() { cargo clippy --locked --all-targets --no-default-features -- -D warnings; }
 
 # The wall between engine and window: without the feature there is no GTK to reach for.
-step_test-no-gui() { run_tests --no-default-features; }
-step_test() { run_tests; }
+step_test-no-gui() {
+  cargo test --quiet --locked --doc --no-default-features
+  run_tests --no-default-features
+}
+# What is the same without the window has been tested by then.
+step_test() { run_tests --lib --bins --test window; }
 
 run_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo test --quiet --locked --doc "$@"
     local profile=default
     if [ -n "${SOUVENIR_TEST_ALL:-}" ]; then profile=all; fi
     cargo nextest run --locked --no-fail-fast --profile "$profile" "$@"
