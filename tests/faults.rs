@@ -82,7 +82,7 @@ fn is_clear(error: &Error) -> bool {
     match error {
         Error::Storage(error) => !matches!(error.kind, StorageErrorKind::Other),
         Error::Damaged { .. } | Error::NoBackup { .. } | Error::TimeNotLater { .. } => true,
-        Error::CannotExtend { .. } | Error::PathNotInBackup { .. } => true,
+        Error::CannotExtend { .. } | Error::PathNotInBackup { .. } | Error::NoSpace { .. } => true,
         _ => false,
     }
 }
