@@ -21,7 +21,7 @@ def main(program, endpoint, bucket, key_id, secret):
         app.find("button")
 
         def choose(app, destination):
-            app.click("radio button", "Object Store")
+            app.click("radio button", "S3")
             app.click("button", "Test")
             app.find("label", "Type the region of the bucket, as the provider shows it.")
             app.picture("provider")

@@ -48,7 +48,7 @@ def main(program):
         app.find("button")
 
         def choose(app, destination):
-            app.click("radio button", "SSH Server")
+            app.click("radio button", "SSH")
             app.click("button", "Test")
             app.find("label", "Type the name of the server.")
             app.type_into("Server", "127.0.0.1")
