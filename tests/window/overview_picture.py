@@ -43,9 +43,12 @@ def main(programs, picture):
         app.click("button", "Continue")
         app.click("list item", "Ada Lovelace")
         app.click("button", "Continue")
+        flows.keep_key(app, session.home / "Copy of the Key")
         app.click("button", "Back Up Now")
         flows.wait_for_backup(app, 10)
-        app.resize(860, 700)
+        app.resize(860, 840)
+        # Until what was said about the copy of the key is gone.
+        time.sleep(7)
         shutil.copy(app.picture("overview"), picture)
 
 
