@@ -81,7 +81,7 @@ impl Server {
             },
             lease: LeaseTimes { interval: Duration::from_millis(200), expiry: Duration::from_secs(4) },
         };
-        WebDavStorage::new(&self.address(path), &credentials, options, job).unwrap()
+        WebDavStorage::at(&self.address(path), &credentials, options, job).unwrap()
     }
 
     /// The folder of the server on the disk.

@@ -224,7 +224,7 @@ impl Sshd {
     /// The same by way of another port.
     pub fn storage_at(&self, port: u16, path: &str) -> SftpStorage {
         let address = SftpAddress { port: Some(port), ..self.address(path) };
-        SftpStorage::new(&address, &Credentials::default(), &self.options(), &Job::unattended())
+        SftpStorage::at(&address, &Credentials::default(), &self.options(), &Job::unattended())
     }
 }
 

@@ -16,7 +16,7 @@ fn list(server: &Sshd, accept: bool) -> (StorageResult<usize>, Vec<HostKey>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let result = attended(
         move |job| {
-            let storage = SftpStorage::new(&address, &Credentials::default(), &options, job);
+            let storage = SftpStorage::at(&address, &Credentials::default(), &options, job);
             storage.list().map(|files| files.len())
         },
         |question| match question {

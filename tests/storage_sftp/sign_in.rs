@@ -24,7 +24,7 @@ fn list(
     let credentials = Credentials { secret: password.map(Into::into), ..Credentials::default() };
     let result = attended(
         move |job| {
-            let storage = SftpStorage::new(&address, &credentials, &options, job);
+            let storage = SftpStorage::at(&address, &credentials, &options, job);
             storage.list().map(|files| files.len())
         },
         |question| match question {
@@ -217,7 +217,7 @@ fn several_connections_ask_once() {
     let mut questions = 0;
     attended(
         move |job| {
-            let storage = SftpStorage::new(&address, &Credentials::default(), &options, job);
+            let storage = SftpStorage::at(&address, &Credentials::default(), &options, job);
             std::thread::scope(|scope| {
                 for number in 0..4 {
                     let storage = &storage;

@@ -200,7 +200,7 @@ fn a_cancel_is_noticed_in_every_wait() {
     options.times.connect = Duration::from_secs(60);
     for in_what in ["connecting", "listing", "writing", "waiting to try again"] {
         let job = Job::unattended();
-        let storage = SftpStorage::new(&address, &Credentials::default(), &options, &job);
+        let storage = SftpStorage::at(&address, &Credentials::default(), &options, &job);
         let mut upload = None;
         if in_what != "connecting" {
             storage.list().unwrap();
@@ -245,7 +245,7 @@ fn a_cancel_is_noticed_in_every_wait() {
 fn after_a_cancel_things_are_put_in_order() {
     let server = Sshd::start();
     let job = Job::unattended();
-    let storage = SftpStorage::new(&server.address(""), &Credentials::default(), &server.options(), &job);
+    let storage = SftpStorage::at(&server.address(""), &Credentials::default(), &server.options(), &job);
     let Lock::Held(lock) = storage.lock("test").unwrap() else { panic!() };
     let mut upload = storage.create("never").unwrap();
     upload.write_all(&noise(1, 5_000_000)).unwrap();

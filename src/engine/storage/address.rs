@@ -162,10 +162,10 @@ impl Address {
             Self::Folder(folder) => Ok(Box::new(LocalFolder::new(folder))),
             Self::Drive(drive) => Ok(Box::new(LocalFolder::new(drive.folder()?))),
             Self::Sftp(address) => {
-                Ok(Box::new(SftpStorage::new(address, credentials, &SftpOptions::default(), job)))
+                Ok(Box::new(SftpStorage::at(address, credentials, &SftpOptions::default(), job)))
             }
             Self::WebDav(address) => {
-                Ok(Box::new(WebDavStorage::new(address, credentials, WebDavOptions::default(), job)?))
+                Ok(Box::new(WebDavStorage::at(address, credentials, WebDavOptions::default(), job)?))
             }
             Self::S3(address) => {
                 Ok(Box::new(ObjectStorage::new(address, credentials, ObjectOptions::default(), job)?))

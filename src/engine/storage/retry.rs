@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::lease::{self, LeaseTimes};
 use super::{Lock, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, Upload};
 use crate::engine::job::{CancelReason, Job};
 
@@ -86,12 +87,21 @@ pub struct Retrying<S: ?Sized> {
     inner: Arc<S>,
     backoff: Backoff,
     job: Job,
+    lease: Option<LeaseTimes>,
 }
 
 impl<S: Storage + ?Sized> Retrying<S> {
     /// Wraps a place for one job.
     pub fn new(inner: Arc<S>, backoff: Backoff, job: &Job) -> Self {
-        Self { inner, backoff, job: job.clone() }
+        Self { inner, backoff, job: job.clone(), lease: None }
+    }
+
+    /// The same for a place without locks: a lease takes their part.
+    pub(super) fn leased(inner: S, backoff: Backoff, lease: LeaseTimes, job: &Job) -> Self
+    where
+        S: Sized,
+    {
+        Self { lease: Some(lease), ..Self::new(Arc::new(inner), backoff, job) }
     }
 
     fn run<T>(&self, operation: impl FnMut(u32) -> StorageResult<T>) -> StorageResult<T> {
@@ -105,7 +115,8 @@ impl<S: Storage + ?Sized> Retrying<S> {
 
 impl<S: ?Sized> Clone for Retrying<S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), backoff: self.backoff, job: self.job.clone() }
+        let (inner, job) = (Arc::clone(&self.inner), self.job.clone());
+        Self { inner, job, backoff: self.backoff, lease: self.lease }
     }
 }
 
@@ -147,7 +158,10 @@ impl<S: Storage + ?Sized + 'static> Storage for Retrying<S> {
     }
 
     fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        self.run(|_| self.inner.lock(holder))
+        match self.lease {
+            Some(times) => lease::take(Arc::new(self.clone()), holder, times),
+            None => self.run(|_| self.inner.lock(holder)),
+        }
     }
 
     fn delete(&self, name: &str) -> StorageResult<()> {

@@ -72,68 +72,22 @@ impl Default for SftpOptions {
 }
 
 /// Backups in a folder on an SSH server.
-#[derive(Debug)]
-pub struct SftpStorage {
-    place: Retrying<Single>,
-    lease: LeaseTimes,
-}
+pub type SftpStorage = Retrying<SftpFolder>;
 
 impl SftpStorage {
     /// The server is reached at the first use. What it wants to know is asked through `job`, which also ends
     /// every wait when it is to stop.
-    pub fn new(address: &SftpAddress, credentials: &Credentials, options: &SftpOptions, job: &Job) -> Self {
-        let single = Single(Place::new(address, credentials, options, None, job));
-        Self { place: Retrying::new(Arc::new(single), options.backoff, job), lease: options.lease }
+    pub fn at(address: &SftpAddress, credentials: &Credentials, options: &SftpOptions, job: &Job) -> Self {
+        let folder = SftpFolder(Place::new(address, credentials, options, None, job));
+        Self::leased(folder, options.backoff, options.lease, job)
     }
 }
 
-impl Storage for SftpStorage {
-    fn location(&self) -> String {
-        self.place.location()
-    }
-
-    fn list(&self) -> StorageResult<Vec<StoredFile>> {
-        self.place.list()
-    }
-
-    fn list_folders(&self) -> StorageResult<Vec<String>> {
-        self.place.list_folders()
-    }
-
-    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
-        self.place.open_from(name, offset)
-    }
-
-    fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
-        self.place.create(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        self.place.rename(from, to)
-    }
-
-    fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        lease::take(Arc::new(self.place.clone()), holder, self.lease)
-    }
-
-    fn delete(&self, name: &str) -> StorageResult<()> {
-        self.place.delete(name)
-    }
-
-    fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {
-        self.place.modified(name)
-    }
-
-    fn free_bytes(&self) -> StorageResult<Option<u64>> {
-        self.place.free_bytes()
-    }
-}
-
-/// The same with a single attempt for each operation, and without a lock.
+/// The same with a single attempt for each operation.
 #[derive(Debug)]
-struct Single(Place);
+pub struct SftpFolder(Place);
 
-impl Storage for Single {
+impl Storage for SftpFolder {
     fn location(&self) -> String {
         self.0.location()
     }
@@ -159,8 +113,7 @@ impl Storage for Single {
     }
 
     fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        let single = Self(self.0.clone());
-        lease::take(Arc::new(single), holder, self.0.options().lease)
+        lease::take(Arc::new(Self(self.0.clone())), holder, self.0.options().lease)
     }
 
     fn delete(&self, name: &str) -> StorageResult<()> {

@@ -31,114 +31,64 @@ pub struct WebDavOptions {
 }
 
 /// Backups in a folder on a WebDAV server.
-#[derive(Debug)]
-pub struct WebDavStorage {
-    place: Retrying<Single>,
-    lease: LeaseTimes,
-}
+pub type WebDavStorage = Retrying<WebDavFolder>;
 
 impl WebDavStorage {
     /// The server is reached at the first use. A password is asked for through `job` when the server wants
     /// one; the job also ends every wait when it is to stop. Fails if no thread can be started.
-    pub fn new(
+    pub fn at(
         address: &WebDavAddress,
         credentials: &Credentials,
         options: WebDavOptions,
         job: &Job,
     ) -> StorageResult<Self> {
-        let place = Place::new(address, credentials, options, job)?;
-        let single = Single { place: Arc::new(place), lease: options.lease };
-        Ok(Self { place: Retrying::new(Arc::new(single), options.backoff, job), lease: options.lease })
-    }
-}
-
-impl Storage for WebDavStorage {
-    fn location(&self) -> String {
-        self.place.location()
-    }
-
-    fn list(&self) -> StorageResult<Vec<StoredFile>> {
-        self.place.list()
-    }
-
-    fn list_folders(&self) -> StorageResult<Vec<String>> {
-        self.place.list_folders()
-    }
-
-    fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
-        self.place.open_from(name, offset)
-    }
-
-    fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
-        self.place.create(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        self.place.rename(from, to)
-    }
-
-    fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        lease::take(Arc::new(self.place.clone()), holder, self.lease)
-    }
-
-    fn delete(&self, name: &str) -> StorageResult<()> {
-        self.place.delete(name)
-    }
-
-    fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {
-        self.place.modified(name)
-    }
-
-    fn free_bytes(&self) -> StorageResult<Option<u64>> {
-        self.place.free_bytes()
+        let folder = WebDavFolder(Arc::new(Place::new(address, credentials, options, job)?));
+        Ok(Self::leased(folder, options.backoff, options.lease, job))
     }
 }
 
 /// The same with a single attempt for each operation.
 #[derive(Debug)]
-struct Single {
-    place: Arc<Place>,
-    lease: LeaseTimes,
-}
+pub struct WebDavFolder(Arc<Place>);
 
-impl Storage for Single {
+impl Storage for WebDavFolder {
     fn location(&self) -> String {
-        self.place.location()
+        self.0.location()
     }
 
     fn list(&self) -> StorageResult<Vec<StoredFile>> {
-        Ok(self.place.list()?.files)
+        Ok(self.0.list()?.files)
     }
 
     fn list_folders(&self) -> StorageResult<Vec<String>> {
-        Ok(self.place.list()?.folders)
+        Ok(self.0.list()?.folders)
     }
 
     fn open_from(&self, name: &str, offset: u64) -> StorageResult<Box<dyn Read + Send>> {
-        Ok(Box::new(Download::begin(&self.place, name, offset)?))
+        Ok(Box::new(Download::begin(&self.0, name, offset)?))
     }
 
     fn create(&self, name: &str) -> StorageResult<Box<dyn Upload>> {
-        Ok(Box::new(DavUpload::begin(&self.place, name)?))
+        Ok(Box::new(DavUpload::begin(&self.0, name)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        self.place.rename(from, to)
+        self.0.rename(from, to)
     }
 
     fn lock(&self, holder: &str) -> StorageResult<Lock> {
-        lease::take(Arc::new(Self { place: Arc::clone(&self.place), lease: self.lease }), holder, self.lease)
+        lease::take(Arc::new(Self(Arc::clone(&self.0))), holder, self.0.options().lease)
     }
 
     fn delete(&self, name: &str) -> StorageResult<()> {
-        self.place.delete(name)
+        self.0.delete(name)
     }
 
     fn modified(&self, name: &str) -> StorageResult<Option<SystemTime>> {
-        self.place.modified(name)
+        self.0.modified(name)
     }
 
     fn free_bytes(&self) -> StorageResult<Option<u64>> {
-        self.place.free_bytes()
+        self.0.free_bytes()
     }
 }

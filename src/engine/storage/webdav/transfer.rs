@@ -92,7 +92,7 @@ pub(super) struct DavUpload {
 }
 
 impl DavUpload {
-    /// Begins a file, and makes the folder that it goes into.
+    /// Begins a file. Nothing is sent before it is whole.
     pub fn begin(place: &Arc<Place>, name: &str) -> StorageResult<Self> {
         match place.modified(name) {
             Ok(_) => {
