@@ -12,6 +12,7 @@ pub mod faults;
 pub mod gpg;
 pub mod hooked;
 pub mod odd;
+pub mod program;
 pub mod proxy;
 pub mod sshd;
 pub mod synthetic;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::common::duplicity::{Duplicity, versions};
 use crate::common::engine::{Backup, PASSPHRASE, to_key};
 use crate::common::gpg::Home;
+use crate::common::program::expect;
 use crate::common::tree::{assert_same, edit, look, make_small, noise};
 use crate::s3::{Answer, BUCKET, KEY_ID, SECRET, Server};
 
@@ -61,13 +62,6 @@ fn command(server: &Server, home: &Path, arguments: &[&str]) -> Command {
         .env("AWS_SECRET_ACCESS_KEY", SECRET)
         .stdin(Stdio::null());
     command
-}
-
-fn expect(code: i32, mut command: Command) -> (String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-    assert_eq!(status.code(), Some(code), "{command:?}\n{stdout}\n{stderr}");
-    (stdout, stderr)
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::duplicity::{Duplicity, versions};
 use crate::common::engine::{Backup, PASSPHRASE, names, to_key};
 use crate::common::gpg::Home;
+use crate::common::program::expect;
 use crate::common::proxy::Proxy;
 use crate::common::sshd::{PASSWORD, Setting, Sshd, can_have_passwords};
 use crate::common::tree::{assert_same, edit, look, make_everything, make_small, noise};
@@ -103,13 +104,6 @@ fn command(server: &Sshd, arguments: &[&str]) -> Command {
         .env_remove("FTP_PASSWORD")
         .stdin(Stdio::null());
     command
-}
-
-fn expect(code: i32, mut command: Command) -> (String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
-    assert_eq!(status.code(), Some(code), "{command:?}\n{stdout}\n{stderr}");
-    (stdout, stderr)
 }
 
 #[test]

@@ -8,7 +8,6 @@ import pathlib
 import sys
 
 import flows
-import sample
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -16,9 +15,6 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 def main(program, endpoint, bucket, key_id, secret):
     with Session(TOP / "target" / "bucket") as session:
-        documents = sample.make(session.home / "Documents")
-        app = session.launch(program)
-        app.find("button")
 
         def choose(app, destination):
             app.click("radio button", "S3")
@@ -50,21 +46,7 @@ def main(program, endpoint, bucket, key_id, secret):
             app.click("button", "Sign In")
             app.find("list item", "The place answers and can be written")
 
-        flows.set_up(app, documents, "D", app.picture, choose=choose)
-        app.picture("overview")
-        app.close()
-
-        # Another day nothing is asked.
-        sample.change(documents)
-        app = session.launch(program)
-        app.find("button")
-        flows.back_up(app, 2)
-        flows.browse(app)
-        flows.restore(app, session.home / "Restored")
-        differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
-        assert not differing, differing
-        if complaints := app.complaints():
-            raise SystemExit("GTK complains: " + "; ".join(complaints))
+        flows.back_up_on_two_days(session, program, "D", choose)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import re
 
+import sample
+
 PASSPHRASE = "four slow snails singing"
 # Work on files takes longer than drawing, on a slow machine much longer.
 WORK_SECS = 120
@@ -97,3 +99,26 @@ def restore(app, target, seen=lambda name: None):
     app.click("button", "Close", within=app.find("dialog"))
     app.wait_gone("dialog", "Restore")
     return said
+
+
+def back_up_on_two_days(session, program, destination, choose):
+    """A first backup to a place that wants to know who comes, with pictures. What was answered was to be remembered,
+    so another day nothing is asked; and what is restored then is what there is."""
+    documents = sample.make(session.home / "Documents")
+    app = session.launch(program)
+    app.find("button")
+    set_up(app, documents, destination, app.picture, choose=choose)
+    app.picture("overview")
+    app.close()
+
+    sample.change(documents)
+    app = session.launch(program)
+    app.find("button")
+    back_up(app, 2)
+    browse(app)
+    app.picture("browser")
+    restore(app, session.home / "Restored")
+    differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
+    assert not differing, differing
+    if complaints := app.complaints():
+        raise SystemExit("GTK complains: " + "; ".join(complaints))

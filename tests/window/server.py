@@ -11,7 +11,6 @@ import socket
 import sys
 
 import flows
-import sample
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -42,10 +41,7 @@ def start_server(session):
 
 def main(program):
     with Session(TOP / "target" / "server") as session:
-        documents = sample.make(session.home / "Documents")
         port, folder = start_server(session)
-        app = session.launch(program)
-        app.find("button")
 
         def choose(app, destination):
             app.click("radio button", "SSH")
@@ -77,24 +73,9 @@ def main(program):
             app.find("list item", "This computer signs in with a key")
             assert (session.home / ".ssh" / "id_ed25519_souvenir").exists()
 
-        flows.set_up(app, documents, "Backups/Documents", app.picture, choose=choose)
-        app.picture("overview")
-        app.close()
-
-        # Another day nothing is asked.
-        sample.change(documents)
-        app = session.launch(program)
-        app.find("button")
-        flows.back_up(app, 2)
-        flows.browse(app)
-        app.picture("browser")
-        flows.restore(app, session.home / "Restored")
-        differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
-        assert not differing, differing
+        flows.back_up_on_two_days(session, program, "Backups/Documents", choose)
         stored = [path.name for path in (folder / "Backups" / "Documents").iterdir()]
         assert all(name.startswith("duplicity-") for name in stored), stored
-        if complaints := app.complaints():
-            raise SystemExit("GTK complains: " + "; ".join(complaints))
 
 
 if __name__ == "__main__":

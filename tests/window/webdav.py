@@ -8,7 +8,6 @@ import pathlib
 import sys
 
 import flows
-import sample
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -16,9 +15,6 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 def main(program, url, user, password):
     with Session(TOP / "target" / "webdav") as session:
-        documents = sample.make(session.home / "Documents")
-        app = session.launch(program)
-        app.find("button")
 
         def choose(app, destination):
             app.click("radio button", "WebDAV")
@@ -36,21 +32,7 @@ def main(program, url, user, password):
             app.click("button", "Sign In")
             app.find("list item", "The place answers and can be written")
 
-        flows.set_up(app, documents, None, app.picture, choose=choose)
-        app.picture("overview")
-        app.close()
-
-        # Another day nothing is asked.
-        sample.change(documents)
-        app = session.launch(program)
-        app.find("button")
-        flows.back_up(app, 2)
-        flows.browse(app)
-        flows.restore(app, session.home / "Restored")
-        differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
-        assert not differing, differing
-        if complaints := app.complaints():
-            raise SystemExit("GTK complains: " + "; ".join(complaints))
+        flows.back_up_on_two_days(session, program, None, choose)
 
 
 if __name__ == "__main__":
