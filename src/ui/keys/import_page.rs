@@ -188,6 +188,12 @@ impl ImportPage {
             (Ok(()), None) if leftovers.is_empty() => {
                 show_hint(&imp.hint_label, &gettext("There is no key in it."));
             }
+            (Ok(()), None) if leftovers.iter().all(|left| matches!(left, Leftover::Picture(_))) => {
+                let text = gettext(
+                    "No code could be read. Take a picture of each page from close by, in good light.",
+                );
+                show_hint(&imp.hint_label, &text);
+            }
             (Ok(()), None) => {
                 let text = gettext("The key is not complete yet. Choose the pictures that are missing, too.");
                 show_hint(&imp.hint_label, &text);
