@@ -77,6 +77,15 @@ pub enum Error {
         location: String,
     },
 
+    /// Backups were to be copied, and not all of them are there now. Warnings say which files, and why.
+    #[error("{set_count} of the backup sets could not be copied to {location}")]
+    NotAllCopied {
+        /// Where they were copied to.
+        location: String,
+        /// How many sets are not there.
+        set_count: u64,
+    },
+
     /// An include or exclude pattern makes no sense.
     #[error("the pattern \"{pattern}\" cannot be used: {reason}")]
     Pattern {

@@ -57,6 +57,21 @@ pub enum Task {
     Verify,
     /// To restore a sample and compare it.
     Drill,
+    /// To copy the backups to another destination, and go on there.
+    Move,
+}
+
+/// Backups that were copied to another destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Where they were, as people read it.
+    pub from: String,
+    /// Where they are.
+    pub to: String,
+    /// How many snapshots there are.
+    pub snapshot_count: u64,
+    /// Bytes that were copied; less than there are if some were there already.
+    pub copied_bytes: u64,
 }
 
 /// Snapshots that were deleted by the plan's rules.
@@ -91,6 +106,8 @@ pub enum Outcome {
     Verified(Verified),
     /// A sample was restored.
     Drilled(Drilled),
+    /// The backups are at another destination.
+    Moved(Moved),
     /// It was stopped on request.
     #[default]
     Stopped,

@@ -154,6 +154,10 @@ impl Application {
                 gettext_f("“{name}” could not be checked", name),
                 job.problem().map(|problem| problem.what).unwrap_or_default(),
             ),
+            (JobKind::Move, JobState::Failed) => (
+                gettext_f("The backups of “{name}” could not be moved", name),
+                job.problem().map(|problem| problem.what).unwrap_or_default(),
+            ),
             (_, JobState::Failed) => (
                 gettext_f("“{name}” could not be restored", name),
                 job.problem().map(|problem| problem.what).unwrap_or_default(),
@@ -166,6 +170,7 @@ impl Application {
             (JobKind::Verify | JobKind::Drill, _) => {
                 (gettext_f("“{name}” was checked", name), gettext("Open Souvenir to see what was found."))
             }
+            (JobKind::Move, _) => (gettext_f("The backups of “{name}” are moved", name), String::new()),
             _ => (gettext_f("Files from “{name}” are restored", name), String::new()),
         };
         let notification = gio::Notification::new(&title);

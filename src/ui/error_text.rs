@@ -5,7 +5,7 @@
 use crate::engine::crypto::{AgentTrouble, CryptoError, KeyName, PassphraseFor, SealDamage, UnusableReason};
 use crate::engine::error::{Damage, Error, ForeignRepository};
 use crate::engine::storage::{StorageError, StorageErrorKind};
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::{Problem, RunWarning, WarningKind};
 use crate::ui::words;
 
@@ -69,6 +69,20 @@ fn parts(error: &Error) -> (String, String, String) {
             gettext("The backups are there already"),
             location.clone(),
             gettext("Choose another place to copy them to."),
+        ),
+        Error::NotAllCopied { location, set_count } => (
+            ngettext_f(
+                "{count} snapshot could not be copied",
+                "{count} snapshots could not be copied",
+                *set_count,
+                &[("count", &words::count(*set_count))],
+            ),
+            location.clone(),
+            gettext(
+                "Backups are still made at the old destination, and nothing was deleted. The log says which files could \
+                 not be copied, and why. If older backups are damaged, start anew at the new destination, and keep the old \
+                 ones for what can still be restored from them.",
+            ),
         ),
         Error::Pattern { pattern, reason } => (
             gettext("A pattern for what is left out cannot be used"),

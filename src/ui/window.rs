@@ -16,6 +16,7 @@ use super::overview::OverviewPage;
 use super::plan_row::PlanRow;
 use super::restore_from::RestoreFromDialog;
 use crate::i18n::{gettext, gettext_f};
+use crate::plan::Destination;
 use crate::platform::settings;
 
 mod imp {
@@ -195,6 +196,15 @@ impl Window {
         if let Some(job) = plan.back_up_fully() {
             self.watch(&job, &plan.repository());
         }
+    }
+
+    /// Starts to move a plan's backups to another destination. Whether it could be started.
+    pub fn move_backups(&self, plan: &PlanObject, to: Destination) -> bool {
+        let job = self.store().and_then(|store| store.move_backups(plan, to));
+        if let Some(job) = &job {
+            self.watch(job, &plan.repository());
+        }
+        job.is_some()
     }
 
     /// Lets the application care for a job: questions, inhibiting sleep, a notification at its end.

@@ -156,14 +156,11 @@ def main(program, cli, width="wide", shade="light"):
 
         # Another destination: the old backups stay, the new ones start anew.
         second = session.home / "Other Drive"
-        app.find("list item", "Destination").bring().click()
-        app.type_into("Folder", str(second))
-        app.click("button", "Test")
-        app.find("list item", "The folder will be made")
-        app.click("button", "Continue")
-        app.find("list item", "Backups start anew there")
+        choose_destination(app, second)
+        assert app.find("radio button", "Move Them There").has_state("checked")
+        app.find("radio button", "Start Anew There").bring().click()
         seen("destination-change")
-        app.click("button", "Start Anew There")
+        app.click("button", "Use This Destination")
         app.find("button", "Save")
         save(app)
         app.find(text="Not backed up yet")
@@ -178,6 +175,37 @@ def main(program, cli, width="wide", shade="light"):
         assert len(full_sets(second)) == 1 and len(full_sets(first)) == 2
         assert restored(cli, second, NEW, session) == 0
 
+        # The backups move, unless one of them is damaged; then everything stays as it is.
+        third = session.home / "Third Drive"
+        volume = next(second.glob("*.difftar.gpg"))
+        whole = volume.read_bytes()
+        volume.write_bytes(whole[:-9] + bytes(9))
+        move(app, third, seen)
+        app.find("label", "1 snapshot could not be copied", flows.WORK_SECS)
+        seen("not-moved")
+        assert "Other Drive" in plans(session) and not full_sets(third)
+        volume.write_bytes(whole)
+        move(app, third)
+        app.find(text=re.compile("Third Drive"), patience=flows.WORK_SECS)
+        assert "Other Drive" not in plans(session)
+        assert names(third) == names(second)
+        (documents / "Poem.txt").write_text("Da geht ein Mensch\n")
+        flows.back_up(app, 2)
+        assert len(full_sets(third)) == 1 and len(names(third)) > len(names(second))
+        assert restored(cli, third, NEW, session) == 0
+        app.find("list item", "Log").bring().click()
+        app.find("label", re.compile("^Move to another destination · 1 snapshot is at"))
+        seen("log")
+        app.click("button", "Back")
+
+        # What limits the speed is written down, and taken away again.
+        open_settings(app)
+        app.find("spin button", "Upload Limit in KiB/s").bring().accessible.get_value_iface().set_current_value(2000)
+        app.find("label", re.compile("At most .* an hour"))
+        seen("speed")
+        save(app)
+        assert "upload_limit = 2000" in plans(session) and "download_limit" not in plans(session)
+
         # The plan goes, its backups stay.
         open_settings(app)
         app.find("button", "Remove Plan…").bring().click()
@@ -187,6 +215,28 @@ def main(program, cli, width="wide", shade="light"):
         assert "[[plan]]" not in plans(session)
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+def choose_destination(app, folder):
+    app.find("list item", "Destination").bring().click()
+    app.type_into("Folder", str(folder))
+    app.click("button", "Test")
+    app.find("list item", re.compile("The folder (will be made|can be written)"))
+    app.click("button", "Continue")
+
+
+def move(app, folder, seen=None):
+    choose_destination(app, folder)
+    app.find("radio button", "Move Them There")
+    if seen:
+        seen("destination-move")
+    app.click("button", "Use This Destination")
+    app.find("label", re.compile("once the backups are moved there"))
+    save(app)
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 def full_sets(folder):

@@ -90,7 +90,7 @@ pub enum BackupKind {
 /// How it is found out whether a regular file has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compare {
-    /// By size, time, mode and owner.
+    /// By size, time, mode and owner, and by the inode and its change time where the chain knows them.
     #[default]
     Attributes,
     /// Every file is read and compared with its signature.

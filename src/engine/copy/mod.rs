@@ -106,6 +106,17 @@ pub struct CopySummary {
     pub elapsed: Duration,
 }
 
+impl CopySummary {
+    /// Fails if a set is not at the other place.
+    pub fn all_there(self) -> Result<Self> {
+        let missing = self.sets.iter().filter(|set| set.outcome == Outcome::NotCopied).count();
+        match missing {
+            0 => Ok(self),
+            _ => Err(Error::NotAllCopied { location: self.to, set_count: missing as u64 }),
+        }
+    }
+}
+
 /// What became of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetCopied {

@@ -141,9 +141,9 @@ impl DestinationPage {
         self.imp().check.borrow().as_ref().map(|check| check.repository.clone())
     }
 
-    /// Whether backups are there already.
-    pub fn has_backups(&self) -> bool {
-        self.imp().check.borrow().as_ref().is_some_and(|check| check.set_count() > 0)
+    /// What was found at the destination, once it was found good.
+    pub fn check(&self) -> Option<DestinationCheck> {
+        self.imp().check.borrow().clone()
     }
 
     /// Calls `handler` when the page is filled in and the person wants to go on.

@@ -107,6 +107,7 @@ impl RunPage {
             Task::Backup => gettext("Backup"),
             Task::Verify => gettext("Check"),
             Task::Drill => gettext("Restore Test"),
+            Task::Move => gettext("Move"),
         });
         imp.result_row.set_title(&gettext_f(
             "{task}: {result}",
@@ -250,6 +251,11 @@ fn facts(run: &Run) -> Vec<(String, String)> {
             (gettext("Restored"), words::size(drilled.restored_bytes)),
             (gettext("As They Were When Backed Up"), words::count(drilled.proved_count)),
             (gettext("Also Equal to the Files on This Computer"), words::count(drilled.equal_count)),
+        ],
+        Outcome::Moved(moved) => vec![
+            (gettext("Old Destination"), moved.from.clone()),
+            (gettext("New Destination"), moved.to.clone()),
+            (gettext("Copied"), words::size(moved.copied_bytes)),
         ],
         Outcome::Stopped | Outcome::Failed(_) => Vec::new(),
     }

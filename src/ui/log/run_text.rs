@@ -18,6 +18,7 @@ pub fn task(run: &Run) -> String {
         (_, Task::Backup) => gettext("Backup"),
         (_, Task::Verify) => gettext("Check of the backup"),
         (_, Task::Drill) => gettext("Test of a restore"),
+        (_, Task::Move) => gettext("Move to another destination"),
     }
 }
 
@@ -32,6 +33,12 @@ pub fn result(run: &Run) -> String {
         ),
         Outcome::Verified(verified) => verify_result(verified),
         Outcome::Drilled(drilled) => drill_result(drilled),
+        Outcome::Moved(moved) => ngettext_f(
+            "{count} snapshot is at {place}",
+            "{count} snapshots are at {place}",
+            moved.snapshot_count,
+            &[("count", &words::count(moved.snapshot_count)), ("place", &moved.to)],
+        ),
         Outcome::Stopped => gettext("Stopped"),
         Outcome::Failed(problem) => problem.what.clone(),
     }
@@ -112,7 +119,7 @@ pub fn is_bad(run: &Run) -> bool {
         Outcome::Failed(_) => true,
         Outcome::Verified(verified) => verified.damaged_count > 0,
         Outcome::Drilled(drilled) => drilled.failure_count > 0,
-        Outcome::Finished { .. } | Outcome::Stopped => false,
+        Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped => false,
     }
 }
 
@@ -164,6 +171,9 @@ pub fn details(run: &Run) -> String {
             for (path, reason) in &drilled.failures {
                 line(&format!("{path}\t{reason}"));
             }
+        }
+        Outcome::Moved(moved) => {
+            line(&format!("{}\t{}", moved.from, moved.to));
         }
         Outcome::Finished { .. } | Outcome::Stopped => {}
     }

@@ -27,6 +27,8 @@ pub enum JobKind {
     Verify,
     /// Restores a sample and compares it.
     Drill,
+    /// Copies backups to another destination.
+    Move,
     /// Only looks.
     Look,
 }

@@ -7,6 +7,7 @@ mod folder_model;
 mod folder_rows;
 mod job;
 mod plan;
+mod plan_move;
 mod plan_proofs;
 mod plan_runs;
 mod plan_store;

@@ -293,6 +293,7 @@ impl PlanObject {
             let sentence = match job.kind() {
                 JobKind::Verify => gettext("Checking the backup"),
                 JobKind::Drill => gettext("Testing a restore"),
+                JobKind::Move => gettext("Moving the backups"),
                 _ => gettext("Backing up"),
             };
             return (PlanState::Running, sentence);

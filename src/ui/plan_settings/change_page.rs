@@ -1,5 +1,5 @@
-//! What another destination or another protection means for the backups that there are. Nothing is written
-//! here: the change becomes part of what is saved.
+//! What another destination or another protection means for the backups that there are, and what can be done with
+//! them. Nothing is written here: the change becomes part of what is saved.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -21,7 +21,10 @@ mod imp {
         #[template_child]
         pub ways_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
+        pub means_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
         pub apply_button: TemplateChild<gtk::Button>,
+        pub ways: RefCell<Vec<(adw::ActionRow, gtk::CheckButton)>>,
         pub rows: RefCell<Vec<adw::ActionRow>>,
     }
 
@@ -67,6 +70,12 @@ glib::wrapper! {
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
 }
 
+/// One of several things that can be done: a title and an explanation.
+pub type Way = (String, String);
+
+/// What follows from a change: an icon, a title and an explanation.
+pub type Meaning = (&'static str, String, String);
+
 /// A change in words.
 #[derive(Debug)]
 pub struct ChangeText {
@@ -74,8 +83,10 @@ pub struct ChangeText {
     pub before: String,
     /// What is to hold.
     pub after: String,
-    /// What follows from it: an icon, a title and an explanation each.
-    pub means: Vec<(&'static str, String, String)>,
+    /// Between what there is a choice. The first is chosen.
+    pub ways: Vec<Way>,
+    /// What follows from it.
+    pub means: Vec<Meaning>,
     /// What the button says.
     pub verb: String,
 }
@@ -86,9 +97,34 @@ impl ChangePage {
         let imp = self.imp();
         imp.before_row.set_subtitle(&text.before);
         imp.after_row.set_subtitle(&text.after);
-        for row in imp.rows.take() {
+        for (row, _) in imp.ways.take() {
             imp.ways_group.remove(&row);
         }
+        imp.ways_group.set_visible(!text.ways.is_empty());
+        for (title, subtitle) in &text.ways {
+            let first = imp.ways.borrow().first().map(|(_, button)| button.clone());
+            let button = gtk::CheckButton::builder().valign(gtk::Align::Center).build();
+            button.set_group(first.as_ref());
+            button.set_active(first.is_none());
+            button.update_property(&[
+                gtk::accessible::Property::Label(title),
+                gtk::accessible::Property::Description(subtitle),
+            ]);
+            let row = adw::ActionRow::builder()
+                .use_markup(false)
+                .title(title)
+                .subtitle(subtitle)
+                .subtitle_lines(0)
+                .activatable_widget(&button)
+                .build();
+            row.add_prefix(&button);
+            imp.ways_group.add(&row);
+            imp.ways.borrow_mut().push((row, button));
+        }
+        for row in imp.rows.take() {
+            imp.means_group.remove(&row);
+        }
+        imp.means_group.set_visible(!text.means.is_empty());
         for (icon, title, subtitle) in &text.means {
             let row = adw::ActionRow::builder().use_markup(false).title(title).subtitle(subtitle).build();
             let image = gtk::Image::builder()
@@ -99,10 +135,15 @@ impl ChangePage {
                 image.add_css_class("warning");
             }
             row.add_prefix(&image);
-            imp.ways_group.add(&row);
+            imp.means_group.add(&row);
             imp.rows.borrow_mut().push(row);
         }
         imp.apply_button.set_label(&text.verb);
+    }
+
+    /// Which of the ways is chosen; none if there is no choice.
+    pub fn way(&self) -> Option<usize> {
+        self.imp().ways.borrow().iter().position(|(_, button)| button.is_active())
     }
 
     /// Calls `handler` when the change is wanted.

@@ -3,12 +3,17 @@
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
-use super::change_page::ChangeText;
+use super::change_page::{ChangeText, Meaning, Way};
 use super::{Draft, PlanSettings};
 use crate::engine::crypto::{Encryption, Keyring, Protection};
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::ui::assistant::ProtectionChoice;
-use crate::ui::describe;
+use crate::ui::model::PlanObject;
+use crate::ui::widgets::DestinationCheck;
+use crate::ui::{describe, words};
+
+/// The place of moving among the ways.
+const MOVE: usize = 0;
 
 impl PlanSettings {
     pub(super) fn take_folders(&self) {
@@ -32,35 +37,14 @@ impl PlanSettings {
         if before == new {
             return self.take_destination();
         }
-        let mut means = Vec::new();
-        // Another way would be to move the backups there: it needs a page that copies them first.
-        if imp.destination_page.has_backups() {
-            means.push((
-                "dialog-warning-symbolic",
-                gettext("There are backups at the new destination already"),
-                gettext("If they are of this computer, they are gone on with. Otherwise the next backup stands on its own."),
-            ));
-        } else {
-            means.push((
-                "dialog-information-symbolic",
-                gettext("Backups start anew there"),
-                gettext("The next backup is a full one, and takes as long as the first one did."),
-            ));
-        }
-        if !plan.sets().is_empty() {
-            means.push((
-                "folder-symbolic",
-                gettext("The backups that there are stay where they are"),
-                gettext(
-                    "You can open them with “Restore From a Backup…”, or choose their destination again.",
-                ),
-            ));
-        }
+        let Some(found) = imp.destination_page.check() else { return };
+        let (ways, means) = destination_choice(&plan, &found);
         imp.destination_change_page.show_change(&ChangeText {
             before: describe::destination(&before),
             after: describe::destination(&new),
+            ways,
             means,
-            verb: gettext("_Start Anew There"),
+            verb: gettext("_Use This Destination"),
         });
         imp.navigation.push_by_tag("destination-change");
     }
@@ -68,6 +52,8 @@ impl PlanSettings {
     pub(super) fn take_destination(&self) {
         let imp = self.imp();
         if let (Some(draft), Some(new)) = (&mut *imp.draft.borrow_mut(), imp.destination_page.destination()) {
+            let is_other = imp.plan.borrow().as_ref().is_some_and(|plan| plan.plan().destination != new);
+            draft.moves = is_other && imp.destination_change_page.way() == Some(MOVE);
             draft.plan.destination = new;
             draft.tried = imp.destination_page.repository();
         }
@@ -129,6 +115,7 @@ impl PlanSettings {
         imp.protection_change_page.show_change(&ChangeText {
             before: describe::protection(&facts.protection, imp.key_owner.borrow().as_deref()),
             after: in_words(&choice),
+            ways: Vec::new(),
             means,
             verb: gettext("_Use This Protection"),
         });
@@ -144,6 +131,16 @@ impl PlanSettings {
         }
         imp.navigation.pop_to_tag("settings");
         self.refresh();
+    }
+
+    /// The destination of a draft in words.
+    pub(super) fn destination_text(&self, draft: &Draft) -> String {
+        let destination = describe::destination(&draft.plan.destination);
+        if draft.moves {
+            gettext_f("{destination}, once the backups are moved there", &[("destination", &destination)])
+        } else {
+            destination
+        }
     }
 
     /// The protection of a draft in words.
@@ -169,6 +166,64 @@ impl PlanSettings {
             }
         });
     }
+}
+
+/// What can become of the backups that there are when they are to be kept elsewhere, and what that means.
+fn destination_choice(plan: &PlanObject, found: &DestinationCheck) -> (Vec<Way>, Vec<Meaning>) {
+    let (sets, there) = (plan.sets(), found.set_times());
+    let (mut ways, mut means) = (Vec::new(), Vec::new());
+    let anew = gettext("The next backup is a full one, and takes as long as the first one did.");
+    // What a move left unfinished is gone on with.
+    let can_move = !sets.is_empty() && there.iter().all(|time| sets.iter().any(|set| set.time == *time));
+    if can_move {
+        let bytes = sets.iter().map(|set| set.stored_bytes).sum();
+        let count = sets.len() as u64;
+        ways.push((
+            gettext("Move Them There"),
+            ngettext_f(
+                "{count} snapshot, {size}, is copied and compared. The next backup goes on from it.",
+                "{count} snapshots, {size}, are copied and compared. The next backup goes on from them.",
+                count,
+                &[("count", &words::count(count)), ("size", &words::size(bytes))],
+            ),
+        ));
+        let extends =
+            gettext("Only some of them are there. The next backup goes on from the newest of these.");
+        ways.push((gettext("Start Anew There"), if there.is_empty() { anew } else { extends }));
+        if there.is_empty() && found.free_bytes().is_some_and(|free| free < bytes) {
+            means.push((
+                "dialog-warning-symbolic",
+                gettext("They do not fit there"),
+                gettext("There is too little space at the new destination to move the backups."),
+            ));
+        }
+    } else if there.is_empty() {
+        means.push(("dialog-information-symbolic", gettext("Backups start anew there"), anew));
+    } else {
+        means.push((
+            "dialog-warning-symbolic",
+            gettext("There are backups at the new destination already"),
+            gettext("If they are of this computer, they are gone on with. Otherwise the next backup stands on its own."),
+        ));
+    }
+    if !sets.is_empty() {
+        means.push((
+            "folder-symbolic",
+            gettext("Nothing is deleted at the old destination"),
+            gettext(
+                "You can open the backups there with “Restore From a Backup…”, or choose their destination again.",
+            ),
+        ));
+    } else if plan.expects_backups() {
+        means.push((
+            "dialog-information-symbolic",
+            gettext("The existing backups cannot be moved now"),
+            gettext(
+                "Their destination cannot be reached. To move them, connect it, and choose the new destination then.",
+            ),
+        ));
+    }
+    (ways, means)
 }
 
 /// The protection, if nothing has to be made or learned for it. Another passphrase is always another protection.

@@ -5,6 +5,7 @@ mod changes;
 mod keeping_group;
 mod save;
 mod settings_page;
+mod speed_group;
 
 use std::cell::RefCell;
 
@@ -33,6 +34,8 @@ pub struct Draft {
     protection: Option<ProtectionChoice>,
     /// The new destination as it was tried, with what was answered for it.
     tried: Option<Repository>,
+    /// Whether the backups are moved to the new destination first.
+    moves: bool,
 }
 
 mod imp {
@@ -136,7 +139,7 @@ impl PlanSettings {
         let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time).collect();
         imp.settings_page.set_chains(chains.iter().map(times).collect());
         imp.settings_page.fill(&facts);
-        imp.draft.replace(Some(Draft { plan: facts, protection: None, tried: None }));
+        imp.draft.replace(Some(Draft { plan: facts, protection: None, tried: None, moves: false }));
         dialog.refresh();
         dialog.look_up_key_owner();
         dialog
@@ -200,7 +203,11 @@ impl PlanSettings {
     fn refresh(&self) {
         let imp = self.imp();
         let Some(draft) = self.draft() else { return };
-        imp.settings_page.show_choices(&draft.plan, &self.protection_text(&draft));
+        imp.settings_page.show_choices(
+            &draft.plan,
+            &self.destination_text(&draft),
+            &self.protection_text(&draft),
+        );
         let changed = self.is_changed();
         imp.settings_page.set_changed(changed);
         self.set_can_close(!changed);

@@ -38,11 +38,13 @@ impl PlanSettings {
     async fn write(&self) -> Result<String, Problem> {
         let imp = self.imp();
         let missing = || Problem { what: gettext("Something is missing"), ..Problem::default() };
-        let Draft { plan: mut new, protection, tried } = self.draft().ok_or_else(missing)?;
+        let Draft { plan: mut new, protection, tried, moves } = self.draft().ok_or_else(missing)?;
         let store = imp.store.borrow().clone().ok_or_else(missing)?;
         let plan = imp.plan.borrow().clone().ok_or_else(missing)?;
         let now = glib::real_time() / 1_000_000;
         let before = plan.plan();
+        // The plan goes on at the other place once everything is there.
+        let target = moves.then(|| std::mem::replace(&mut new.destination, before.destination.clone()));
         if new.destination != before.destination {
             new.destination_since = Some(now);
         }
@@ -57,6 +59,15 @@ impl PlanSettings {
         store.replace(new).await?;
         if let Some(tried) = tried {
             plan.repository().learn_from(&tried);
+        }
+        if let (Some(target), Some(window)) = (target, imp.window.upgrade())
+            && !window.move_backups(&plan, target)
+        {
+            return Err(Problem {
+                what: gettext("The backups cannot be moved now"),
+                advice: gettext("A backup or a check is running. Wait until it is done, then save again."),
+                ..Problem::default()
+            });
         }
         Ok(match secret {
             Some(secret) if secret.what == PassphraseFor::Archive => keep_next(&plan, secret).await,

@@ -8,6 +8,7 @@ use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
 use super::keeping_group::KeepingGroup;
+use super::speed_group::SpeedGroup;
 use crate::engine::format::time::SetTime;
 use crate::i18n::gettext;
 use crate::plan::Plan;
@@ -44,6 +45,8 @@ mod imp {
         #[template_child]
         pub keeping_group: TemplateChild<KeepingGroup>,
         #[template_child]
+        pub speed_group: TemplateChild<SpeedGroup>,
+        #[template_child]
         pub volume_spin: TemplateChild<gtk::SpinButton>,
         /// The names of the other plans.
         pub taken: RefCell<Vec<String>>,
@@ -58,6 +61,7 @@ mod imp {
 
         fn class_init(class: &mut Self::Class) {
             KeepingGroup::ensure_type();
+            SpeedGroup::ensure_type();
             ProblemView::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
@@ -139,6 +143,7 @@ impl SettingsPage {
         imp.filling.set(true);
         imp.name_row.set_text(&plan.name);
         imp.keeping_group.fill(&plan.keep, plan.full_every);
+        imp.speed_group.fill(plan.rates);
         // Who wrote a larger one into the file of the plans meant it.
         let volume_mib = plan.volume_mib.max(1) as f64;
         let limits = imp.volume_spin.adjustment();
@@ -153,14 +158,15 @@ impl SettingsPage {
         imp.name_row.text().trim().clone_into(&mut plan.name);
         plan.keep = imp.keeping_group.keep();
         plan.full_every = imp.keeping_group.full_every();
+        plan.rates = imp.speed_group.rates();
         plan.volume_mib = imp.volume_spin.value() as u64;
     }
 
-    /// Shows what is chosen on other pages. `protection` is in words.
-    pub fn show_choices(&self, plan: &Plan, protection: &str) {
+    /// Shows what is chosen on other pages. `destination` and `protection` are in words.
+    pub fn show_choices(&self, plan: &Plan, destination: &str, protection: &str) {
         let imp = self.imp();
         imp.folders_row.set_subtitle(&describe::folders(&plan.folders, &plan.ignored));
-        imp.destination_row.set_subtitle(&describe::destination(&plan.destination));
+        imp.destination_row.set_subtitle(destination);
         imp.protection_row.set_subtitle(protection);
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
+use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::status::{Status, status};
 use crate::engine::storage::{DriveAddress, Drives, LocalFolder, try_writing};
@@ -102,10 +103,25 @@ impl DestinationCheck {
 
     /// How many complete backups are there.
     pub fn set_count(&self) -> u64 {
-        match &self.status {
-            Some(Ok(status)) => status.chains.iter().map(|chain| chain.sets.len() as u64).sum(),
-            _ => 0,
+        self.set_times().len() as u64
+    }
+
+    /// When the complete backups were made that are there.
+    pub fn set_times(&self) -> Vec<SetTime> {
+        let chains = self.found().into_iter().flat_map(|status| &status.chains);
+        chains.flat_map(|chain| &chain.sets).map(|set| set.time).collect()
+    }
+
+    /// Bytes that can still be written, where known.
+    pub fn free_bytes(&self) -> Option<u64> {
+        match &self.facts {
+            Some(facts) => facts.free_bytes,
+            None => self.found()?.free_bytes,
         }
+    }
+
+    fn found(&self) -> Option<&Status> {
+        self.status.as_ref()?.as_ref().ok()
     }
 
     /// Why no backup can be made here, in words.
@@ -293,9 +309,7 @@ impl DestinationReport {
     }
 
     fn add_free_space(&self, check: &DestinationCheck) {
-        let of_server = || check.status.as_ref()?.as_ref().ok()?.free_bytes;
-        let of_folder = |facts: &FolderFacts| facts.free_bytes;
-        let Some(free) = check.facts.as_ref().map_or_else(of_server, of_folder) else { return };
+        let Some(free) = check.free_bytes() else { return };
         let title = gettext_f("{size} free", &[("size", &words::size(free))]);
         if free < LITTLE_BYTES {
             self.add(Tone::Warning, &title, &gettext("That is very little for a backup."));
