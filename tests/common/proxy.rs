@@ -21,6 +21,8 @@ struct Line {
     /// Nothing arrives any more, and nobody hears of it.
     is_silent: AtomicBool,
     bytes_per_second: AtomicU64,
+    /// Bytes that came through, in both directions.
+    passed: AtomicU64,
     cuts: AtomicU64,
     sockets: Mutex<Vec<TcpStream>>,
 }
@@ -54,6 +56,11 @@ impl Proxy {
     /// Breaks all connections once so many more bytes went to the server.
     pub fn cut_after(&self, bytes: i64) {
         self.line.left.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How many bytes came through, in both directions.
+    pub fn passed(&self) -> u64 {
+        self.line.passed.load(Ordering::SeqCst)
     }
 
     /// How often the line has broken.
@@ -130,6 +137,7 @@ fn carry(line: &Arc<Line>, from: &TcpStream, to: &TcpStream, is_up: bool) {
             if to.write_all(&bytes).is_err() {
                 return;
             }
+            writing.passed.fetch_add(bytes.len() as u64, Ordering::SeqCst);
         }
         let _ = to.shutdown(Shutdown::Write);
     });

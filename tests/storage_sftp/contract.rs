@@ -17,7 +17,7 @@ fn a_folder_on_a_server_keeps_the_contract() {
     keeps_the_contract(&Place {
         storage: Arc::new(server.storage("not yet/there")),
         second: Arc::new(server.storage(folder.to_str().unwrap())),
-        many: 20_000,
+        many: 100_000,
         longest_name: 200,
         fill: Box::new({
             let folder = folder.clone();

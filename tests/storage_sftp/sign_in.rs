@@ -218,12 +218,13 @@ fn several_connections_ask_once() {
     attended(
         move |job| {
             let storage = SftpStorage::at(&address, &Credentials::default(), &options, job);
+            let all_begun = std::sync::Barrier::new(4);
             std::thread::scope(|scope| {
                 for number in 0..4 {
-                    let storage = &storage;
+                    let (storage, all_begun) = (&storage, &all_begun);
                     scope.spawn(move || {
                         let upload = storage.create(&format!("file-{number}")).unwrap();
-                        std::thread::sleep(std::time::Duration::from_millis(300));
+                        all_begun.wait();
                         upload.finish().unwrap();
                     });
                 }

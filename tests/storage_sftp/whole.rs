@@ -13,6 +13,9 @@ use crate::common::program::expect;
 use crate::common::proxy::Proxy;
 use crate::common::sshd::{PASSWORD, Setting, Sshd, can_have_passwords};
 use crate::common::tree::{assert_same, edit, look, make_everything, make_small, noise};
+use souvenir::engine::job::Job;
+use souvenir::engine::storage::sftp::{SftpOptions, SftpStorage, Times};
+use souvenir::engine::storage::{Backoff, Credentials, SftpAddress};
 
 const FIRST: i64 = 1_700_000_000;
 
@@ -69,17 +72,27 @@ fn a_whole_backup_over_a_line_that_breaks() {
     server.also_know(proxy.port);
     let source = server.scratch.path().join("source");
     make_tree(&source);
-    let storage = Arc::new(server.storage_at(proxy.port, "backup"));
+    // On a busy machine an answer takes a while.
+    let options = SftpOptions {
+        times: Times::default(),
+        backoff: Backoff { give_up_after: Duration::from_secs(120), ..server.options().backoff },
+        ..server.options()
+    };
+    let address = SftpAddress { port: Some(proxy.port), ..server.address("backup") };
+    let storage = Arc::new(SftpStorage::at(&address, &Credentials::default(), &options, &Job::unattended()));
     let backup = Backup::new(&source, Path::new("unused")).stored_in(storage);
     let target = server.scratch.path().join("target");
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Not for ever, should what is tested fail.
-            let begun = std::time::Instant::now();
-            while !done.load(std::sync::atomic::Ordering::SeqCst) && begun.elapsed().as_secs() < 120 {
-                std::thread::sleep(Duration::from_millis(400));
-                proxy.cut();
+            // Each connection gets something done, so it comes to an end however slow the machine is.
+            let mut passed = 0;
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(20));
+                if proxy.passed() > passed + 2_000_000 {
+                    proxy.cut();
+                    passed = proxy.passed();
+                }
             }
         });
         proxy.slow(8_000_000);

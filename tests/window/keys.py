@@ -82,9 +82,9 @@ def first_computer(session, program):
     app.picture("keys-two")
     listed = session.run(["gpg", "--with-colons", "--list-secret-keys"]).decode()
     assert "Grace Hopper" in listed and listed.count("\nsec:") + listed.startswith("sec:") == 2, listed
-    complaints(app)
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
+    complaints(app)
     app.close()
     return print_and_photograph(session, copy), shelf
 
@@ -135,9 +135,9 @@ def new_computer(session, program, photographs, shelf):
     app.find("label", "The key of Ada Lovelace <ada@example.org> was here already.")
     app.picture("keys-imported")
     session.run(["env", f"GNUPGHOME={other / 'gnupg'}", "gpgconf", "--kill", "all"])
-    complaints(app)
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
+    complaints(app)
     app.close()
 
 
