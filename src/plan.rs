@@ -22,12 +22,13 @@ use serde::{Deserialize, Serialize};
 use crate::engine::backup::DEFAULT_VOLUME_MIB;
 use crate::engine::chain::FullPolicy;
 use crate::engine::crypto::Protection;
-use crate::engine::error::Result;
+use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{
-    Address, Credentials, DriveAddress, Limits, S3Address, SftpAddress, Storage, StorageError, WebDavAddress,
+    Address, AwayDrive, Credentials, DriveAddress, Limits, S3Address, SftpAddress, Storage, StorageError,
+    StorageErrorKind, WebDavAddress,
 };
 
 pub use keeping::{FullEvery, Keep, Thinning};
@@ -118,6 +119,16 @@ impl Access {
     /// The place, ready to be read and written, as [`Destination::open`] gives it.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
         Ok(self.rates.limits().hold(self.destination.open(job)?, job))
+    }
+
+    /// The same, also while its drive is away: for who can do with what is kept of it on this computer.
+    pub fn open_or_away(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        match (self.open(job), self.destination.address()) {
+            (Err(Error::Storage(error)), Address::Drive(drive)) if error.kind == StorageErrorKind::Away => {
+                Ok(Box::new(AwayDrive(drive)))
+            }
+            (opened, _) => opened,
+        }
     }
 }
 

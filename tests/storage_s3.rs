@@ -20,8 +20,8 @@ use s3::Server;
 fn a_bucket_keeps_the_contract() {
     let server = Arc::new(Server::start());
     keeps_the_contract(&Place {
-        storage: Arc::new(server.storage("a/prefix")),
-        second: Arc::new(server.storage("a/prefix")),
+        storage: Arc::new(server.patient_storage("a/prefix")),
+        second: Arc::new(server.patient_storage("a/prefix")),
         // The server goes through all of them for each thousand.
         many: if std::env::var_os("SOUVENIR_TEST_ALL").is_some() { 100_000 } else { 3_500 },
         // The server keeps a file beside each, with a longer name.

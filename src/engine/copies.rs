@@ -116,19 +116,9 @@ impl Copies {
     }
 }
 
-/// The folder below `cache` for what is kept of a destination: named after a hash of its place, however
-/// that is written.
+/// The folder below `cache` for what is kept of a destination: named after a hash of its [`Storage::key`].
 pub(crate) fn folder_of(cache: &Path, storage: &dyn Storage) -> PathBuf {
-    let place = match storage.local_folder() {
-        Some(folder) => {
-            // One that the first backup will make has no other name than it will have then.
-            let in_parent = || Some(folder.parent()?.canonicalize().ok()?.join(folder.file_name()?));
-            let known = folder.canonicalize().ok().or_else(in_parent);
-            known.or_else(|| std::path::absolute(folder).ok()).unwrap_or_else(|| folder.to_owned())
-        }
-        None => PathBuf::from(storage.location()),
-    };
-    cache.join(hexadecimal(&Sha1::digest(place.as_os_str().as_bytes())[..8]))
+    cache.join(hexadecimal(&Sha1::digest(storage.key().as_os_str().as_bytes())[..8]))
 }
 
 /// A name that also tells the size of the file at the destination: a copy of another file of that name,

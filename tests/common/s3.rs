@@ -97,12 +97,28 @@ impl Server {
 
     /// A place, with the secret that is given.
     pub fn storage_at(&self, address: &S3Address, secret: Option<&str>, job: &Job) -> ObjectStorage {
+        self.storage_with(options(), address, secret, job)
+    }
+
+    /// A place that waits for answers as long as it usually does.
+    pub fn patient_storage(&self, prefix: &str) -> ObjectStorage {
+        let options = ObjectOptions { times: HttpTimes::default(), ..options() };
+        self.storage_with(options, &self.address(prefix), Some(SECRET), &Job::unattended())
+    }
+
+    fn storage_with(
+        &self,
+        options: ObjectOptions,
+        address: &S3Address,
+        secret: Option<&str>,
+        job: &Job,
+    ) -> ObjectStorage {
         let credentials = Credentials {
             key_id: Some(KEY_ID.to_owned()),
             secret: secret.map(Into::into),
             session_token: None,
         };
-        ObjectStorage::new(address, &credentials, options(), job).unwrap()
+        ObjectStorage::new(address, &credentials, options, job).unwrap()
     }
 
     /// The folder of the bucket on the disk.

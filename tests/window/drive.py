@@ -95,6 +95,15 @@ def main(program):
         app.picture("back")
         names = [path.name for path in (DRIVE / "Backups").iterdir()]
         assert all(name.startswith("duplicity-") for name in names), names
+
+        # What was seen once can be looked at while the drive is away.
+        flows.browse(app)
+        app.click("button", "Back")
+        LINK.unlink()
+        subprocess.run(["umount", "--lazy", DRIVE], check=True)
+        flows.browse(app)
+        app.find(text=re.compile("You see what was there .*; restoring has to wait"))
+        app.picture("browsed-away")
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
 

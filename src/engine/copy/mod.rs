@@ -10,12 +10,10 @@ mod set;
 mod there;
 mod transfer;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::backup::{lock, staging};
 use super::chain::{Collection, Set};
-use super::copies::folder_of;
 use super::crypto::{Keyring, Opener, Passphrases};
 use super::error::{Error, Result};
 use super::format::name::{FileName, Part};
@@ -149,7 +147,7 @@ pub fn copy(request: &CopyRequest<'_>, job: &Job) -> Result<CopySummary> {
     let started = Instant::now();
     job.phase(Phase::Preparing);
     let CopyRequest { from, to, .. } = *request;
-    if folder_of(Path::new(""), from) == folder_of(Path::new(""), to) {
+    if from.key() == to.key() {
         return Err(Error::SamePlace { location: to.location() });
     }
     let files = from.list()?;

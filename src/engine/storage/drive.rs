@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use super::{StorageError, StorageErrorKind, StorageResult};
+use super::{Lock, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile, Upload};
 
 /// A folder on a drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +25,69 @@ impl DriveAddress {
         let failed = |source| StorageError::from_io("looking for the drive", &self.name, source);
         match Drives::default().mount_point(&self.uuid).map_err(failed)? {
             Some(root) => Ok(root.join(&self.path)),
-            None => Err(StorageError::new(
-                StorageErrorKind::Away,
-                "looking for the drive",
-                &self.name,
-                "it is not connected, or not mounted",
-            )),
+            None => Err(self.away()),
         }
+    }
+
+    /// The same for every mount point, and different from every path: for what is kept of the folder elsewhere.
+    pub(crate) fn key(&self) -> PathBuf {
+        Path::new("drive:").join(&self.uuid).join(&self.path)
+    }
+
+    fn away(&self) -> StorageError {
+        StorageError::new(
+            StorageErrorKind::Away,
+            "looking for the drive",
+            &self.name,
+            "it is not connected, or not mounted",
+        )
+    }
+}
+
+/// A folder on a drive that is not connected. Whatever is asked of it fails with [`StorageErrorKind::Away`];
+/// it stands for its place where something is looked up that is kept elsewhere.
+#[derive(Debug, Clone)]
+pub struct AwayDrive(pub DriveAddress);
+
+impl Storage for AwayDrive {
+    fn location(&self) -> String {
+        self.0.name.clone()
+    }
+
+    fn list(&self) -> StorageResult<Vec<StoredFile>> {
+        Err(self.0.away())
+    }
+
+    fn list_folders(&self) -> StorageResult<Vec<String>> {
+        Err(self.0.away())
+    }
+
+    fn open_from(&self, _name: &str, _offset: u64) -> StorageResult<Box<dyn Read + Send>> {
+        Err(self.0.away())
+    }
+
+    fn create(&self, _name: &str) -> StorageResult<Box<dyn Upload>> {
+        Err(self.0.away())
+    }
+
+    fn rename(&self, _from: &str, _to: &str) -> StorageResult<()> {
+        Err(self.0.away())
+    }
+
+    fn lock(&self, _holder: &str) -> StorageResult<Lock> {
+        Err(self.0.away())
+    }
+
+    fn delete(&self, _name: &str) -> StorageResult<()> {
+        Err(self.0.away())
+    }
+
+    fn free_bytes(&self) -> StorageResult<Option<u64>> {
+        Err(self.0.away())
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.key()
     }
 }
 

@@ -13,12 +13,28 @@ use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC};
 
 use super::lease::LOCK_NAME;
 use super::{
-    HeldLock, Lock, LockGuard, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile,
+    Drives, HeldLock, Lock, LockGuard, Storage, StorageError, StorageErrorKind, StorageResult, StoredFile,
     UPLOAD_PREFIX, Upload,
 };
 
 /// What is read of a holder's word on itself, in bytes.
 const HOLDER_LIMIT: u64 = 1024;
+
+/// What tells a folder from every other: a path without links, or a drive and a path on it.
+pub(super) fn key(folder: &Path) -> PathBuf {
+    // One that the first backup will make has no other name than it will have then.
+    let in_parent = || Some(folder.parent()?.canonicalize().ok()?.join(folder.file_name()?));
+    let known = folder.canonicalize().ok().or_else(in_parent);
+    let path = known.or_else(|| std::path::absolute(folder).ok()).unwrap_or_else(|| folder.to_owned());
+    match Drives::default().drive_of(&path) {
+        Ok(Some(drive)) => drive.key(),
+        Ok(None) => path,
+        Err(error) => {
+            tracing::warn!(%error, "the drives could not be looked at");
+            path
+        }
+    }
+}
 
 /// Backups in a folder.
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ use std::time::SystemTime;
 
 pub use address::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential};
-pub use drive::{DriveAddress, Drives};
+pub use drive::{AwayDrive, DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};
 pub use line::HttpTimes;
 pub use local::LocalFolder;
@@ -106,6 +106,12 @@ pub trait Storage: Send + Sync + Debug {
     /// The folder on this machine, if that is what the place is.
     fn local_folder(&self) -> Option<&Path> {
         None
+    }
+
+    /// What tells the place from every other, however it is written: for what is kept of it on this machine. A
+    /// drive is the same wherever it is mounted.
+    fn key(&self) -> PathBuf {
+        self.local_folder().map_or_else(|| self.location().into(), local::key)
     }
 }
 

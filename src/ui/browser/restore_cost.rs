@@ -48,7 +48,7 @@ impl Thought {
     /// Finds out what it would do. Nothing is asked for: the catalogue tells the entries, and manifests come
     /// from copies where there are any.
     fn preview(self, catalog: &Catalog, job: &Job) -> Result<RestorePreview> {
-        let storage = self.access.open(job)?;
+        let storage = self.access.open_or_away(job)?;
         let copies = match Copies::usual_cache() {
             Some(cache) => Copies::of(&cache, &*storage).without_new(),
             None => Copies::none(),

@@ -43,7 +43,7 @@ impl BrowserPage {
         self.show_state("loading");
         let (access, passphrases) = (repository.access().clone(), repository.passphrases());
         let work = move |job: &Job| {
-            let storage = access.open(job)?;
+            let storage = access.open_or_away(job)?;
             match open_catalog(&*storage, &passphrases, job) {
                 // The next time it is a new one.
                 Err(error) if is_damage(&error) => open_catalog(&*storage, &passphrases, job),
