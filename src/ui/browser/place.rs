@@ -71,7 +71,10 @@ impl BrowserPage {
         let asked = reader.ask(Lane::Folder, move |catalog, job| arrive(way, catalog, job));
         let page = self.downgrade();
         glib::spawn_future_local(async move {
-            if let (Some(arrival), Some(page)) = (asked.await, page.upgrade()) {
+            if let (Some(arrival), Some(page)) = (asked.await, page.upgrade())
+                // Who has gone on since does not come back to it.
+                && page.imp().going.get() == turn
+            {
                 page.take_arrival(arrival, time, select.as_deref());
             }
         });
