@@ -42,6 +42,8 @@ mod imp {
         #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
         #[template_child]
+        pub schedule_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
         pub keeping_group: TemplateChild<KeepingGroup>,
         #[template_child]
         pub volume_spin: TemplateChild<gtk::SpinButton>,
@@ -162,6 +164,7 @@ impl SettingsPage {
         imp.folders_row.set_subtitle(&describe::folders(&plan.folders, &plan.ignored));
         imp.destination_row.set_subtitle(&describe::destination(&plan.destination));
         imp.protection_row.set_subtitle(protection);
+        imp.schedule_row.set_subtitle(&describe::schedule(&plan.schedule));
     }
 
     /// Offers to save, where there is something to be saved.
