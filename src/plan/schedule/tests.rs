@@ -353,12 +353,12 @@ fn proofs_come_at_their_pace() {
     runs.push(proof("2026-01-31", Task::Verify, Outcome::Verified(Default::default())));
     assert_eq!(due_of(&runs, "2026-01-31T21:11"), None);
     runs.push(proof("2026-03-01", Task::Verify, Outcome::Stopped));
-    runs.push(backup("2026-03-02"));
-    assert_eq!(due_of(&runs, "2026-03-02T20:11"), Some(Task::Verify));
-    runs.push(proof("2026-03-02", Task::Verify, Outcome::Stopped));
-    assert_eq!(due_of(&runs, "2026-03-02T21:11"), Some(Task::Drill), "a person stopped the other one");
-    runs.push(proof("2026-03-02", Task::Drill, Outcome::Drilled(Default::default())));
-    assert_eq!(due_of(&runs, "2026-03-02T22:11"), None);
+    runs.push(backup("2026-03-03"));
+    assert_eq!(due_of(&runs, "2026-03-03T20:11"), Some(Task::Verify));
+    runs.push(proof("2026-03-03", Task::Verify, Outcome::Stopped));
+    assert_eq!(due_of(&runs, "2026-03-03T21:11"), Some(Task::Drill), "a person stopped the other one");
+    runs.push(proof("2026-03-03", Task::Drill, Outcome::Drilled(Default::default())));
+    assert_eq!(due_of(&runs, "2026-03-03T22:11"), None);
     let mut quiet = plan.clone();
     quiet.schedule.prove = false;
     assert!(matches!(
