@@ -8,3 +8,12 @@ pub const GETTEXT_DOMAIN: &str = "souvenir";
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The name that the monitor owns on the session bus.
+pub const MONITOR_ID: &str = "io.github.souvenir_backup.Souvenir.Monitor";
+
+/// The program that starts what is due.
+pub const MONITOR_PROGRAM: &str = "souvenir-monitor";
+
+/// The program with the window, which runs what is due.
+pub const WINDOW_PROGRAM: &str = "souvenir";

@@ -33,7 +33,7 @@ pub mod engine;
 pub mod i18n;
 pub mod kit;
 pub mod plan;
-#[cfg(feature = "gui")]
+#[cfg(feature = "desktop")]
 pub mod platform;
 pub mod preferences;
 #[cfg(feature = "gui")]

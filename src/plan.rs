@@ -2,12 +2,15 @@
 //!
 //! A plan's backups have the root `/` and its folders as includes below it, so that any choice of
 //! folders works and the original places are known. [`store`] keeps the plans, [`history`] what
-//! became of their runs.
+//! became of their runs, [`run`] is what a run does, and [`schedule`] says when one is due.
 
 pub mod alarm;
 pub mod history;
 pub mod keeping;
+pub mod lock;
 pub mod proof;
+pub mod run;
+pub mod schedule;
 pub mod store;
 
 use std::ffi::OsString;
@@ -32,6 +35,7 @@ use crate::engine::storage::{
 };
 
 pub use keeping::{FullEvery, Keep, Thinning};
+pub use schedule::Schedule;
 pub use store::{Plans, PlansProblem};
 
 /// The folder that the paths in a plan's backups are relative to.
@@ -66,6 +70,9 @@ pub struct Plan {
     /// How often a full one begins a new chain.
     #[serde(default)]
     pub full_every: FullEvery,
+    /// When it is backed up by itself.
+    #[serde(default)]
+    pub schedule: Schedule,
     /// When the person last said what to do about an [alarm], in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm_answered: Option<i64>,
@@ -189,6 +196,7 @@ impl Plan {
             rates: Rates::default(),
             keep: Keep::default(),
             full_every: FullEvery::default(),
+            schedule: Schedule::default(),
             alarm_answered: None,
             destination_since: None,
             earlier_protections: Vec::new(),
@@ -212,6 +220,12 @@ impl Plan {
             protected_since: self.protection_since().and_then(SetTime::from_epoch),
             ..self.full_every.policy()
         }
+    }
+
+    /// The key that must have signed a snapshot of that time.
+    pub fn sign_key_at(&self, time: SetTime) -> Option<&str> {
+        let earlier = self.earlier_protections.iter().find(|earlier| time.epoch() < earlier.until);
+        earlier.map_or(&self.protection, |earlier| &earlier.protection).sign_key.as_deref()
     }
 
     /// Its destination, and how fast it may go there.

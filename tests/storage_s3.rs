@@ -23,7 +23,7 @@ fn a_bucket_keeps_the_contract() {
         storage: Arc::new(server.patient_storage("a/prefix")),
         second: Arc::new(server.patient_storage("a/prefix")),
         // The server goes through all of them for each thousand.
-        many: if std::env::var_os("SOUVENIR_TEST_ALL").is_some() { 100_000 } else { 3_500 },
+        many: if std::env::var_os("SOUVENIR_TEST_ALL").is_some() { 10_000 } else { 3_500 },
         // The server keeps a file beside each, with a longer name.
         longest_name: 150,
         fill: Box::new({

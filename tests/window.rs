@@ -84,6 +84,12 @@ fn settings() {
     run("settings.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "dark"]);
 }
 
+/// A schedule: the monitor, a run at its time, waiting, failing, and the end of it.
+#[test]
+fn schedule() {
+    run("schedule.py", &["wide", "light"]);
+}
+
 /// Old snapshots are deleted by the rules of the plan, and the log says which.
 #[test]
 fn keeping() {

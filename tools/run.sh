@@ -18,7 +18,7 @@ if [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 fi
 
 echo "Building Souvenir (unoptimised, for development)" >&2
-cargo build --locked --bin souvenir
+cargo build --locked --bin souvenir --bin souvenir-monitor
 program=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/souvenir
 
 # The icon, from the checkout.

@@ -24,6 +24,10 @@ pub enum CancelReason {
     Metered,
     /// The machine went on battery.
     Battery,
+    /// The machine began to save power.
+    PowerSaver,
+    /// A game began.
+    Game,
     /// The session or the machine ends.
     Shutdown,
 }

@@ -3,11 +3,15 @@
 //! The history is a convenience and never a truth about the backups: a line that cannot be read is
 //! passed over, a missing file means that nothing is known.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
+use super::Destination;
 use super::alarm::Alarm;
 use super::proof::{Drilled, Verified};
 use super::store::write_whole;
@@ -44,6 +48,35 @@ pub struct Run {
     /// That much more had changed than ever before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<Alarm>,
+    /// Whether it began by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
+    /// Why it did not come to its end, where that says when it is to be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// Why a run was stopped or failed, where that says when it is to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The machine went on battery.
+    Battery,
+    /// The machine began to save power.
+    PowerSaver,
+    /// A game began.
+    Game,
+    /// The network became one that costs.
+    Metered,
+    /// The session or the machine ended.
+    Shutdown,
+    /// The drive went away.
+    DriveAway,
+    /// A person is needed: nobody answered a question, or what was answered is wrong.
+    Person,
+    /// Anything that a newer version tells apart.
+    #[serde(other)]
+    Other,
 }
 
 /// What a run was for.
@@ -62,12 +95,12 @@ pub enum Task {
 }
 
 /// Backups that were copied to another destination.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
-    /// Where they were, as people read it.
-    pub from: String,
+    /// Where they were.
+    pub from: Destination,
     /// Where they are.
-    pub to: String,
+    pub to: Destination,
     /// How many snapshots there are.
     pub snapshot_count: u64,
     /// Bytes that were copied; less than there are if some were there already.
@@ -260,11 +293,24 @@ impl History {
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
+    /// When the runs of a plan were last written; none if there are none.
+    pub fn changed_at(&self, plan_id: &str) -> Option<SystemTime> {
+        std::fs::metadata(self.file(plan_id)).and_then(|facts| facts.modified()).ok()
+    }
+
     /// Remembers a run, and forgets the oldest where there are too many.
     pub fn append(&self, plan_id: &str, run: &Run) -> io::Result<()> {
+        // Nobody else appends meanwhile.
+        let _lock = self.lock()?;
         let mut runs = self.runs(plan_id)?;
         let surplus = (runs.len() + 1).saturating_sub(KEPT_RUNS);
-        runs.drain(..surplus);
+        let proofs = [newest(&runs, Task::Verify), newest(&runs, Task::Drill)];
+        let mut index = 0;
+        runs.retain(|_| {
+            index += 1;
+            // The newest proofs say when the next ones are due.
+            index > surplus || proofs.contains(&Some(index - 1))
+        });
         let mut text = String::new();
         for run in runs.iter().chain([run]) {
             text.push_str(&serde_json::to_string(run)?);
@@ -281,9 +327,21 @@ impl History {
         }
     }
 
+    fn lock(&self) -> io::Result<Flock<File>> {
+        std::fs::create_dir_all(&self.folder)?;
+        let file = File::create(self.folder.join(".lock"))?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
+    }
+
     fn file(&self, plan_id: &str) -> PathBuf {
         self.folder.join(format!("{plan_id}.jsonl"))
     }
+}
+
+/// Where the newest run is that did what it should.
+fn newest(runs: &[Run], task: Task) -> Option<usize> {
+    let is_done = |run: &Run| !matches!(run.outcome, Outcome::Stopped | Outcome::Failed(_));
+    runs.iter().rposition(|run| run.task == task && is_done(run))
 }
 
 #[cfg(test)]
@@ -326,6 +384,25 @@ mod tests {
         history.remove("a").unwrap();
         history.remove("a").unwrap();
         assert_eq!(history.runs("a").unwrap(), []);
+    }
+
+    #[test]
+    fn the_newest_proofs_are_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(folder.path());
+        let proof = |secs, task, outcome| Run { task, outcome, ..run(secs) };
+        let verified = proof(2, Task::Verify, Outcome::Verified(Verified::default()));
+        let drilled = proof(3, Task::Drill, Outcome::Drilled(Drilled::default()));
+        history.append("a", &proof(1, Task::Verify, Outcome::Verified(Verified::default()))).unwrap();
+        history.append("a", &verified).unwrap();
+        history.append("a", &drilled).unwrap();
+        history.append("a", &proof(4, Task::Drill, Outcome::Stopped)).unwrap();
+        for number in 10..10 + 2 * KEPT_RUNS as i64 {
+            history.append("a", &run(number)).unwrap();
+        }
+        let runs = history.runs("a").unwrap();
+        assert_eq!(runs.len(), KEPT_RUNS + 2);
+        assert_eq!(runs[..2], [verified, drilled]);
     }
 
     #[test]

@@ -100,6 +100,21 @@ impl Plans {
         (plans, problem)
     }
 
+    /// The plans in `folder`, for programs that do not look after the file: it stays as it is, whatever is in it. On
+    /// failure there is a sentence that says why.
+    pub fn look(folder: &Path) -> Result<Vec<Plan>, String> {
+        let path = folder.join(FILE_NAME);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+        };
+        parse(&bytes).map_err(|problem| match problem {
+            ParseProblem::Newer => format!("{} was written by a newer version of Souvenir", path.display()),
+            ParseProblem::Broken(reason) => format!("{} cannot be understood: {reason}", path.display()),
+        })
+    }
+
     /// The plans, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Plan> {
         self.plans.iter()
@@ -186,7 +201,7 @@ fn keep_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Puts `bytes` at `path` so that after a crash there is either the old file or the new one.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Somebody's own arrangement, such as a link into a folder that is synchronised, stays.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -237,6 +252,8 @@ mod tests {
         let (again, problem) = Plans::open(&folder.path().join("new"));
         assert_eq!(problem, None);
         assert_eq!(again.iter().collect::<Vec<_>>(), [&others[0], &others[1], &first]);
+        assert_eq!(Plans::look(&folder.path().join("new")).unwrap(), again.plans);
+        assert_eq!(Plans::look(&folder.path().join("none")).unwrap(), []);
     }
 
     #[test]
@@ -278,6 +295,8 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(FILE_NAME);
             std::fs::write(&path, broken).unwrap();
+            Plans::look(folder.path()).unwrap_err();
+            assert_eq!(std::fs::read(&path).unwrap(), broken, "looking changes nothing");
             let (mut plans, problem) = Plans::open(folder.path());
             let Some(PlansProblem::Broken { kept_as, .. }) = problem else { panic!("{problem:?}") };
             assert_eq!(std::fs::read(&kept_as).unwrap(), broken);

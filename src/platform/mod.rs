@@ -1,5 +1,9 @@
-//! What the desktop offers, without widgets: settings and the Secret Service.
+//! What the desktop offers, without widgets: settings, the Secret Service, the state of the machine.
 
+pub mod autostart;
+pub mod calm;
 pub mod folder;
+pub mod machine;
 pub mod secrets;
+#[cfg(feature = "gui")]
 pub mod settings;

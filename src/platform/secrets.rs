@@ -83,6 +83,18 @@ pub async fn look_up(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
     Ok(Some(Secret::new(secret.as_bytes())))
 }
 
+/// The same without asking anybody: what is locked counts as not remembered.
+pub async fn look_up_unlocked(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
+    let keyring = keyring().await?;
+    let items = keyring.search_items(&owner.attributes()[..].to_vec()).await.map_err(refused)?;
+    let Some(item) = items.first() else { return Ok(None) };
+    if item.is_locked().await.map_err(refused)? {
+        return Ok(None);
+    }
+    let secret = item.secret().await.map_err(refused)?;
+    Ok(Some(Secret::new(secret.as_bytes())))
+}
+
 /// Remembers a passphrase, in the place of an older one. The label is what a password manager shows.
 pub async fn remember(owner: &Owner, label: &str, secret: &Secret) -> Result<(), SecretsError> {
     let keyring = keyring().await?;

@@ -1,5 +1,5 @@
 //! The application: one instance, its actions and shortcuts, and the care for running jobs. A job goes on
-//! without a window, keeps the computer awake, and ends with a notification if nobody looks.
+//! without a window, keeps the computer awake if a person began it, and ends with a notification if nobody looks.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::AsRawFd;
@@ -9,12 +9,14 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::accelerators::{BACK_UP, CLOSE, KEYS, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
-use super::model::{JobKind, JobModel, JobState, PlanObject, PlanStore, Repository};
+use super::model::{JobKind, JobModel, PlanObject, PlanStore, Repository};
 use super::questions::Answers;
 use super::window::Window;
 use crate::config;
 use crate::engine::job::CancelReason;
-use crate::i18n::{gettext, gettext_f};
+use crate::i18n::gettext;
+use crate::plan::history::Problem;
+use crate::platform::machine::MachineWatch;
 
 mod imp {
     use super::*;
@@ -22,7 +24,9 @@ mod imp {
     #[derive(Default)]
     pub struct Application {
         pub store: OnceCell<PlanStore>,
-        pub loading: Cell<bool>,
+        /// What is wrong with the file of the plans, until it was shown.
+        pub store_problem: RefCell<Option<Problem>>,
+        pub machine: OnceCell<Rc<MachineWatch>>,
         pub jobs: RefCell<Vec<JobModel>>,
         /// Set when the person wants to leave although a job runs.
         pub quitting: Cell<bool>,
@@ -45,6 +49,10 @@ mod imp {
             self.obj().watch_drives();
         }
 
+        fn command_line(&self, line: &gio::ApplicationCommandLine) -> glib::ExitCode {
+            self.obj().follow(line)
+        }
+
         fn activate(&self) {
             self.parent_activate();
             self.obj().show_window();
@@ -64,10 +72,13 @@ glib::wrapper! {
 
 impl Default for Application {
     fn default() -> Self {
-        glib::Object::builder()
+        let application: Self = glib::Object::builder()
             .property("application-id", config::APP_ID)
             .property("resource-base-path", "/io/github/souvenir_backup/Souvenir")
-            .build()
+            .property("flags", gio::ApplicationFlags::HANDLES_COMMAND_LINE)
+            .build();
+        application.add_options();
+        application
     }
 }
 
@@ -98,6 +109,7 @@ impl Application {
     }
 
     fn resume_waiting(&self) {
+        self.take_machine();
         let (Some(window), Some(store)) = (self.window(), self.imp().store.get()) else { return };
         let is_back = |plan: &PlanObject| plan.is_waiting() && plan.plan().destination.folder().is_some();
         for plan in store.iter().filter(is_back) {
@@ -110,8 +122,8 @@ impl Application {
         self.imp().jobs.borrow_mut().push(job.clone());
         let lasting = job.kind() != JobKind::Look;
         let hold = lasting.then(|| self.hold());
-        // A session that cannot be inhibited answers with no cookie at all.
-        let cookie = lasting.then(|| {
+        // What began by itself begins again by itself. A session that cannot be inhibited answers with no cookie.
+        let cookie = (lasting && !job.is_automatic()).then(|| {
             let flags = gtk::ApplicationInhibitFlags::LOGOUT | gtk::ApplicationInhibitFlags::SUSPEND;
             self.inhibit(self.window().as_ref(), flags, Some(&gettext("A backup or a restore is running")))
         });
@@ -120,7 +132,13 @@ impl Application {
         job.connect_question(move |job| {
             let Some(application) = application.upgrade() else { return };
             let (job, place, given) = (job.clone(), place.clone(), given.clone());
-            glib::spawn_future_local(async move { application.answer(&job, &place, &given).await });
+            glib::spawn_future_local(async move {
+                if job.is_automatic() {
+                    application.answer_unasked(&job, &place, &given).await;
+                } else {
+                    application.answer(&job, &place, &given).await;
+                }
+            });
         });
         let (application, place) = (self.downgrade(), repository.clone());
         let held = RefCell::new(Some((hold, cookie)));
@@ -139,45 +157,6 @@ impl Application {
         });
     }
 
-    fn tell_of_end(&self, job: &JobModel, place: &Repository) {
-        let seen = self.window().is_some_and(|window| window.is_visible() && window.is_active());
-        if seen || job.kind() == JobKind::Look || job.state() == JobState::Stopped {
-            return;
-        }
-        let name = &[("name", place.title())];
-        let (title, body) = match (job.kind(), job.state()) {
-            (JobKind::Backup, JobState::Failed) => (
-                gettext_f("“{name}” could not be backed up", name),
-                job.problem().map(|problem| problem.what).unwrap_or_default(),
-            ),
-            (JobKind::Verify | JobKind::Drill, JobState::Failed) => (
-                gettext_f("“{name}” could not be checked", name),
-                job.problem().map(|problem| problem.what).unwrap_or_default(),
-            ),
-            (JobKind::Move, JobState::Failed) => (
-                gettext_f("The backups of “{name}” could not be moved", name),
-                job.problem().map(|problem| problem.what).unwrap_or_default(),
-            ),
-            (_, JobState::Failed) => (
-                gettext_f("“{name}” could not be restored", name),
-                job.problem().map(|problem| problem.what).unwrap_or_default(),
-            ),
-            (JobKind::Backup, _) if job.warnings().iter().any(|warning| warning.kind.is_loss()) => (
-                gettext_f("“{name}” is backed up, but not completely", name),
-                gettext("Some files were left out. Open Souvenir to see which."),
-            ),
-            (JobKind::Backup, _) => (gettext_f("“{name}” is backed up", name), String::new()),
-            (JobKind::Verify | JobKind::Drill, _) => {
-                (gettext_f("“{name}” was checked", name), gettext("Open Souvenir to see what was found."))
-            }
-            (JobKind::Move, _) => (gettext_f("The backups of “{name}” are moved", name), String::new()),
-            _ => (gettext_f("Files from “{name}” are restored", name), String::new()),
-        };
-        let notification = gio::Notification::new(&title);
-        notification.set_body(Some(&body).filter(|body| !body.is_empty()).map(String::as_str));
-        self.send_notification(Some(&notification_id(place)), &notification);
-    }
-
     /// A window that was closed while a job ran has been waiting for its end.
     fn close_hidden_window(&self) {
         if !self.is_busy()
@@ -191,26 +170,50 @@ impl Application {
         self.windows().into_iter().find_map(|window| window.downcast().ok())
     }
 
-    fn show_window(&self) {
+    pub(super) fn show_window(&self) {
         if let Some(window) = self.window() {
             window.present();
             return;
         }
         let window = Window::new(self);
-        if let Some(store) = self.imp().store.get() {
-            window.set_store(store);
-        } else if !self.imp().loading.replace(true) {
-            let (application, window) = (self.clone(), window.clone());
-            glib::spawn_future_local(async move {
-                let (store, problem) = PlanStore::load().await;
-                let store = application.imp().store.get_or_init(|| store);
-                window.set_store(store);
-                if let Some(problem) = problem {
-                    window.show_problem(&problem);
-                }
-            });
-        }
+        let (application, shown) = (self.clone(), window.clone());
+        glib::spawn_future_local(async move {
+            shown.set_store(&application.store().await);
+            if let Some(problem) = application.imp().store_problem.take() {
+                shown.show_problem(&problem);
+            }
+        });
         window.present();
+    }
+
+    /// The plans, which are read when somebody first wants to know.
+    pub(super) async fn store(&self) -> PlanStore {
+        let imp = self.imp();
+        if let Some(store) = imp.store.get() {
+            return store.clone();
+        }
+        let (loaded, problem) = PlanStore::load().await;
+        if imp.store.get().is_none() {
+            imp.store_problem.replace(problem);
+        }
+        let store = imp.store.get_or_init(|| loaded).clone();
+        imp.machine.get_or_init(|| {
+            let application = self.downgrade();
+            MachineWatch::start(move || {
+                if let Some(application) = application.upgrade() {
+                    application.take_machine();
+                }
+            })
+        });
+        self.take_machine();
+        store
+    }
+
+    /// Tells the plans what the machine is like, so that they know what they wait for.
+    fn take_machine(&self) {
+        if let (Some(store), Some(machine)) = (self.imp().store.get(), self.imp().machine.get()) {
+            store.set_machine(machine.now());
+        }
     }
 
     fn set_up_actions(&self) {
@@ -221,6 +224,7 @@ impl Application {
             glib::spawn_future_local(async move { application.leave().await });
         });
         self.add_action_entries([about.build(), quit.build()]);
+        self.set_up_schedule_actions();
         for (action, keys) in [
             ("app.quit", QUIT),
             ("window.close", CLOSE),

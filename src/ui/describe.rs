@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::crypto::{Encryption, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::schedule::{Every, Reason, Schedule, Weekday};
 use crate::plan::{Destination, FullEvery, Keep, Thinning};
 use crate::platform::folder;
 use crate::ui::words;
@@ -139,6 +140,94 @@ pub fn full_every(every: FullEvery) -> String {
         FullEvery::Quarter => gettext("Every quarter"),
         FullEvery::Year => gettext("Every year"),
         FullEvery::Never => gettext("Never"),
+    }
+}
+
+/// How often a plan is backed up by itself.
+pub fn every(every: Every) -> String {
+    match every {
+        Every::Never => gettext("Never"),
+        Every::Hour => gettext("Every hour"),
+        Every::Day => gettext("Every day"),
+        Every::Week => gettext("Every week"),
+        Every::Month => gettext("Every month"),
+    }
+}
+
+/// A day of the week.
+pub fn weekday(day: Weekday) -> String {
+    match day {
+        Weekday::Monday => gettext("Monday"),
+        Weekday::Tuesday => gettext("Tuesday"),
+        Weekday::Wednesday => gettext("Wednesday"),
+        Weekday::Thursday => gettext("Thursday"),
+        Weekday::Friday => gettext("Friday"),
+        Weekday::Saturday => gettext("Saturday"),
+        Weekday::Sunday => gettext("Sunday"),
+    }
+}
+
+/// When a plan is backed up by itself, in one line.
+pub fn schedule(schedule: &Schedule) -> String {
+    let time = words::time_of_day(schedule.time.hour(), schedule.time.minute());
+    match schedule.every {
+        Every::Never => gettext("Only by hand"),
+        Every::Hour => {
+            let minute = u64::from(schedule.time.minute().unsigned_abs());
+            ngettext_f(
+                "Every hour, {count} minute past",
+                "Every hour, {count} minutes past",
+                minute,
+                &[("count", &words::count(minute))],
+            )
+        }
+        Every::Day => gettext_f("Every day at {time}", &[("time", &time)]),
+        Every::Week => gettext_f(
+            "Every {weekday} at {time}",
+            &[("weekday", &weekday(schedule.weekday)), ("time", &time)],
+        ),
+        Every::Month => gettext_f(
+            "Every month on day {day} at {time}",
+            &[("day", &schedule.day.to_string()), ("time", &time)],
+        ),
+    }
+}
+
+/// What a run that is due waits for. `again_secs` is when it is tried again, in seconds since 1970.
+pub fn wait(reason: Reason, destination: &Destination, again_secs: i64) -> String {
+    match reason {
+        Reason::Battery => gettext("Waits until the computer is plugged in"),
+        Reason::PowerSaver => gettext("Waits until the computer no longer saves power"),
+        Reason::Game => gettext("Waits until the game is over"),
+        Reason::Offline => gettext("Waits for a network"),
+        Reason::Metered => gettext("Waits for a network that is not metered"),
+        Reason::Captive => gettext("Waits until you have signed in to the network"),
+        Reason::DriveAway => match destination {
+            Destination::Drive { name, .. } => gettext_f("Waits for the drive “{name}”", &[("name", name)]),
+            _ => gettext("Waits for the drive"),
+        },
+        Reason::Retry => gettext_f("Tries again {when}", &[("when", &words::ahead(again_secs))]),
+        Reason::Person => gettext("Waits for you: back up once by hand"),
+    }
+}
+
+/// The same in a notification, with what can be done about it.
+pub fn wait_advice(reason: Reason, destination: &Destination) -> String {
+    match reason {
+        Reason::Battery => gettext("It begins when the computer is plugged in."),
+        Reason::PowerSaver => gettext("It begins when the computer no longer saves power."),
+        Reason::Game => gettext("It begins when the game is over."),
+        Reason::Offline => gettext("It begins when there is a network."),
+        Reason::Metered => gettext("It begins in a network that is not metered."),
+        Reason::Captive => gettext("Sign in to the network, then it begins."),
+        Reason::DriveAway => match destination {
+            Destination::Drive { name, .. } => {
+                gettext_f("Connect the drive “{name}”, then it begins.", &[("name", name)])
+            }
+            _ => gettext("Connect the drive, then it begins."),
+        },
+        Reason::Retry => gettext("It is tried again later."),
+        Reason::Person => gettext("Back up once by hand."),
     }
 }
 

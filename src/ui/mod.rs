@@ -11,8 +11,8 @@
 //!    ├─ BrowserPage                                SnapshotBar, Breadcrumb, folder │ SearchView │ LoadingView
 //!    │  └─ FilePane                                PreviewView, versions; a page of its own when narrow
 //!    └─ LogPage → RunPage → WarningsPage
-//! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → KeepKeyPage → SummaryPage
-//! PlanSettings   SettingsPage → FoldersPage │ DestinationPage → ChangePage │ ProtectionPage → ChangePage
+//! Assistant      FoldersPage → DestinationPage → ProtectionPage (→ NewKeyPage) → KeepKeyPage → SchedulePage → SummaryPage
+//! PlanSettings   SettingsPage → FoldersPage │ DestinationPage → ChangePage │ ProtectionPage → ChangePage │ SchedulePage
 //! KeysDialog     the keys → KeyPage │ NewKeyPage │ ImportPage
 //! RestoreDialog  where to, at what cost → JobProgress → what was restored
 //! CompareDialog  two versions of a text
@@ -37,6 +37,7 @@ mod plan_row;
 mod plan_settings;
 mod questions;
 mod restore_from;
+mod scheduled;
 mod tick;
 mod widgets;
 mod window;

@@ -20,6 +20,8 @@ mod imp {
         pub name_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub sentence_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub next_label: TemplateChild<gtk::Label>,
         pub plan: RefCell<Option<PlanObject>>,
         pub coloured: Cell<Option<&'static str>>,
     }
@@ -75,9 +77,12 @@ impl PlanRow {
 
     fn refresh(&self, plan: &PlanObject) {
         let imp = self.imp();
+        let next = plan.next();
+        imp.next_label.set_label(&next);
+        imp.next_label.set_visible(!next.is_empty());
         self.update_property(&[
             gtk::accessible::Property::Label(&plan.name()),
-            gtk::accessible::Property::Description(&plan.sentence()),
+            gtk::accessible::Property::Description(format!("{}\n{next}", plan.sentence()).trim_end()),
         ]);
         let (icon, class) = state_icon(plan.state());
         imp.icon.set_icon_name(Some(icon));

@@ -132,6 +132,33 @@ impl Application {
         }
     }
 
+    /// Answers the question of a job that began by itself with what is remembered, and everything else with a refusal:
+    /// nobody is asked.
+    pub(super) async fn answer_unasked(&self, job: &JobModel, place: &Repository, answers: &Answers) {
+        let (wanted, reply) = match job.take_question() {
+            Some(Question::Passphrase { request, reply }) => (Wanted::Passphrase(request), reply),
+            Some(Question::Credential { request, reply }) => (Wanted::Credential(request), reply),
+            // Dropping it is a no.
+            Some(Question::HostKey { .. }) | None => return,
+        };
+        let again = wanted.previous_was_wrong();
+        let mut secret = match &wanted {
+            Wanted::Credential(request) if !again => place.credential(request),
+            _ => None,
+        };
+        if secret.is_none()
+            && !again
+            && let Some(owner) = wanted.owner(place)
+        {
+            secret = secrets::look_up_unlocked(&owner).await.ok().flatten();
+        }
+        if secret.is_none() && wanted.is_of_several(place) {
+            secret = recall_earlier(place, &answers.tried_count).await;
+        }
+        // Fails only when the job no longer waits, and then nobody needs the answer.
+        let _ = reply.try_send(secret);
+    }
+
     async fn answer_secret(
         &self,
         job: &JobModel,

@@ -11,12 +11,12 @@ use super::assistant::{Assistant, Start};
 use super::browser::BrowserPage;
 use super::dialogs;
 use super::keys::KeysDialog;
-use super::model::{JobModel, PlanObject, PlanStore, Repository};
+use super::model::{JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::overview::OverviewPage;
 use super::plan_row::PlanRow;
 use super::restore_from::RestoreFromDialog;
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::Destination;
+use crate::plan::{Destination, Plan};
 use crate::platform::settings;
 
 mod imp {
@@ -198,13 +198,22 @@ impl Window {
         }
     }
 
-    /// Starts to move a plan's backups to another destination. Whether it could be started.
+    /// Starts to move a plan's backups to another destination, where the plan goes on once all of them are there.
+    /// False if something is running already.
     pub fn move_backups(&self, plan: &PlanObject, to: Destination) -> bool {
-        let job = self.store().and_then(|store| store.move_backups(plan, to));
-        if let Some(job) = &job {
-            self.watch(job, &plan.repository());
-        }
-        job.is_some()
+        let Some(job) = plan.move_to(to.clone()) else { return false };
+        self.watch(&job, &plan.repository());
+        let (window, plan) = (self.clone(), plan.clone());
+        job.connect_ended(move |job| {
+            let Some(store) = window.store().filter(|_| job.state() == JobState::Finished) else { return };
+            let (window, moved) = (window.clone(), Plan { destination: to.clone(), ..plan.plan() });
+            glib::spawn_future_local(async move {
+                if let Err(problem) = store.replace(moved).await {
+                    window.show_problem(&problem);
+                }
+            });
+        });
+        true
     }
 
     /// Lets the application care for a job: questions, inhibiting sleep, a notification at its end.

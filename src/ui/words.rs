@@ -99,6 +99,35 @@ fn ago_from(then: &DateTime, now: &DateTime) -> String {
     }
 }
 
+/// When something will be, seen from now, inside a sentence: “today at 22:00”, “on Monday at 22:00”.
+pub fn ahead(then_secs: i64) -> String {
+    match (DateTime::from_unix_local(then_secs), DateTime::now_local()) {
+        (Ok(then), Ok(now)) => ahead_from(&then, &now),
+        _ => gettext("at an unknown time"),
+    }
+}
+
+fn ahead_from(then: &DateTime, now: &DateTime) -> String {
+    let time = clock(then);
+    match day_number(then) - day_number(now) {
+        ..0 => gettext("now"),
+        0 => gettext_f("today at {time}", &[("time", &time)]),
+        1 => gettext_f("tomorrow at {time}", &[("time", &time)]),
+        2..7 => {
+            // Translators: a day of the week such as Monday; see g_date_time_format().
+            let day = format_date(then, &gettext("%A"));
+            gettext_f("on {weekday} at {time}", &[("weekday", &day), ("time", &time)])
+        }
+        _ => gettext_f("on {date} at {time}", &[("date", &date(then)), ("time", &time)]),
+    }
+}
+
+/// A time of the day: “22:00”.
+pub fn time_of_day(hour: i8, minute: i8) -> String {
+    let time = DateTime::from_utc(2000, 1, 1, hour.into(), minute.into(), 0.0);
+    time.map(|time| clock(&time)).unwrap_or_default()
+}
+
 /// Days since some day, in the time zone of the date.
 fn day_number(date: &DateTime) -> i64 {
     (date.to_unix() + date.utc_offset().as_seconds()).div_euclid(86_400)
@@ -195,6 +224,22 @@ mod tests {
         assert_eq!(ago(&utc(24, 13, 0)), "on 24 November 2026");
         let early = DateTime::from_utc(2026, 11, 23, 1, 0, 0.0).unwrap();
         assert_eq!(ago_from(&utc(22, 23, 0), &early), "2 hours ago");
+    }
+
+    #[test]
+    fn times_ahead() {
+        let utc = |day, hour, minute| DateTime::from_utc(2026, 11, day, hour, minute, 0.0).unwrap();
+        let now = utc(23, 12, 30);
+        for (then, text) in [
+            (utc(23, 22, 0), "today at 22:00"),
+            (utc(24, 8, 0), "tomorrow at 08:00"),
+            (utc(25, 8, 0), "on Wednesday at 08:00"),
+            (utc(30, 8, 0), "on 30 November 2026 at 08:00"),
+            (utc(22, 8, 0), "now"),
+        ] {
+            assert_eq!(ahead_from(&then, &now), text);
+        }
+        assert_eq!(time_of_day(7, 5), "07:05");
     }
 
     #[test]

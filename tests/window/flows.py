@@ -1,6 +1,7 @@
 """What people do with Souvenir, in the words of its window. The tour and the pictures are made of these."""
 
 import re
+import time
 
 import sample
 
@@ -42,6 +43,7 @@ def set_up(app, folder, destination, seen=lambda name: None, remember=True, choo
     seen("protection")
     app.click("button", "Continue")
     keep_key(app, copy or folder.parent / "Copy of the Key", seen)
+    schedule(app, seen=seen)
     app.find("button", "Later")
     seen("summary")
     app.click("button", "Back Up Now")
@@ -55,6 +57,24 @@ def keep_key(app, copy, seen=lambda name: None):
     app.find("label", "Choose a folder for the copy, or go on without one.")
     app.type_into("Folder for the Copy", str(copy))
     seen("keep-key")
+    app.click("button", "Continue")
+
+
+def choose_item(app, row, item):
+    """Chooses an item of a row that has several."""
+    app.find("combo box", row).bring().click()
+    # The items of the list have no names; what they hold has.
+    label = app.find("label", item)
+    time.sleep(0.3)
+    label.mouse_click()
+
+
+def schedule(app, every="Never", seen=lambda name: None):
+    """On the page after the protection: how often it is backed up by itself. Most tests want no surprises."""
+    app.find("combo box", "How Often")
+    seen("schedule")
+    choose_item(app, "How Often", every)
+    app.wait_gone("list item", "Catch Up") if every == "Never" else app.find("list item", "Catch Up")
     app.click("button", "Continue")
 
 
@@ -72,8 +92,8 @@ def back_up(app, count):
     wait_for_backup(app, count)
 
 
-def wait_for_backup(app, count):
-    app.find("label", re.compile(rf" in {count} snapshots?$"), WORK_SECS)
+def wait_for_backup(app, count, patience=WORK_SECS):
+    app.find("label", re.compile(rf" in {count} snapshots?$"), patience)
     app.find(text=re.compile("^Backed up"), patience=WORK_SECS)
     app.find("button", "Browse and Restore")
 

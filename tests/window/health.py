@@ -12,7 +12,7 @@ import time
 
 import flows
 import sample
-from keeping import choose, set_up
+from keeping import set_up
 from session import Session
 
 ALARM = "Much More Has Changed Than Ever Before"
@@ -67,7 +67,7 @@ def main(program, cli, width="wide", shade="light"):
 
         # Much more changes than ever before, and old snapshots were to be deleted: they stay.
         app.find("list item", "Keep").bring().click()
-        choose(app, "Snapshots", "For some time")
+        flows.choose_item(app, "Snapshots", "For some time")
         app.find("spin button", "Days").accessible.get_value_iface().set_current_value(30)
         app.find("list item", "2 of 6 snapshots are deleted after the next backup")
         app.click("button", "Save")

@@ -29,17 +29,9 @@ def set_up(app, folder, destination, count):
     app.click("button", "Continue")
     app.click("radio button", re.compile("Not at All"))
     app.click("button", "Continue")
+    flows.schedule(app)
     app.click("button", "Back Up Now", within=app.find("dialog"))
     flows.wait_for_backup(app, count)
-
-
-def choose(app, row, item):
-    """Chooses an item of a row that has several."""
-    app.find("combo box", row).bring().click()
-    # The items of the list have no names; what they hold has.
-    label = app.find("label", item)
-    time.sleep(0.3)
-    label.mouse_click()
 
 
 def main(program, cli, width="wide", shade="light"):
@@ -68,16 +60,16 @@ def main(program, cli, width="wide", shade="light"):
         app.find("list item", "Keep").bring().click()
         app.find("list item", "Nothing is deleted")
         seen("everything")
-        choose(app, "Snapshots", "For some time")
+        flows.choose_item(app, "Snapshots", "For some time")
         spin = app.find("spin button", "Days")
         spin.accessible.get_value_iface().set_current_value(30)
         app.find("list item", "2 of 3 snapshots are deleted after the next backup")
         seen("for-some-time")
-        choose(app, "Snapshots", "Fewer of the older ones")
+        flows.choose_item(app, "Snapshots", "Fewer of the older ones")
         app.find("list item", "Nothing is deleted after the next backup yet")
         seen("thinned")
-        choose(app, "Snapshots", "For some time")
-        choose(app, "New Full Snapshot", "Every month")
+        flows.choose_item(app, "Snapshots", "For some time")
+        flows.choose_item(app, "New Full Snapshot", "Every month")
         app.click("button", "Save")
         app.wait_gone("dialog", "Plan Settings")
         app.find(text="Every snapshot of the last 30 days")

@@ -44,6 +44,7 @@ def main(programs, picture):
         app.click("list item", "Ada Lovelace")
         app.click("button", "Continue")
         flows.keep_key(app, session.home / "Copy of the Key")
+        flows.schedule(app, "Every day")
         app.click("button", "Back Up Now")
         flows.wait_for_backup(app, 10)
         app.resize(860, 840)

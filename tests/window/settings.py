@@ -42,6 +42,8 @@ def set_up(app, folder, destination):
     flows.choose_folder(app, destination)
     app.click("button", "Continue")
     choose_passphrase(app, OLD)
+    app.find(text=re.compile("^The passphrase is not remembered"))
+    flows.schedule(app)
     app.find("button", "Later")
     app.click("button", "Back Up Now")
     flows.wait_for_backup(app, 1)

@@ -9,6 +9,7 @@ use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, Se
 use crate::copying::CopyOptions;
 use crate::keys::KeyCommand;
 use crate::limits::LimitOptions;
+use crate::plans::PlanCommand;
 use crate::rules::RuleOptions;
 use crate::secrets::PassphraseOptions;
 use crate::upkeep::{
@@ -40,6 +41,8 @@ Examples:
     souvenir-cli backup ~/Documents sftp://alice@nas.example.org/backup
   Keep them in an object store; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say who signs in:
     souvenir-cli backup --s3-endpoint-url https://s3.example.org ~/Documents s3://bucket/documents
+  Run what the schedules of the plans want, from a timer:
+    souvenir-cli plan run --due
 
 Exit codes:
   0    finished
@@ -131,6 +134,9 @@ pub enum Command {
     /// Show, make, export and import the keys that protect backups
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Show and run the plans that were set up in the window
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Let this machine sign in to an SSH server without a password
     ///
     /// Makes a key, ~/.ssh/id_ed25519_souvenir, unless there is one, adds it to the keys that the server lets

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::secrets::{self, PlaceSecrets};
 use souvenir::engine::Result;
 use souvenir::engine::error::Error;
-use souvenir::engine::job::{Event, JobHandle, Phase, Progress, Question};
+use souvenir::engine::job::{Event, JobHandle, Phase, Progress, Question, Warning};
 
 /// How often plain lines tell of the progress.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -38,14 +38,20 @@ impl Console {
         self.json
     }
 
-    /// Shows a job until its end.
-    pub fn watch<T>(&self, handle: &JobHandle<T>) -> Result<T> {
+    /// Shows a job until its end, and tells each warning.
+    pub fn watch<T>(&self, handle: &JobHandle<T>, mut note: impl FnMut(&Warning)) -> Result<T> {
         let mut said = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.reset();
+        }
         loop {
             while let Ok(event) = handle.events.try_recv() {
                 match event {
                     Event::Phase(_) => {}
-                    Event::Warning(warning) => self.warn(&warning.to_string()),
+                    Event::Warning(warning) => {
+                        note(&warning);
+                        self.warn(&warning.to_string());
+                    }
                     Event::Question(question) => match &self.bar {
                         Some(bar) => bar.suspend(|| self.answer(question)),
                         None => self.answer(question),

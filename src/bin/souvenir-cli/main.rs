@@ -8,8 +8,10 @@ mod console;
 mod copying;
 mod keys;
 mod limits;
+mod plans;
 mod report;
 mod report_keys;
+mod report_plans;
 mod report_status;
 mod report_upkeep;
 mod rules;
@@ -32,7 +34,7 @@ use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::Keyring;
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
-use souvenir::engine::job::{self, CancelReason, Job};
+use souvenir::engine::job::{self, CancelReason, Job, Warning};
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::restore::{RestoreRequest, preview, restore};
 use souvenir::engine::scan::Selection;
@@ -55,20 +57,28 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.json, environment.places());
     start_log(arguments.verbose);
+    if let Command::Plan(command) = arguments.command {
+        let keyring = arguments.gnupg_home.map_or_else(Keyring::default, Keyring::at);
+        return command
+            .run(keyring, environment, &console)
+            .map_or_else(|error| end(&error, &console), Into::into);
+    }
     match run(arguments, environment, &console) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => EXIT_WARNINGS.into(),
-        Err(error) => {
-            let code = match error.downcast_ref::<Error>() {
-                Some(Error::Cancelled(_)) => EXIT_CANCELLED,
-                Some(Error::Pattern { .. }) => EXIT_USAGE,
-                Some(_) => EXIT_FAILED,
-                None => EXIT_USAGE,
-            };
-            console.error(&error);
-            code.into()
-        }
+        Err(error) => end(&error, &console),
     }
+}
+
+/// Says what went wrong. An error that is none of the engine's is one of usage.
+fn end(error: &anyhow::Error, console: &Console) -> ExitCode {
+    console.error(error);
+    match error.downcast_ref::<Error>() {
+        Some(Error::Cancelled(_)) => EXIT_CANCELLED,
+        Some(Error::Pattern { .. }) | None => EXIT_USAGE,
+        Some(_) => EXIT_FAILED,
+    }
+    .into()
 }
 
 /// Runs the command and returns the number of warnings. An error that is none of the engine's is one
@@ -191,7 +201,7 @@ fn run(arguments: Arguments, environment: Environment, console: &Console) -> any
             report::ssh_setup(console, &place, &done)?;
             Ok(0)
         }
-        Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
+        Command::Plan(_) | Command::Completions { .. } | Command::ManPages { .. } => Ok(0),
     }
 }
 
@@ -220,14 +230,23 @@ fn in_job<T: Send + 'static>(
     console: &Console,
     work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
+    Ok(in_job_noting(console, work, |_| {})?)
+}
+
+/// The same, and tells each warning.
+fn in_job_noting<T: Send + 'static>(
+    console: &Console,
+    work: impl FnOnce(&Job) -> Result<T> + Send + 'static,
+    note: impl FnMut(&Warning),
+) -> Result<T> {
     // Before the work begins: a signal that comes at once must not just end the process.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
     let handle = job::spawn("souvenir-work", work)?;
     cancel_on(signals, handle.control.clone())?;
-    Ok(console.watch(&handle)?)
+    console.watch(&handle, note)
 }
 
-fn cancel_on(mut signals: Signals, control: job::Control) -> anyhow::Result<()> {
+fn cancel_on(mut signals: Signals, control: job::Control) -> Result<()> {
     let wait = move || {
         for signal in signals.forever() {
             control.cancel(if signal == SIGINT { CancelReason::User } else { CancelReason::Shutdown });

@@ -1,5 +1,5 @@
-//! The assistant that sets up a plan: folders, destination, protection, a copy of the key, summary. Going back always
-//! works, and nothing is written before the last page.
+//! The assistant that sets up a plan: folders, destination, protection, a copy of the key, schedule, summary. Going back
+//! always works, and nothing is written before the last page.
 
 mod destination_page;
 mod folders_page;
@@ -7,6 +7,7 @@ mod keep_key_page;
 mod key_row;
 mod new_key_page;
 mod protection_page;
+mod schedule_page;
 mod summary_page;
 
 use std::cell::RefCell;
@@ -35,6 +36,7 @@ pub use folders_page::FoldersPage;
 pub use key_row::{algorithm, expiry, key_facts, objection};
 pub use new_key_page::{KeyWish, NewKeyPage};
 pub use protection_page::{ProtectionChoice, ProtectionPage};
+pub use schedule_page::SchedulePage;
 pub use summary_page::Start;
 
 /// A passphrase that goes with a new plan.
@@ -67,6 +69,8 @@ mod imp {
         #[template_child]
         pub keep_key_page: TemplateChild<KeepKeyPage>,
         #[template_child]
+        pub schedule_page: TemplateChild<SchedulePage>,
+        #[template_child]
         pub summary_page: TemplateChild<SummaryPage>,
         pub store: RefCell<Option<PlanStore>>,
         /// The passphrase of a key that was made in an attempt that failed later.
@@ -87,6 +91,7 @@ mod imp {
             ProtectionPage::ensure_type();
             NewKeyPage::ensure_type();
             KeepKeyPage::ensure_type();
+            SchedulePage::ensure_type();
             SummaryPage::ensure_type();
             class.bind_template();
         }
@@ -182,15 +187,27 @@ impl Assistant {
                 imp.keep_key_page.set_backups(destination.and_then(|destination| destination.folder()));
                 imp.navigation.push_by_tag("keep-key");
             } else {
-                assistant.show_summary();
+                assistant.show_schedule();
             }
         }));
-        imp.keep_key_page.connect_done(with(Self::show_summary));
+        imp.keep_key_page.connect_done(with(Self::show_schedule));
+        imp.schedule_page.connect_done(with(Self::show_summary));
         let assistant = self.downgrade();
         imp.summary_page.connect_done(move |start| {
             let Some(assistant) = assistant.upgrade() else { return };
             glib::spawn_future_local(async move { assistant.finish(start).await });
         });
+    }
+
+    fn show_schedule(&self) {
+        let imp = self.imp();
+        let lacks_passphrase = match imp.protection_page.choice() {
+            Some(ProtectionChoice::Passphrase { remember, .. }) => !remember,
+            Some(ProtectionChoice::NewKey { wish, .. }) => !wish.remember,
+            _ => false,
+        };
+        imp.schedule_page.set_lacks_passphrase(lacks_passphrase);
+        imp.navigation.push_by_tag("schedule");
     }
 
     fn show_summary(&self) {
@@ -202,6 +219,7 @@ impl Assistant {
         };
         let (folders, ignored) = (imp.folders_page.folders(), imp.folders_page.ignored());
         imp.summary_page.show_choices(&folders, &ignored, &destination, &choice);
+        imp.summary_page.show_schedule(&imp.schedule_page.schedule());
         let keep = self.keep_wish(&choice);
         imp.summary_page.show_copy(keep.as_ref().map(|wish| &*wish.folder));
         imp.navigation.push_by_tag("summary");
@@ -248,6 +266,7 @@ impl Assistant {
         let mut plan =
             Plan::new(imp.summary_page.name(), imp.folders_page.folders(), destination, protection);
         plan.ignored = imp.folders_page.ignored();
+        plan.schedule = imp.schedule_page.schedule();
         let plan = store.add(plan).await?;
         if let Some(tried) = imp.destination_page.repository() {
             plan.repository().learn_from(&tried);

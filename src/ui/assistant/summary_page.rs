@@ -10,8 +10,8 @@ use glib::subclass::Signal;
 
 use super::protection_page::ProtectionChoice;
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::Destination;
 use crate::plan::history::Problem;
+use crate::plan::{Destination, Schedule};
 use crate::platform::folder;
 use crate::ui::describe;
 use crate::ui::widgets::{ProblemView, show_hint};
@@ -49,6 +49,8 @@ mod imp {
         pub protection_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub copy_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub schedule_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub advice_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
@@ -160,6 +162,11 @@ impl SummaryPage {
             imp.advice_row.set_title(&title);
             imp.advice_row.set_subtitle(&subtitle);
         }
+    }
+
+    /// Shows when it will be backed up by itself.
+    pub fn show_schedule(&self, schedule: &Schedule) {
+        self.imp().schedule_row.set_subtitle(&describe::schedule(schedule));
     }
 
     /// Shows where a copy of the key will be. Then nothing more needs to be said about losing it.

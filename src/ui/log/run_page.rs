@@ -12,7 +12,7 @@ use crate::ui::model::PlanObject;
 use crate::ui::overview::WarningsPage;
 use crate::ui::widgets::ProblemView;
 use crate::ui::window::Window;
-use crate::ui::words;
+use crate::ui::{describe, words};
 
 /// How many files have a row; the details have them all.
 const SHOWN_FILES: usize = 200;
@@ -253,8 +253,8 @@ fn facts(run: &Run) -> Vec<(String, String)> {
             (gettext("Also Equal to the Files on This Computer"), words::count(drilled.equal_count)),
         ],
         Outcome::Moved(moved) => vec![
-            (gettext("Old Destination"), moved.from.clone()),
-            (gettext("New Destination"), moved.to.clone()),
+            (gettext("Old Destination"), describe::destination(&moved.from)),
+            (gettext("New Destination"), describe::destination(&moved.to)),
             (gettext("Copied"), words::size(moved.copied_bytes)),
         ],
         Outcome::Stopped | Outcome::Failed(_) => Vec::new(),

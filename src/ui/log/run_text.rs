@@ -6,9 +6,9 @@ use gtk::prelude::*;
 
 use crate::config;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::history::{Outcome, Run, Task};
+use crate::plan::history::{Cause, Outcome, Run, Task};
 use crate::plan::proof::{Drilled, Verified};
-use crate::ui::{error_text, words};
+use crate::ui::{describe, error_text, words};
 
 /// What was run.
 pub fn task(run: &Run) -> String {
@@ -37,10 +37,22 @@ pub fn result(run: &Run) -> String {
             "{count} snapshot is at {place}",
             "{count} snapshots are at {place}",
             moved.snapshot_count,
-            &[("count", &words::count(moved.snapshot_count)), ("place", &moved.to)],
+            &[("count", &words::count(moved.snapshot_count)), ("place", &describe::destination(&moved.to))],
         ),
-        Outcome::Stopped => gettext("Stopped"),
+        Outcome::Stopped => stopped(run.cause),
         Outcome::Failed(problem) => problem.what.clone(),
+    }
+}
+
+/// Why it was stopped, if it was not a person who did it.
+fn stopped(cause: Option<Cause>) -> String {
+    match cause {
+        Some(Cause::Battery) => gettext("Stopped when the computer went on battery"),
+        Some(Cause::PowerSaver) => gettext("Stopped when the computer began to save power"),
+        Some(Cause::Game) => gettext("Stopped when a game began"),
+        Some(Cause::Metered) => gettext("Stopped when the network became a metered one"),
+        Some(Cause::Shutdown) => gettext("Stopped when the session ended"),
+        _ => gettext("Stopped"),
     }
 }
 
@@ -98,6 +110,9 @@ pub fn line(run: &Run) -> String {
     }
     if let Some(removed) = run.removed.as_ref().filter(|removed| !removed.set_secs.is_empty()) {
         parts.push(deleted(removed.set_secs.len() as u64));
+    }
+    if run.automatic {
+        parts.push(gettext("by itself"));
     }
     parts.push(duration(run));
     parts.join(" · ")
@@ -173,7 +188,7 @@ pub fn details(run: &Run) -> String {
             }
         }
         Outcome::Moved(moved) => {
-            line(&format!("{}\t{}", moved.from, moved.to));
+            line(&format!("{}\t{}", moved.from.address(), moved.to.address()));
         }
         Outcome::Finished { .. } | Outcome::Stopped => {}
     }

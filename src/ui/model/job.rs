@@ -90,6 +90,7 @@ mod imp {
         pub warning_count: Cell<u64>,
 
         pub kind: Cell<JobKind>,
+        pub automatic: Cell<bool>,
         pub started_secs: Cell<i64>,
         pub control: RefCell<Option<Control>>,
         pub question: RefCell<Option<Question>>,
@@ -166,6 +167,16 @@ impl JobModel {
     /// What the job does.
     pub fn kind(&self) -> JobKind {
         self.imp().kind.get()
+    }
+
+    /// Whether it began by itself: then nobody is asked anything.
+    pub fn is_automatic(&self) -> bool {
+        self.imp().automatic.get()
+    }
+
+    /// Says whether it began by itself.
+    pub fn set_automatic(&self, automatic: bool) {
+        self.imp().automatic.set(automatic);
     }
 
     /// When it began, in seconds since 1970.

@@ -11,6 +11,7 @@ use super::{JobKind, JobModel, Repository};
 use crate::engine::status::{ChainStatus, SetStatus, Status, status_by};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{History, Outcome, Problem, Run, Task};
+use crate::plan::schedule::Machine;
 use crate::plan::{Destination, Plan};
 use crate::ui::questions::answer_quietly;
 use crate::ui::{error_text, words};
@@ -50,6 +51,9 @@ mod imp {
         /// How it fares, in a sentence.
         #[property(get)]
         pub sentence: RefCell<String>,
+        /// When it is run by itself, or what that waits for; empty where neither is.
+        #[property(get)]
+        pub next: RefCell<String>,
         /// The running job, if there is one.
         #[property(get, nullable)]
         pub job: RefCell<Option<JobModel>>,
@@ -63,6 +67,10 @@ mod imp {
         pub looking: Cell<bool>,
         /// Whether a backup goes on once the drive is back.
         pub waiting: Cell<bool>,
+        /// What the machine is like, as far as a schedule asks for it.
+        pub machine: Cell<Machine>,
+        /// How many runs are not in the history yet.
+        pub unwritten_count: Cell<u32>,
     }
 
     #[glib::object_subclass]
@@ -154,15 +162,12 @@ impl PlanObject {
 
     /// That much more has changed than ever before, as long as nobody has said what to do.
     pub fn alarm(&self) -> Option<Run> {
-        let answered = self.plan().alarm_answered.unwrap_or(i64::MIN);
-        self.runs_here().into_iter().rev().find(|run| run.alarm.is_some() && run.ended_secs > answered)
+        self.plan().open_alarm(&self.imp().runs.borrow()).cloned()
     }
 
     /// The runs at this destination, oldest first.
     pub(super) fn runs_here(&self) -> Vec<Run> {
-        let since = self.plan().destination_since;
-        let is_here = |run: &&Run| since.is_none_or(|since| run.started_secs >= since);
-        self.imp().runs.borrow().iter().filter(is_here).cloned().collect()
+        self.plan().runs_here(&self.imp().runs.borrow()).cloned().collect()
     }
 
     /// Whether the next backup begins a new chain because the protection was changed.
@@ -261,6 +266,11 @@ impl PlanObject {
             imp.sentence.replace(sentence);
             self.notify_sentence();
         }
+        let next = self.describe_next();
+        if *imp.next.borrow() != next {
+            imp.next.replace(next);
+            self.notify_next();
+        }
         self.emit_by_name::<()>("changed", &[]);
     }
 
@@ -285,7 +295,13 @@ impl PlanObject {
 
     /// Whether there must be something at the destination.
     pub fn expects_backups(&self) -> bool {
-        self.runs_here().iter().any(|run| matches!(run.outcome, Outcome::Finished { .. }))
+        self.plan().expects_backups(&self.imp().runs.borrow())
+    }
+
+    /// The newest check or test that came to an end at this destination.
+    pub fn last_proof(&self) -> Option<Run> {
+        let is_proof = |run: &Run| matches!(run.outcome, Outcome::Verified(_) | Outcome::Drilled(_));
+        self.runs_here().into_iter().rev().find(is_proof)
     }
 
     fn describe(&self) -> (PlanState, String) {

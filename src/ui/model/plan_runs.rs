@@ -2,183 +2,208 @@
 
 use std::time::Duration;
 
+use gio::prelude::*;
 use glib::subclass::prelude::*;
 
 use super::{JobKind, JobModel, JobState, PlanObject};
-use crate::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
+use crate::engine::backup::BackupKind;
 use crate::engine::chain::FullPolicy;
-use crate::engine::copies::Copies;
 use crate::engine::crypto::Keyring;
 use crate::engine::error::{Error, Result};
-use crate::engine::format::time::SetTime;
-use crate::engine::job::{Job, Warning};
-use crate::engine::prune::{Mode, PruneRequest, prune};
-use crate::engine::storage::{Address, Storage, StorageErrorKind};
-use crate::plan::alarm::{self, Alarm};
-use crate::plan::history::{Outcome, Removed, Run};
-use crate::plan::{Keep, ROOT};
+use crate::engine::job::Job;
+use crate::engine::verify::Which;
+use crate::plan::history::{Cause, Outcome, Run, Task};
+use crate::plan::run::{Done, Means};
+use crate::plan::{Destination, Plan};
+use crate::platform::calm;
 use crate::ui::error_text;
 
-/// A backup that was made, and what was deleted after it.
-struct Made {
-    outcome: Outcome,
-    removed: Option<Removed>,
-    alarm: Option<Alarm>,
-}
-
-/// Deletes what the rules let go. That it cannot be deleted is a warning: the backup was made.
-fn remove_old(keep: &Keep, storage: &dyn Storage, job: &Job) -> Option<Removed> {
-    let policy = keep.policy(SetTime::now())?;
-    let request = PruneRequest { storage, policy: &policy, mode: Mode::Delete };
-    match prune(&request, job) {
-        Ok(summary) => Some(Removed {
-            set_secs: summary.deleted.iter().map(|set| set.time.epoch()).collect(),
-            deleted_bytes: summary.deleted_bytes,
-        }),
-        // The next backup does it.
-        Err(Error::Cancelled(_)) => None,
-        Err(error) => {
-            job.warn(Warning::NotDeleted { file: storage.location(), reason: error.to_string() });
-            None
-        }
-    }
+/// Who wants something to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// A person, who can be asked.
+    Person,
+    /// The schedule.
+    Schedule,
 }
 
 impl PlanObject {
     /// Starts a backup. None if a job is running already.
     pub fn back_up(&self) -> Option<JobModel> {
-        self.make_backup(BackupKind::Auto(self.plan().full_policy()))
+        self.make_backup(self.plan().full_policy(), By::Person)
     }
 
     /// Starts a full backup. None if a job is running already.
     pub fn back_up_fully(&self) -> Option<JobModel> {
         // One that was asked for would want the passphrase of the chain before, even where there is a new one.
-        let policy = FullPolicy { max_age: Some(Duration::ZERO), ..self.plan().full_policy() };
-        self.make_backup(BackupKind::Auto(policy))
+        self.make_backup(
+            FullPolicy { max_age: Some(Duration::ZERO), ..self.plan().full_policy() },
+            By::Person,
+        )
     }
 
-    fn make_backup(&self, kind: BackupKind) -> Option<JobModel> {
+    /// Starts to read stored files and compare them with what was written. None if a job is running already.
+    pub fn verify(&self, which: Which) -> Option<JobModel> {
+        self.run(Task::Verify, By::Person, move |plan, means, job| plan.verify(which, means, job))
+    }
+
+    /// Starts to restore a sample of the newest snapshot and compare it. None if a job is running already.
+    pub fn drill(&self) -> Option<JobModel> {
+        self.test_restore(By::Person)
+    }
+
+    /// Starts to move all backups to another destination. None if a job is running already. The plan stays where it is.
+    pub fn move_to(&self, to: Destination) -> Option<JobModel> {
+        self.run(Task::Move, By::Person, move |plan, means, job| plan.move_to(&to, means, job))
+    }
+
+    /// Starts what the schedule wants. None if a job is running already.
+    pub fn run_by_itself(&self, task: Task) -> Option<JobModel> {
+        match task {
+            Task::Backup => self.make_backup(self.plan().full_policy(), By::Schedule),
+            Task::Verify => {
+                let newest = Which::At(None);
+                self.run(task, By::Schedule, move |plan, means, job| plan.verify(newest, means, job))
+            }
+            Task::Drill => self.test_restore(By::Schedule),
+            Task::Move => None,
+        }
+    }
+
+    fn make_backup(&self, policy: FullPolicy, by: By) -> Option<JobModel> {
         if self.job().is_some() {
             return None;
         }
-        let plan = self.plan();
-        let repository = self.repository();
-        let renews = self.awaits_passphrase();
-        repository.set_renewing(renews);
+        self.repository().set_renewing(self.awaits_passphrase());
+        let kind = BackupKind::Auto(policy);
+        self.run(Task::Backup, by, move |plan, means, job| plan.back_up(kind, means, job))
+    }
+
+    fn test_restore(&self, by: By) -> Option<JobModel> {
+        // What lies in /tmp may lie in memory.
+        let scratch = glib::user_cache_dir().join("souvenir");
+        self.run(Task::Drill, by, move |plan, means, job| plan.drill(&scratch, means, job))
+    }
+
+    fn run(
+        &self,
+        task: Task,
+        by: By,
+        work: impl FnOnce(&Plan, &Means<'_>, &Job) -> Result<Done> + Send + 'static,
+    ) -> Option<JobModel> {
+        if self.job().is_some() {
+            return None;
+        }
+        let (plan, runs, repository) = (self.plan(), self.runs(), self.repository());
         let passphrases = repository.passphrases();
-        let expected = self.expects_backups();
-        let (before, unanswered) = (self.runs(), self.alarm().is_some());
-        let destination = plan.destination.clone();
-        self.imp().waiting.set(false);
-        let make = move |job: &Job| {
-            plan.destination.expect_present(expected)?;
-            let selection = plan.selection()?;
-            let storage = plan.access().open(job)?;
-            let keyring = Keyring::default();
-            let request = BackupRequest {
-                root: ROOT.as_ref(),
-                selection: &selection,
-                storage: &*storage,
-                protection: &plan.protection,
-                keyring: &keyring,
-                passphrases: &passphrases,
-                volume_bytes: plan.volume_bytes(),
-                set_time: None,
-                kind,
-                compare: Compare::Attributes,
-                copies: &Copies::usual_cache()
-                    .map_or_else(Copies::none, |cache| Copies::of(&cache, &*storage)),
-                allow_source_mismatch: false,
-            };
-            let outcome = finished(&backup(&request, job)?);
-            // Only where something could be lost by it there is something to ask.
-            let alarm = if plan.keep == Keep::Everything { None } else { alarm::judge(&before, &outcome) };
-            let held_back = alarm.is_some() || unanswered;
-            let removed = if held_back { None } else { remove_old(&plan.keep, &*storage, job) };
-            Ok(Made { outcome, removed, alarm })
-        };
         let work = move |job: &Job| {
-            make(job).map_err(|error| match destination.address() {
-                // Whatever failed, failed because of this.
-                Address::Drive(drive) if matches!(error, Error::Storage(_)) => {
-                    drive.folder().err().map_or(error, Error::from)
-                }
-                _ => error,
-            })
+            if by == By::Schedule {
+                calm::lower_priority();
+            }
+            work(&plan, &Means { runs: &runs, keyring: &Keyring::default(), passphrases: &passphrases }, job)
+        };
+        let (kind, name) = match task {
+            Task::Backup => (JobKind::Backup, "backup"),
+            Task::Verify => (JobKind::Verify, "proof"),
+            Task::Drill => (JobKind::Drill, "proof"),
+            Task::Move => (JobKind::Move, "move"),
         };
         let object = self.clone();
-        let job = JobModel::run(JobKind::Backup, "backup", work, move |job, result| {
-            if renews && result.is_ok() {
+        let job = JobModel::run(kind, name, work, move |job, result| {
+            if task == Task::Backup && repository.is_renewing() && result.is_ok() {
                 repository.take_renewal();
             }
-            object.take_result(job, result)
+            object.take_result(job, task, result);
         });
+        job.set_automatic(by == By::Schedule);
+        self.imp().waiting.set(false);
         self.take_job(&job);
         Some(job)
     }
 
-    fn take_result(&self, job: &JobModel, result: Result<Made>) {
-        let is_away = matches!(&result, Err(Error::Storage(error)) if error.kind == StorageErrorKind::Away);
-        self.imp().waiting.set(is_away);
-        self.take_run(match result {
-            Ok(Made { outcome, removed, alarm }) => Run { removed, alarm, ..Self::run_of(job, outcome) },
-            Err(error) => Self::run_of(job, Self::failure(job, &error)),
-        });
-    }
-
-    /// How a job ended that did not do what it should.
-    pub(super) fn failure(job: &JobModel, error: &Error) -> Outcome {
-        match job.state() {
-            JobState::Stopped => Outcome::Stopped,
-            _ => Outcome::Failed(error_text::problem(error)),
-        }
-    }
-
-    /// A job that ended now.
-    pub(super) fn run_of(job: &JobModel, outcome: Outcome) -> Run {
-        Run {
+    fn take_result(&self, job: &JobModel, task: Task, result: Result<Done>) {
+        let run = Run {
+            task,
             started_secs: job.started_secs(),
             ended_secs: glib::real_time() / 1_000_000,
-            outcome,
             warning_count: job.warning_count(),
             warnings: job.warnings(),
+            automatic: job.is_automatic(),
             ..Run::default()
-        }
+        };
+        let run = match result {
+            Ok(Done { outcome, removed, alarm }) => Run { outcome, removed, alarm, ..run },
+            // A plan that somebody else runs is backed up by them.
+            Err(Error::Busy { .. }) if job.is_automatic() => return self.drop_job(),
+            Err(error) => {
+                let cause = Cause::of(&error);
+                // A person's own backup goes on once the drive is back; for others the schedule cares.
+                let waits = cause == Some(Cause::DriveAway) && task == Task::Backup && !job.is_automatic();
+                self.imp().waiting.set(waits);
+                let cause = cause.filter(|_| job.is_automatic() || cause != Some(Cause::Person));
+                Run { outcome: failure(job, &error), cause, ..run }
+            }
+        };
+        self.take_run(run);
     }
 
     /// Shows that a job runs.
-    pub(super) fn take_job(&self, job: &JobModel) {
+    fn take_job(&self, job: &JobModel) {
         self.imp().job.replace(Some(job.clone()));
         self.notify_job();
         self.refresh();
     }
 
-    /// Remembers a run, and looks what the destination is like after it.
-    pub(super) fn take_run(&self, run: Run) {
-        let imp = self.imp();
-        imp.runs.borrow_mut().push(run.clone());
-        imp.job.replace(None);
-        if let Some(history) = imp.history.get().cloned() {
-            let id = self.id();
-            gio::spawn_blocking(move || {
-                if let Err(error) = history.append(&id, &run) {
-                    tracing::warn!(%error, "the run could not be remembered");
-                }
-            });
-        }
+    /// Shows that the job runs no longer.
+    fn drop_job(&self) {
+        self.imp().job.replace(None);
         self.notify_job();
         self.refresh();
+    }
+
+    /// Takes note of runs that another program has made.
+    pub async fn reload_runs(&self) {
+        let Some(history) = self.imp().history.get().cloned() else { return };
+        let id = self.id();
+        let Ok(Ok(runs)) = gio::spawn_blocking(move || history.runs(&id)).await else { return };
+        // What is not written yet is newer.
+        let imp = self.imp();
+        if imp.unwritten_count.get() == 0 && *imp.runs.borrow() != runs {
+            imp.runs.replace(runs);
+            self.refresh();
+            self.look();
+        }
+    }
+
+    /// Remembers a run, and looks what the destination is like after it.
+    fn take_run(&self, run: Run) {
+        let imp = self.imp();
+        imp.runs.borrow_mut().push(run.clone());
+        if let Some(history) = imp.history.get().cloned() {
+            let (id, plan) = (self.id(), self.clone());
+            imp.unwritten_count.set(imp.unwritten_count.get() + 1);
+            // Without a window the program would end before it is written.
+            let hold = gio::Application::default().map(|application| application.hold());
+            glib::spawn_future_local(async move {
+                let written = gio::spawn_blocking(move || history.append(&id, &run)).await;
+                plan.imp().unwritten_count.set(plan.imp().unwritten_count.get() - 1);
+                match written {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "the run could not be remembered"),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+                drop(hold);
+            });
+        }
+        self.drop_job();
         self.look();
     }
 }
 
-/// What a backup came to, as it is remembered.
-fn finished(summary: &BackupSummary) -> Outcome {
-    Outcome::Finished {
-        full: Some(summary.is_full()),
-        entry_count: summary.entry_count,
-        deleted_count: summary.deleted_count,
-        source_bytes: summary.source_bytes,
-        stored_bytes: summary.stored_bytes,
+/// How a job ended that did not do what it should.
+fn failure(job: &JobModel, error: &Error) -> Outcome {
+    match job.state() {
+        JobState::Stopped => Outcome::Stopped,
+        _ => Outcome::Failed(error_text::problem(error)),
     }
 }

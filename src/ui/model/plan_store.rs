@@ -1,6 +1,7 @@
 //! All plans, and their file. Reading and writing happen off the main loop, one write at a time.
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use gio::prelude::*;
 use super::PlanObject;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{History, Problem};
-use crate::plan::{Plan, Plans, PlansProblem};
+use crate::plan::schedule::Machine;
+use crate::plan::{Plan, Plans, PlansProblem, Schedule};
+use crate::platform::autostart;
 
 /// How often sentences such as “2 hours ago” are brought up to date.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
@@ -25,6 +28,12 @@ struct Inner {
     history: History,
     saving: Cell<bool>,
     dirty: Cell<bool>,
+    /// What the machine is like, as far as schedules ask for it.
+    machine: Cell<Machine>,
+    /// Whether the monitor was to run when that was looked at last.
+    monitored: Cell<bool>,
+    /// Tells of runs that other programs make.
+    watch: RefCell<Option<gio::FileMonitor>>,
 }
 
 impl PlanStore {
@@ -37,9 +46,9 @@ impl PlanStore {
             let (plans, problem) = Plans::open(&config);
             let history = History::open(&data);
             let runs: Vec<_> = plans.iter().map(|plan| history.runs(&plan.id).unwrap_or_default()).collect();
-            (plans, problem, history, runs)
+            (plans, problem, history, data, runs)
         });
-        let (plans, problem, history, runs) = match loaded.await {
+        let (plans, problem, history, data, runs) = match loaded.await {
             Ok(loaded) => loaded,
             Err(panic) => std::panic::resume_unwind(panic),
         };
@@ -53,8 +62,13 @@ impl PlanStore {
             history,
             saving: Cell::default(),
             dirty: Cell::default(),
+            machine: Cell::default(),
+            monitored: Cell::default(),
+            watch: RefCell::default(),
         }));
         store.refresh_now_and_then();
+        store.watch_history(&data);
+        store.care_for_monitor();
         (store, problem.map(describe))
     }
 
@@ -75,26 +89,32 @@ impl PlanStore {
 
     /// Adds a plan and writes the file. On failure nothing is added.
     pub async fn add(&self, plan: Plan) -> Result<PlanObject, Problem> {
+        let mut plan = plan;
+        plan.schedule = Schedule::default().changed_to(plan.schedule, now_secs());
         let plan = self.0.plans.borrow_mut().add(plan).clone();
         if let Err(problem) = self.save().await {
             self.0.plans.borrow_mut().remove(&plan.id);
             return Err(problem);
         }
         let object = PlanObject::new(plan, Vec::new(), self.0.history.clone());
+        object.set_machine(self.0.machine.get());
         self.0.list.append(&object);
+        self.care_for_monitor();
         Ok(object)
     }
 
     /// Takes a changed plan and writes the file.
-    pub async fn replace(&self, plan: Plan) -> Result<(), Problem> {
+    pub async fn replace(&self, mut plan: Plan) -> Result<(), Problem> {
         let Some(object) = self.find(&plan.id) else { return Ok(()) };
         let before = object.plan();
+        plan.schedule = before.schedule.changed_to(plan.schedule, now_secs());
         self.0.plans.borrow_mut().replace(plan.clone());
         if let Err(problem) = self.save().await {
             self.0.plans.borrow_mut().replace(before);
             return Err(problem);
         }
         object.set_plan(plan);
+        self.care_for_monitor();
         Ok(())
     }
 
@@ -109,6 +129,7 @@ impl PlanStore {
         if let Some(position) = self.0.list.find(object) {
             self.0.list.remove(position);
         }
+        self.care_for_monitor();
         let history = self.0.history.clone();
         gio::spawn_blocking(move || {
             if let Err(error) = history.remove(&plan.id) {
@@ -116,6 +137,44 @@ impl PlanStore {
             }
         });
         Ok(())
+    }
+
+    /// Tells the plans what the machine is like, so that they know what they wait for.
+    pub fn set_machine(&self, machine: Machine) {
+        self.0.machine.set(machine);
+        self.iter().for_each(|plan| plan.set_machine(machine));
+    }
+
+    /// Sees to it that the monitor runs as long as there is something to be watched.
+    fn care_for_monitor(&self) {
+        let wanted = self.iter().any(|plan| plan.plan().schedule.is_on());
+        if self.0.monitored.replace(wanted) != wanted {
+            glib::spawn_future_local(autostart::set(wanted));
+        }
+    }
+
+    /// Takes note of the runs that other programs make, such as the command line.
+    fn watch_history(&self, folder: &Path) {
+        let files = gio::File::for_path(folder);
+        let watch = match files.monitor_directory(gio::FileMonitorFlags::WATCH_MOVES, gio::Cancellable::NONE)
+        {
+            Ok(watch) => watch,
+            Err(error) => {
+                tracing::warn!(%error, "runs of other programs will not be seen");
+                return;
+            }
+        };
+        let store = Rc::downgrade(&self.0);
+        watch.connect_changed(move |_, file, other, _| {
+            let Some(store) = store.upgrade().map(Self) else { return };
+            for path in [Some(file), other].into_iter().flatten().filter_map(gio::prelude::FileExt::path) {
+                let id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                if let Some(plan) = store.find(&id) {
+                    glib::spawn_future_local(async move { plan.reload_runs().await });
+                }
+            }
+        });
+        self.0.watch.replace(Some(watch));
     }
 
     async fn save(&self) -> Result<(), Problem> {
@@ -155,6 +214,10 @@ impl PlanStore {
             None => glib::ControlFlow::Break,
         });
     }
+}
+
+fn now_secs() -> i64 {
+    glib::real_time() / 1_000_000
 }
 
 fn describe(problem: PlansProblem) -> Problem {

@@ -50,6 +50,8 @@ mod imp {
         #[template_child]
         pub sentence_label: TemplateChild<gtk::Label>,
         #[template_child]
+        pub next_label: TemplateChild<gtk::Label>,
+        #[template_child]
         pub figures_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub browse_button: TemplateChild<gtk::Button>,
@@ -107,6 +109,8 @@ mod imp {
         pub protection_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub keep_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub schedule_row: TemplateChild<adw::ActionRow>,
         pub plan: RefCell<Option<PlanObject>>,
         pub signals: OnceCell<glib::SignalGroup>,
         pub actions: gio::SimpleActionGroup,
@@ -241,6 +245,9 @@ impl OverviewPage {
             imp.state_icon.add_css_class(class);
         }
         imp.sentence_label.set_label(&plan.sentence());
+        let next = plan.next();
+        imp.next_label.set_label(&next);
+        imp.next_label.set_visible(!next.is_empty());
         let figures = figures(plan);
         imp.figures_label.set_label(&figures);
         imp.figures_label.set_visible(!figures.is_empty());
@@ -326,6 +333,7 @@ impl OverviewPage {
         let destination = describe::destination(&facts.destination);
         let free = plan.status().and_then(|status| status.free_bytes);
         imp.keep_row.set_subtitle(&describe::keep(&facts.keep));
+        imp.schedule_row.set_subtitle(&describe::schedule(&facts.schedule));
         imp.destination_row.set_subtitle(&match free {
             Some(free) => {
                 gettext_f("{folder}, {size} free", &[("folder", &destination), ("size", &words::size(free))])

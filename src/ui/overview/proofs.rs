@@ -4,8 +4,9 @@ use adw::prelude::*;
 
 use crate::engine::verify::Which;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::run::SAMPLE_FILES;
 use crate::ui::log::run_text;
-use crate::ui::model::{JobModel, JobState, PlanObject, SAMPLE_FILES};
+use crate::ui::model::{JobModel, JobState, PlanObject};
 use crate::ui::window::Window;
 use crate::ui::words;
 

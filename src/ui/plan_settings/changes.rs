@@ -27,6 +27,15 @@ impl PlanSettings {
         self.refresh();
     }
 
+    pub(super) fn take_schedule(&self) {
+        let imp = self.imp();
+        if let Some(draft) = &mut *imp.draft.borrow_mut() {
+            draft.plan.schedule = imp.schedule_page.schedule();
+        }
+        imp.navigation.pop_to_tag("settings");
+        self.refresh();
+    }
+
     /// Shows what another destination means.
     pub(super) fn consider_destination(&self) {
         let imp = self.imp();

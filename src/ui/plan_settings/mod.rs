@@ -13,7 +13,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::assistant::{
-    DestinationPage, FoldersPage, NewKeyPage, PlanSecret, ProtectionChoice, ProtectionPage,
+    DestinationPage, FoldersPage, NewKeyPage, PlanSecret, ProtectionChoice, ProtectionPage, SchedulePage,
 };
 use super::model::{PlanObject, PlanStore, Repository};
 use super::window::Window;
@@ -59,6 +59,8 @@ mod imp {
         #[template_child]
         pub new_key_page: TemplateChild<NewKeyPage>,
         #[template_child]
+        pub schedule_page: TemplateChild<SchedulePage>,
+        #[template_child]
         pub protection_change_page: TemplateChild<ChangePage>,
         pub store: RefCell<Option<PlanStore>>,
         pub plan: RefCell<Option<PlanObject>>,
@@ -82,6 +84,7 @@ mod imp {
             DestinationPage::ensure_type();
             ProtectionPage::ensure_type();
             NewKeyPage::ensure_type();
+            SchedulePage::ensure_type();
             ChangePage::ensure_type();
             class.bind_template();
             class.install_action("settings.open", Some(glib::VariantTy::STRING), |dialog, _, page| {
@@ -134,6 +137,8 @@ impl PlanSettings {
         imp.destination_page.fill(&facts.destination);
         imp.destination_page
             .set_taken(others.iter().map(|other| (other.destination.clone(), other.name.clone())).collect());
+        imp.schedule_page.fill(&facts.schedule);
+        imp.schedule_page.set_action(&gettext("_Done"));
         imp.settings_page.set_taken(others.into_iter().map(|other| other.name).collect());
         let chains = plan.status().map(|status| status.chains.clone()).unwrap_or_default();
         let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time).collect();
@@ -147,7 +152,7 @@ impl PlanSettings {
 
     /// Opens one of the pages.
     pub fn open_at(&self, page: &str) {
-        if matches!(page, "folders" | "destination" | "protection") {
+        if matches!(page, "folders" | "destination" | "protection" | "schedule") {
             self.imp().navigation.push_by_tag(page);
         }
     }
@@ -185,6 +190,7 @@ impl PlanSettings {
         }));
         imp.protection_page.connect_done(with(Self::consider_protection));
         imp.protection_change_page.connect_apply(with(Self::take_protection));
+        imp.schedule_page.connect_done(with(Self::take_schedule));
     }
 
     /// The draft with what is typed on the first page.

@@ -43,6 +43,8 @@ mod imp {
         #[template_child]
         pub protection_row: TemplateChild<adw::ActionRow>,
         #[template_child]
+        pub schedule_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
         pub keeping_group: TemplateChild<KeepingGroup>,
         #[template_child]
         pub speed_group: TemplateChild<SpeedGroup>,
@@ -168,6 +170,7 @@ impl SettingsPage {
         imp.folders_row.set_subtitle(&describe::folders(&plan.folders, &plan.ignored));
         imp.destination_row.set_subtitle(destination);
         imp.protection_row.set_subtitle(protection);
+        imp.schedule_row.set_subtitle(&describe::schedule(&plan.schedule));
     }
 
     /// Offers to save, where there is something to be saved.

@@ -1,0 +1,109 @@
+//! Looking what is due.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use jiff::Zoned;
+
+use souvenir::plan::history::{History, Run};
+use souvenir::plan::lock::PlanLock;
+use souvenir::plan::schedule::{Decision, LOOK_AGAIN_SECS, Machine, due};
+use souvenir::plan::{Plan, Plans};
+use souvenir::platform::machine::for_plan;
+
+use crate::monitor::Monitor;
+
+/// The runs of all plans, read again where they have changed. Their warnings are left out: nothing depends on them, and
+/// they may be many.
+pub struct Runs {
+    history: History,
+    known: RefCell<HashMap<String, (Option<SystemTime>, Rc<[Run]>)>>,
+}
+
+impl Runs {
+    /// The runs of a history.
+    pub fn new(history: History) -> Self {
+        Self { history, known: RefCell::default() }
+    }
+
+    /// The runs of the plan of that id, oldest first.
+    pub fn of(&self, plan_id: &str) -> Rc<[Run]> {
+        let changed = self.history.changed_at(plan_id);
+        if let Some((since, runs)) = self.known.borrow().get(plan_id)
+            && *since == changed
+        {
+            return runs.clone();
+        }
+        let runs = self.history.runs(plan_id).unwrap_or_else(|error| {
+            tracing::warn!(%error, plan_id, "the history cannot be read");
+            Vec::new()
+        });
+        let runs: Rc<[Run]> = runs.into_iter().map(|run| Run { warnings: Vec::new(), ..run }).collect();
+        self.known.borrow_mut().insert(plan_id.to_owned(), (changed, runs.clone()));
+        runs
+    }
+}
+
+impl Monitor {
+    /// Looks at all plans, and starts what is due. After how many seconds to look again at the latest; none if nothing
+    /// is left to be watched.
+    pub fn look(self: &Rc<Self>) -> Option<i64> {
+        let plans = match Plans::look(&self.config) {
+            Ok(plans) => plans,
+            Err(error) => {
+                tracing::warn!(error, "the plans cannot be read");
+                return Some(LOOK_AGAIN_SECS);
+            }
+        };
+        let plans: Vec<_> = plans.into_iter().filter(|plan| plan.schedule.is_on()).collect();
+        if plans.is_empty() && self.going.borrow().is_none() {
+            return None;
+        }
+        let machine = self.watch.borrow().as_ref().filter(|watch| watch.is_known()).map(|watch| watch.now());
+        // Its news is looked at.
+        let Some(machine) = machine else { return Some(LOOK_AGAIN_SECS) };
+        let now = Zoned::now();
+        let waits = plans.iter().map(|plan| self.look_at(plan, &now, &for_plan(machine, plan)));
+        Some(waits.min().unwrap_or(LOOK_AGAIN_SECS))
+    }
+
+    fn look_at(self: &Rc<Self>, plan: &Plan, now: &Zoned, machine: &Machine) -> i64 {
+        let now_secs = now.timestamp().as_second();
+        if self.going.borrow().as_deref() == Some(&plan.id) || PlanLock::is_held(&plan.id) {
+            self.stop_where_forbidden(plan, machine);
+            return LOOK_AGAIN_SECS;
+        }
+        self.asked.borrow_mut().remove(&plan.id);
+        match due(plan, &self.runs.of(&plan.id), now, machine) {
+            Decision::Never => LOOK_AGAIN_SECS,
+            Decision::At { begin_secs, .. } => begin_secs - now_secs,
+            Decision::Wait { slot_secs, reasons, look_again_secs, .. } => {
+                for reason in self.told.borrow_mut().take_untold(&plan.id, slot_secs, &reasons, now_secs) {
+                    self.tell(plan, reason);
+                }
+                look_again_secs - now_secs
+            }
+            Decision::Run { task, .. } => {
+                let rests = self.resting.borrow().get(&plan.id).is_some_and(|until| now_secs < *until);
+                // One after the other: the end of the one is looked at.
+                if !rests && self.going.borrow().is_none() {
+                    self.begin(plan, task, now_secs);
+                }
+                LOOK_AGAIN_SECS
+            }
+        }
+    }
+
+    fn stop_where_forbidden(&self, plan: &Plan, machine: &Machine) {
+        let reasons = plan.schedule.forbids(machine, plan.destination.is_local());
+        let Some(reason) = reasons.into_iter().find(|reason| reason.cancel_reason().is_some()) else {
+            self.asked.borrow_mut().remove(&plan.id);
+            return;
+        };
+        if self.asked.borrow_mut().insert(plan.id.clone(), reason) != Some(reason) {
+            self.ask_to_stop(plan, reason);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Starting the monitor with the session, as long as there is something to be watched: through the portal inside a
+//! sandbox, by a file in the XDG autostart folder elsewhere.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use glib::variant::ToVariant;
+
+use crate::config::{APP_ID, MONITOR_ID, MONITOR_PROGRAM};
+use crate::plan::store::write_whole;
+
+/// What the sandbox of Flatpak leaves in its root.
+const SANDBOX_MARK: &str = "/.flatpak-info";
+
+/// Whether this program runs inside a sandbox.
+pub fn is_sandboxed() -> bool {
+    Path::new(SANDBOX_MARK).exists()
+}
+
+/// A program that was installed, or built, together with this one.
+pub fn sibling(name: &str) -> io::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+/// Sees to it that the monitor runs now and in each session, or, where it is not wanted, that it is no longer
+/// started. One that runs ends by itself when there is nothing to watch.
+pub async fn set(wanted: bool) {
+    let done = if is_sandboxed() { ask_portal(wanted).await } else { keep_file(wanted).await };
+    if let Err(error) = done {
+        tracing::warn!(%error, wanted, "the monitor could not be registered with the session");
+    }
+    if wanted && let Err(error) = start() {
+        tracing::warn!(%error, "the monitor could not be started");
+    }
+}
+
+/// Starts the monitor. Where one runs already, the second ends at once.
+fn start() -> io::Result<()> {
+    let program = sibling(MONITOR_PROGRAM)?;
+    let flags = gio::SubprocessFlags::STDOUT_SILENCE | gio::SubprocessFlags::STDERR_SILENCE;
+    let monitor = gio::Subprocess::newv(&[program.as_os_str()], flags).map_err(io::Error::other)?;
+    glib::spawn_future_local(async move {
+        // Nobody else waits for it, should it end before this program does.
+        if let Err(error) = monitor.wait_future().await {
+            tracing::info!(%error, "the monitor was not waited for");
+        }
+    });
+    Ok(())
+}
+
+async fn keep_file(wanted: bool) -> io::Result<()> {
+    let path = glib::user_config_dir().join("autostart").join(format!("{MONITOR_ID}.desktop"));
+    let program = sibling(MONITOR_PROGRAM)?;
+    let keep = move || {
+        if wanted {
+            let entry = entry(&program);
+            // A file that says the same already is left alone.
+            if std::fs::read(&path).ok().as_deref() == Some(entry.as_bytes()) {
+                return Ok(());
+            }
+            return write_whole(&path, entry.as_bytes());
+        }
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    };
+    gio::spawn_blocking(keep).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The entry that starts a program with the session (see the Desktop Application Autostart Specification).
+fn entry(program: &Path) -> String {
+    format!(
+        "[Desktop Entry]\nType=Application\nName=Souvenir Monitor\nExec={}\nIcon={APP_ID}\nNoDisplay=true\n\
+         X-GNOME-Autostart-enabled=true\n",
+        quoted(&program.display().to_string())
+    )
+}
+
+/// An argument as it stands in the Exec key of a desktop entry: quoted, with what means something in there escaped,
+/// once for the quotes and once for the value (see the Desktop Entry Specification, "The Exec key").
+fn quoted(argument: &str) -> String {
+    let mut text = String::from("\"");
+    for letter in argument.chars() {
+        match letter {
+            '"' | '`' | '$' => text.extend(["\\\\".into(), letter.to_string()]),
+            '\\' => text.push_str("\\\\\\\\"),
+            '%' => text.push_str("%%"),
+            _ => text.push(letter),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// Asks the portal (see org.freedesktop.portal.Background). What it allows, it does itself.
+async fn ask_portal(wanted: bool) -> io::Result<()> {
+    let bus = gio::bus_get_future(gio::BusType::Session).await.map_err(io::Error::other)?;
+    let options = glib::VariantDict::new(None);
+    options.insert("autostart", wanted);
+    options.insert("commandline", [MONITOR_PROGRAM].to_variant());
+    let parameters = glib::Variant::tuple_from_iter(["".to_variant(), options.end()]);
+    let call = bus.call_future(
+        Some("org.freedesktop.portal.Desktop"),
+        "/org/freedesktop/portal/desktop",
+        "org.freedesktop.portal.Background",
+        "RequestBackground",
+        Some(&parameters),
+        None,
+        gio::DBusCallFlags::NONE,
+        -1,
+    );
+    call.await.map(drop).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_paths_are_one_argument() {
+        assert_eq!(quoted("/opt/My Apps/100% \"$x\"\\"), "\"/opt/My Apps/100%% \\\\\"\\\\$x\\\\\"\\\\\\\\\"");
+        assert!(
+            entry(Path::new("/usr/bin/souvenir-monitor")).contains("\nExec=\"/usr/bin/souvenir-monitor\"\n")
+        );
+    }
+}

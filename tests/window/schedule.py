@@ -1,0 +1,186 @@
+"""What happens by itself: a schedule in the assistant, the monitor, a run at its time, in the window and without it; on battery
+it waits and says so once; and a failure leads to its explanation.
+
+    schedule.py PROGRAM [wide|narrow] [light|dark]
+"""
+
+import datetime
+import json
+import pathlib
+import re
+import sys
+
+import flows
+import sample
+from session import Session, wait
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+# A minute until the time that is set, and a slow machine.
+LONG_SECS = 240
+
+
+def runs(session):
+    """The runs of the only plan, once it has a history."""
+    files = list((session.home / ".local/share/souvenir/history").glob("*.jsonl"))
+    return [json.loads(line) for line in files[0].read_text().splitlines()] if files else []
+
+
+def processes(session, name):
+    """The processes of this session that run this program."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if pathlib.Path(words[0].decode()).name == name and f"HOME={session.home}\0".encode() in environment:
+            found.append(int(entry.name))
+    return found
+
+
+def set_spin(app, name, value):
+    spin = app.find("spin button", name).bring()
+    spin.accessible.get_value_iface().set_current_value(value)
+
+
+def change_plan(session, *changes):
+    """Changes the file of the plans as a text editor does."""
+    path = session.home / ".config/souvenir/plans.toml"
+    text = path.read_text()
+    for pattern, replacement in changes:
+        text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        assert count == 1, (pattern, text)
+    path.write_text(text)
+
+
+def main(program, width="wide", shade="light"):
+    size = (1100, 800) if width == "wide" else (360, 760)
+    with Session(TOP / "target" / "schedule" / f"{width}-{shade}") as session:
+        number = iter(range(1, 100))
+        services = TOP / "tests/window/services.py"
+        power, shown = session.home / "power", session.home / "shown"
+        power.write_text("false")
+        # The system's bus of this session.
+        session.environment["DBUS_SYSTEM_BUS_ADDRESS"] = session.environment["DBUS_SESSION_BUS_ADDRESS"]
+        session.spawn(["/usr/bin/python3", services, "power", power])
+        session.spawn(["/usr/bin/python3", services, "notifications", "", shown])
+        documents = sample.make(session.home / "Documents")
+        store = session.home / "Backup Drive"
+        app = None
+
+        def seen(name):
+            app.picture(f"{next(number):02}-{name}")
+
+        def notes():
+            return [json.loads(line) for line in shown.read_text().splitlines()] if shown.exists() else []
+
+        def start():
+            app = session.launch(program, dark=shade == "dark")
+            app.find("button")
+            app.resize(*size)
+            return app
+
+        app = start()
+        app.click("button", "Set Up a Backup…")
+        app.click("button", "Do Not Back Up Home")
+        app.type_into("Add a Folder", str(documents))
+        app.click("button", "Continue")
+        flows.choose_folder(app, store)
+        app.click("button", "Continue")
+        app.click("radio button", re.compile("Not at All"))
+        app.click("button", "Continue")
+        app.find("combo box", "How Often")
+        seen("daily")
+        flows.choose_item(app, "How Often", "Every month")
+        app.find("list item", "Day of the Month")
+        seen("monthly")
+        flows.choose_item(app, "How Often", "Every week")
+        app.find("combo box", "Day of the Week")
+        flows.choose_item(app, "How Often", "Every hour")
+        app.wait_gone("spin button", "Hour")
+        # The next minute but one, so that it is still to come when the plan is saved.
+        due = datetime.datetime.now() + datetime.timedelta(seconds=70)
+        due = due.replace(second=0) + datetime.timedelta(minutes=1 if due.second > 50 else 0)
+        set_spin(app, "Minute", due.minute)
+        seen("hourly")
+        app.click("button", "Continue")
+        app.find("list item", "Schedule")
+        seen("summary")
+        app.click("button", "Later")
+        app.find(text=re.compile(r"^Next: (today|tomorrow) at \d\d:\d\d$"))
+        seen("next")
+        wait(lambda: processes(session, "souvenir-monitor"), "the monitor")
+        autostart = session.home / ".config/autostart/io.github.souvenir_backup.Souvenir.Monitor.desktop"
+        assert f'Exec="{pathlib.Path(program).resolve().with_name("souvenir-monitor")}"' in autostart.read_text()
+
+        # The time comes, and it is backed up before the eyes of whoever looks.
+        flows.wait_for_backup(app, 1, LONG_SECS)
+        wait(lambda: len(runs(session)) == 1, "the history")
+        (run,) = runs(session)
+        assert run["automatic"] and run["outcome"]["kind"] == "finished", run
+        assert datetime.datetime.fromtimestamp(run["started_secs"]) >= due.replace(microsecond=0)
+        app.find(text=re.compile("^Next: "))
+        seen("made")
+        app.close()
+
+        # On battery and without a window it waits, which is said once.
+        power.write_text("true")
+        (documents / "New.txt").write_text("new")
+        change_plan(session, ("^every = .*", 'every = "month"'), ("^since = .*", "since = 0"))
+        history = next((session.home / ".local/share/souvenir/history").glob("*.jsonl"))
+        earlier = run | {"started_secs": 1_600_000_000, "ended_secs": 1_600_000_100}
+        history.write_text(json.dumps(earlier) + "\n")
+        wait(lambda: notes(), "a word", LONG_SECS)
+        app = start()
+        app.find(text="Waits until the computer is plugged in")
+        seen("waits")
+        (note,) = notes()
+        assert note["title"] == "The backup of “Documents” waits", note
+        assert note["body"] == "It begins when the computer is plugged in.", note
+        app.close()
+        wait(lambda: not processes(session, "souvenir"), "the end of the program")
+
+        # Plugged in, it is made without a window; nobody is told, since nothing is wrong.
+        power.write_text("false")
+        wait(lambda: len(runs(session)) == 2, "a run", LONG_SECS)
+        assert runs(session)[1]["outcome"]["kind"] == "finished", runs(session)
+        wait(lambda: not processes(session, "souvenir"), "the end of the program")
+        assert len(notes()) == 1, notes()
+
+        # It fails without a window; the notification and the window say why.
+        kept = store.rename(session.home / "Elsewhere")
+        history.write_text(json.dumps(earlier) + "\n")
+        wait(lambda: len(notes()) == 2, "another word", LONG_SECS)
+        failed = notes()[1]
+        assert failed["title"] == "“Documents” could not be backed up", failed
+        assert failed["actions"][0] == "default" and "Back Up Now" in failed["actions"], failed
+        app = start()
+        app.find(text=re.compile("^Failed "))
+        app.find(text=re.compile("^Tries again "))
+        seen("failed")
+        # What can be mended is mended, and by hand it can be done at once.
+        kept.rename(store)
+        app.click("button", "Back Up Now")
+        app.find(text=re.compile("^Next: "), patience=flows.WORK_SECS)
+
+        # Without a schedule nobody watches.
+        app.find("list item", "Schedule").bring().click()
+        app.find("combo box", "How Often")
+        flows.choose_item(app, "How Often", "Never")
+        seen("settings-never")
+        app.click("button", "Done")
+        app.find("button", "Save")
+        seen("settings")
+        app.click("button", "Save")
+        app.wait_gone("dialog", "Plan Settings")
+        wait(lambda: not autostart.exists(), "the end of the autostart")
+        wait(lambda: not processes(session, "souvenir-monitor"), "the end of the monitor")
+        assert not app.has("label", re.compile("^Next: "))
+        seen("by-hand")
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
