@@ -76,9 +76,9 @@ def choose_every(app, every):
     app.find("label", every)
     app.session.press("Home", *["Down"] * EVERY.index(every), "Return")
     if every == "Never":
-        app.wait_gone("list item", "Catch Up")
+        app.wait_gone("check box", "Catch Up")
     else:
-        app.find("list item", "Catch Up")
+        app.find("check box", "Catch Up")
 
 
 def schedule(app, every="Never", seen=lambda name: None):
