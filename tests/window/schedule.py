@@ -177,14 +177,13 @@ def main(program, width="wide", shade="light"):
         wait(lambda: len(runs(session)) == 3, "another run", LONG_SECS)
         assert runs(session)[2]["outcome"]["kind"] == "finished", runs(session)
         wait(lambda: not processes(session, "souvenir"), "the end of the program")
-        assert len(notes()) == 1, notes()
+        assert [note["title"] for note in notes()].count("The backup of “Documents” waits") == 1, notes()
 
         # It fails without a window; the notification and the window say why.
         kept = store.rename(session.home / "Elsewhere")
         history.write_text(json.dumps(earlier) + "\n")
-        wait(lambda: len(notes()) == 2, "another word", LONG_SECS)
-        failed = notes()[1]
-        assert failed["title"] == "“Documents” could not be backed up", failed
+        title = "“Documents” could not be backed up"
+        failed = wait(lambda: [note for note in notes() if note["title"] == title], "another word", LONG_SECS)[0]
         assert failed["actions"][0] == "default" and "Back Up Now" in failed["actions"], failed
         app = start()
         app.find(text=re.compile("^Failed "))
