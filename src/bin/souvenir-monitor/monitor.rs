@@ -37,8 +37,6 @@ pub struct Monitor {
     pub going: RefCell<Option<String>>,
     /// Until when plans rest, in seconds since 1970.
     pub resting: RefCell<HashMap<String, i64>>,
-    /// What those that run were asked to stop for, so that they are asked once.
-    pub asked: RefCell<HashMap<String, Reason>>,
     bus: gio::DBusConnection,
     program: PathBuf,
     main_loop: glib::MainLoop,
@@ -60,7 +58,6 @@ impl Monitor {
             watch: RefCell::default(),
             going: RefCell::default(),
             resting: RefCell::default(),
-            asked: RefCell::default(),
             bus,
             program: sibling(WINDOW_PROGRAM)?,
             main_loop: main_loop.clone(),
@@ -141,7 +138,6 @@ impl Monitor {
             let ended = run.await;
             tracing::info!(id, ended, "the run is over");
             monitor.going.replace(None);
-            monitor.asked.borrow_mut().remove(&id);
             let left_trace = monitor.runs.of(&id).iter().any(|run| run.started_secs >= now_secs);
             if !left_trace {
                 monitor.resting.borrow_mut().insert(id, now_secs + REST_SECS);
