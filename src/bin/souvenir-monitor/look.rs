@@ -91,11 +91,11 @@ impl Monitor {
                 }
                 look_again_secs - now_secs
             }
-            Decision::Run { task, .. } => {
+            Decision::Run { chore, .. } => {
                 let rests = self.resting.borrow().get(&plan.id).is_some_and(|until| now_secs < *until);
                 // One after the other: the end of the one is looked at.
                 if !rests && self.going.borrow().is_none() {
-                    self.begin(plan, task, now_secs);
+                    self.begin(plan, chore, now_secs);
                 }
                 LOOK_AGAIN_SECS
             }

@@ -12,8 +12,8 @@ use gio::prelude::*;
 use glib::variant::ToVariant;
 
 use souvenir::config::{APP_ID, WINDOW_PROGRAM};
-use souvenir::plan::history::{History, Task};
-use souvenir::plan::schedule::{LOOK_AGAIN_SECS, Reason};
+use souvenir::plan::history::History;
+use souvenir::plan::schedule::{Chore, LOOK_AGAIN_SECS, Reason};
 use souvenir::plan::{Plan, Plans};
 use souvenir::platform::autostart::sibling;
 use souvenir::platform::machine::MachineWatch;
@@ -123,16 +123,11 @@ impl Monitor {
     }
 
     /// Starts a run. The program shows it in its window where there is one, and waits in any case until it is over.
-    pub fn begin(self: &Rc<Self>, plan: &Plan, task: Task, now_secs: i64) {
-        let task = match task {
-            Task::Backup => "backup",
-            Task::Verify => "verify",
-            Task::Drill => "drill",
-            Task::Move => return,
-        };
-        tracing::info!(plan = plan.name, task, "is due");
+    pub fn begin(self: &Rc<Self>, plan: &Plan, chore: Chore, now_secs: i64) {
+        tracing::info!(plan = plan.name, chore = chore.name(), "is due");
         self.going.replace(Some(plan.id.clone()));
-        let run = self.start_program(vec![format!("--scheduled={}", plan.id), format!("--task={task}")]);
+        let run =
+            self.start_program(vec![format!("--scheduled={}", plan.id), format!("--task={}", chore.name())]);
         let (monitor, id) = (self.clone(), plan.id.clone());
         glib::spawn_future_local(async move {
             let ended = run.await;
