@@ -37,14 +37,16 @@ class NotFound(AssertionError):
 
 
 class Session:
-    """Starts on `with`, ends at its end. Pictures go to `pictures`."""
+    """Starts on `with`, ends at its end. Pictures go to `pictures`; the home folder is made below a folder
+    with a short name, as the path of gpg-agent's socket may have 107 bytes."""
 
-    def __init__(self, pictures, screen=(1280, 900)):
+    def __init__(self, pictures, screen=(1280, 900), below="/tmp"):
         self.pictures = pathlib.Path(pictures).resolve()
         self.pictures.mkdir(parents=True, exist_ok=True)
         for old in [*self.pictures.glob("*.png"), *self.pictures.glob("*.log")]:
             old.unlink()
         self.screen = screen
+        self.below = below
         self.environment = {}
         self._stack = contextlib.ExitStack()
 
@@ -67,8 +69,7 @@ class Session:
 
     def _start(self):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        # Short: the path of gpg-agent's socket may have 107 bytes.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir="/tmp"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir=self.below))
         self.home = self._private("home")
         gnupg = self._private("home/.gnupg")
         (self._private("home/.config") / "user-dirs.dirs").write_text(
