@@ -92,12 +92,12 @@ def main(program, width="wide", shade="light"):
         app.click("button", "Continue")
         app.find("combo box", "How Often")
         seen("daily")
-        flows.choose_item(app, "How Often", "Every month")
+        flows.choose_every(app, "Every month")
         app.find("list item", "Day of the Month")
         seen("monthly")
-        flows.choose_item(app, "How Often", "Every week")
+        flows.choose_every(app, "Every week")
         app.find("combo box", "Day of the Week")
-        flows.choose_item(app, "How Often", "Every hour")
+        flows.choose_every(app, "Every hour")
         app.wait_gone("spin button", "Hour")
         # The next minute but one, so that it is still to come when the plan is saved.
         due = datetime.datetime.now() + datetime.timedelta(seconds=70)
@@ -148,6 +148,22 @@ def main(program, width="wide", shade="light"):
         wait(lambda: not processes(session, "souvenir"), "the end of the program")
         assert len(notes()) == 1, notes()
 
+        # A rule that turns stops what runs, and it goes on when the rule turns back. Of that nobody is told again.
+        (documents / "Large.bin").write_bytes(sample.random.Random(1).randbytes(6_000_000))
+        change_plan(session, ("^volume_mib = .*", "volume_mib = 1\nupload_limit = 200"))
+        history.write_text(json.dumps(earlier) + "\n")
+        wait(lambda: any(path.name.startswith(".") for path in store.iterdir()), "a volume", LONG_SECS)
+        power.write_text("true")
+        wait(lambda: len(runs(session)) == 2, "the end of the run", LONG_SECS)
+        stopped = runs(session)[1]
+        assert (stopped["outcome"]["kind"], stopped["cause"]) == ("stopped", "battery"), stopped
+        change_plan(session, ("^upload_limit = .*\n", ""))
+        power.write_text("false")
+        wait(lambda: len(runs(session)) == 3, "another run", LONG_SECS)
+        assert runs(session)[2]["outcome"]["kind"] == "finished", runs(session)
+        wait(lambda: not processes(session, "souvenir"), "the end of the program")
+        assert len(notes()) == 1, notes()
+
         # It fails without a window; the notification and the window say why.
         kept = store.rename(session.home / "Elsewhere")
         history.write_text(json.dumps(earlier) + "\n")
@@ -167,7 +183,7 @@ def main(program, width="wide", shade="light"):
         # Without a schedule nobody watches.
         app.find("list item", "Schedule").bring().click()
         app.find("combo box", "How Often")
-        flows.choose_item(app, "How Often", "Never")
+        flows.choose_every(app, "Never")
         seen("settings-never")
         app.click("button", "Done")
         app.find("button", "Save")

@@ -452,7 +452,9 @@ class Widget:
     def mouse_click(self, button=1):
         """Clicks the middle of the widget with the mouse."""
         x, y = self.centre()
-        self.application.session.run(["xdotool", "mousemove", str(x), str(y), "click", str(button)])
+        # As a hand does it: after a popover was closed, GTK takes the first event for the end of that.
+        way = ["mousemove", str(x - 2), str(y - 2), "sleep", "0.05", "mousemove", str(x), str(y), "sleep", "0.05"]
+        self.application.session.run(["xdotool", *way, "click", str(button)])
 
     def centre(self):
         """The middle of the widget on the screen."""

@@ -19,7 +19,13 @@ use crate::monitor::Monitor;
 /// they may be many.
 pub struct Runs {
     history: History,
-    known: RefCell<HashMap<String, (Option<SystemTime>, Rc<[Run]>)>>,
+    known: RefCell<HashMap<String, Known>>,
+}
+
+/// The runs of a plan, and when they were written.
+struct Known {
+    changed_at: Option<SystemTime>,
+    runs: Rc<[Run]>,
 }
 
 impl Runs {
@@ -30,18 +36,17 @@ impl Runs {
 
     /// The runs of the plan of that id, oldest first.
     pub fn of(&self, plan_id: &str) -> Rc<[Run]> {
-        let changed = self.history.changed_at(plan_id);
-        if let Some((since, runs)) = self.known.borrow().get(plan_id)
-            && *since == changed
-        {
-            return runs.clone();
+        let changed_at = self.history.changed_at(plan_id);
+        if let Some(known) = self.known.borrow().get(plan_id).filter(|known| known.changed_at == changed_at) {
+            return known.runs.clone();
         }
         let runs = self.history.runs(plan_id).unwrap_or_else(|error| {
             tracing::warn!(%error, plan_id, "the history cannot be read");
             Vec::new()
         });
         let runs: Rc<[Run]> = runs.into_iter().map(|run| Run { warnings: Vec::new(), ..run }).collect();
-        self.known.borrow_mut().insert(plan_id.to_owned(), (changed, runs.clone()));
+        let known = Known { changed_at, runs: runs.clone() };
+        self.known.borrow_mut().insert(plan_id.to_owned(), known);
         runs
     }
 }
