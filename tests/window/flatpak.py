@@ -50,6 +50,13 @@ def launch(session):
     return Sandboxed(session, process)
 
 
+def activate(session):
+    """Has the bus start it, as the desktop does when somebody clicks on a notification."""
+    session.run(["gdbus", "call", "--session", f"--dest={ID}", f"--object-path=/{ID.replace('.', '/')}",
+                 "--method=org.freedesktop.Application.Activate", "{}"])  # fmt: skip
+    return Sandboxed(session, None)
+
+
 def inside(session, program, *arguments):
     """Runs a program in the sandbox and gives what it says."""
     command = ["flatpak", "run", "--user", f"--command={program}", ID, *map(str, arguments)]
@@ -81,7 +88,7 @@ def there_and_back(session, table, step, source, destination, *options):
     target = session.home / f"Back {step}"
     passphrase = [option for option in options if "passphrase-file" in str(option)]
     cli(session, "restore", *passphrase, destination, target)
-    compare(table, f"command line: {step}", "restored,", expected, target)
+    compare(table, f"CLI: {step}", "restored,", expected, target)
 
 
 def start_server(session):
@@ -123,7 +130,7 @@ def try_command_line(session, table):
     fingerprint = find(made, "fingerprint")
     by_key = [f"--encrypt-key={fingerprint}", f"--sign-key={fingerprint}"]
     there_and_back(session, table, "folder, key made inside", documents, session.home / "By Key", *by_key)
-    there_and_back(session, table, "SFTP by the SSH agent, key", documents, start_server(session), *by_key)
+    there_and_back(session, table, "SFTP, SSH agent, key", documents, start_server(session), *by_key)
 
     keyring = session.home / ".var" / "app" / ID / "data" / "gnupg"
     mode = stat.S_IMODE(keyring.stat().st_mode)
@@ -134,9 +141,13 @@ def try_command_line(session, table):
                      "--object-path=/org/freedesktop/secrets",
                      "--method=org.freedesktop.Secret.Service.ReadAlias", "default")  # fmt: skip
     table.line("the Secret Service answers", service, "/collection/" in service)
+    other = session.home / ".var" / "app" / "org.example.Other" / "data" / "diary"
+    other.parent.mkdir(parents=True)
+    other.write_text("of another application")
+    table.line("other applications' data", inside(session, "cat", other), True)
     # It has the name of its own on the bus, and there is nothing to watch.
     said = inside(session, "sh", "-c", "SOUVENIR_LOG=info NO_COLOR=1 souvenir-monitor 2>&1")
-    table.line("the monitor watches", said.rpartition(" ")[2], "watching" in said)
+    table.line("the monitor is on the bus", "watching" if "watching" in said else said, "watching" in said)
     ends(session, table)
 
 
@@ -174,7 +185,8 @@ def try_window(session, table):
 
     # gpg's agent ended with the first window: the passphrase of the signing key comes from where it was remembered.
     table.line("where passphrases are remembered", *remembered(session))
-    app = launch(session)
+    app = activate(session)
+    table.line("the bus starts it", "the window is there")
     done = sample.change(documents)
     flows.back_up(app, 2)
     table.line("the next day, nothing asked", f"{done}; {snapshots(app)}")
@@ -184,7 +196,7 @@ def try_window(session, table):
     said = flows.restore(app, session.home / "Restored", seen)
     compare(table, "restore the first day", said, first, session.home / "Restored" / "Documents")
     seen("browser")
-    app.close()
+    session.press("alt+F4")
     ends(session, table)
 
 
@@ -200,8 +212,10 @@ def main():
     pictures = TOP / "target" / "flatpak" / "pictures"
     print("The Flatpak, in its sandbox:\n")
     table = Table()
-    with Session(pictures, below=os.environ["HOME"]) as session:
-        session.environment["FLATPAK_USER_DIR"] = os.environ["FLATPAK_USER_DIR"]
+    installed = os.environ["FLATPAK_USER_DIR"]
+    # What is installed there is known to the bus.
+    variables = {"FLATPAK_USER_DIR": installed, "XDG_DATA_DIRS": f"{installed}/exports/share:/usr/local/share:/usr/share"}
+    with Session(pictures, below=os.environ["HOME"], variables=variables) as session:
         try_command_line(session, table)
         try_window(session, table)
     print(f"\nPictures: {pictures}")
