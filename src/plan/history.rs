@@ -140,7 +140,7 @@ pub enum Outcome {
     /// A sample was restored.
     Drilled(Drilled),
     /// The backups are at another destination.
-    Moved(Moved),
+    Moved(Box<Moved>),
     /// It was stopped on request.
     #[default]
     Stopped,

@@ -169,13 +169,13 @@ impl Plan {
                 mode: copy::Mode::Copy,
             };
             let summary = copy::copy(&request, job)?.all_there()?;
-            Ok(Outcome::Moved(Moved {
+            let moved = Moved {
                 from: self.destination.clone(),
                 to: to.clone(),
                 snapshot_count: summary.sets.len() as u64,
                 copied_bytes: summary.copied_bytes,
-            })
-            .into())
+            };
+            Ok(Outcome::Moved(Box::new(moved)).into())
         };
         move_all().map_err(|error| self.blame(error))
     }

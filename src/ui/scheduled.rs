@@ -9,8 +9,8 @@ use super::application::{Application, notification_id};
 use super::describe;
 use super::model::{JobKind, JobModel, JobState, PlanObject, Repository};
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::history::{Cause, Outcome, Run, Task};
-use crate::plan::schedule::Reason;
+use crate::plan::history::{Cause, Outcome, Run};
+use crate::plan::schedule::{Chore, Reason};
 
 /// What the options are called. They are for the monitor, and not translated.
 const OPTIONS: [(&str, &str, &str); 4] = [
@@ -45,15 +45,11 @@ impl Application {
         let application = self.clone();
         let hold = self.hold();
         if let Some(plan) = text("scheduled") {
-            let task = match text("task").as_deref() {
-                Some("verify") => Task::Verify,
-                Some("drill") => Task::Drill,
-                _ => Task::Backup,
-            };
+            let chore = text("task").and_then(|name| Chore::of_name(&name)).unwrap_or(Chore::Backup);
             let line = line.clone();
             // Whoever called waits until the line is dropped.
             glib::spawn_future_local(async move {
-                if !application.run_scheduled(&plan, task).await {
+                if !application.run_scheduled(&plan, chore).await {
                     line.set_exit_code(NOT_BEGUN.into());
                 }
                 drop((line, hold));
@@ -115,9 +111,9 @@ impl Application {
     }
 
     /// Runs what is due, and waits for its end. Whether it began at all.
-    async fn run_scheduled(&self, id: &str, task: Task) -> bool {
+    async fn run_scheduled(&self, id: &str, chore: Chore) -> bool {
         let Some(plan) = self.store().await.find(id) else { return false };
-        let Some(job) = plan.run_by_itself(task) else { return false };
+        let Some(job) = plan.run_by_itself(chore) else { return false };
         let (sender, receiver) = async_channel::bounded::<()>(1);
         job.connect_ended(move |_| _ = sender.try_send(()));
         self.watch(&job, &plan.repository());

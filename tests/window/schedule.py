@@ -122,6 +122,22 @@ def main(program, width="wide", shade="light"):
         assert datetime.datetime.fromtimestamp(run["started_secs"]) >= due.replace(microsecond=0)
         app.find(text=re.compile("^Next: "))
         seen("made")
+
+        # What the command line runs shows here, too.
+        cli = pathlib.Path(program).resolve().with_name("souvenir-cli")
+        session.run([cli, "plan", "run", "Documents"])
+        flows.wait_for_backup(app, 2)
+        # A notification leads back to the window.
+        session.run(["xdotool", "windowminimize", app.window_id()])
+        plan_id = re.search('id = "(.*)"', (session.home / ".config/souvenir/plans.toml").read_text())[1]
+        session.run([pathlib.Path(program).resolve(), f"--waits={plan_id}", "--reason=game"])
+        (note,) = wait(notes, "a notification")
+        click = session.home / "click"
+        click.write_text(f"{note['id']} default")
+        click.rename(shown.with_name("shown.click"))
+        active = ["xdotool", "getactivewindow", "getwindowname"]
+        wait(lambda: session.run(active, check=False) == b"Souvenir\n", "the window")
+        shown.unlink()
         app.close()
 
         # On battery and without a window it waits, which is said once.
@@ -149,27 +165,25 @@ def main(program, width="wide", shade="light"):
         assert len(notes()) == 1, notes()
 
         # A rule that turns stops what runs, and it goes on when the rule turns back. Of that nobody is told again.
-        (documents / "Large.bin").write_bytes(sample.random.Random(1).randbytes(6_000_000))
-        change_plan(session, ("^volume_mib = .*", "volume_mib = 1\nupload_limit = 200"))
+        for film in range(12):
+            (documents / f"Film {film}.mkv").write_bytes(sample.random.Random(film).randbytes(40_000_000))
         history.write_text(json.dumps(earlier) + "\n")
-        wait(lambda: any(path.name.startswith(".") for path in store.iterdir()), "a volume", LONG_SECS)
+        wait(lambda: list(store.glob(".souvenir-upload-*")), "a volume", LONG_SECS)
         power.write_text("true")
         wait(lambda: len(runs(session)) == 2, "the end of the run", LONG_SECS)
         stopped = runs(session)[1]
-        assert (stopped["outcome"]["kind"], stopped["cause"]) == ("stopped", "battery"), stopped
-        change_plan(session, ("^upload_limit = .*\n", ""))
+        assert (stopped["outcome"]["kind"], stopped.get("cause")) == ("stopped", "battery"), stopped
         power.write_text("false")
         wait(lambda: len(runs(session)) == 3, "another run", LONG_SECS)
         assert runs(session)[2]["outcome"]["kind"] == "finished", runs(session)
         wait(lambda: not processes(session, "souvenir"), "the end of the program")
-        assert len(notes()) == 1, notes()
+        assert [note["title"] for note in notes()].count("The backup of “Documents” waits") == 1, notes()
 
         # It fails without a window; the notification and the window say why.
         kept = store.rename(session.home / "Elsewhere")
         history.write_text(json.dumps(earlier) + "\n")
-        wait(lambda: len(notes()) == 2, "another word", LONG_SECS)
-        failed = notes()[1]
-        assert failed["title"] == "“Documents” could not be backed up", failed
+        title = "“Documents” could not be backed up"
+        failed = wait(lambda: [note for note in notes() if note["title"] == title], "another word", LONG_SECS)[0]
         assert failed["actions"][0] == "default" and "Back Up Now" in failed["actions"], failed
         app = start()
         app.find(text=re.compile("^Failed "))

@@ -19,10 +19,10 @@ use souvenir::engine::crypto::{Keyring, Passphrases};
 use souvenir::engine::error::Error;
 use souvenir::engine::job::Job;
 use souvenir::engine::verify::Which;
-use souvenir::plan::history::{Cause, History, KEPT_WARNINGS, Outcome, Problem, Run, RunWarning, Task};
+use souvenir::plan::history::{Cause, History, KEPT_WARNINGS, Outcome, Problem, Run, RunWarning};
 use souvenir::plan::lock::PlanLock;
 use souvenir::plan::run::{Done, Means};
-use souvenir::plan::schedule::{Decision, Machine, due};
+use souvenir::plan::schedule::{Chore, Decision, Machine, due};
 use souvenir::plan::{Destination, Plan, Plans};
 
 /// What to do with plans.
@@ -54,8 +54,8 @@ pub struct RunOptions {
     due: bool,
 
     /// What to run
-    #[arg(long, value_enum, default_value_t = TaskName::Backup)]
-    task: TaskName,
+    #[arg(long, value_enum, default_value_t = ChoreName::Backup)]
+    task: ChoreName,
 
     /// Where passphrases come from
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub struct RunOptions {
 
 /// What can be run for a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TaskName {
+enum ChoreName {
     /// Make a backup
     Backup,
     /// Check the files of the newest snapshot
@@ -73,12 +73,12 @@ enum TaskName {
     Drill,
 }
 
-impl From<TaskName> for Task {
-    fn from(name: TaskName) -> Self {
+impl From<ChoreName> for Chore {
+    fn from(name: ChoreName) -> Self {
         match name {
-            TaskName::Backup => Self::Backup,
-            TaskName::Verify => Self::Verify,
-            TaskName::Drill => Self::Drill,
+            ChoreName::Backup => Self::Backup,
+            ChoreName::Verify => Self::Verify,
+            ChoreName::Drill => Self::Drill,
         }
     }
 }
@@ -208,10 +208,10 @@ impl Runner<'_> {
             let mut left_trace = true;
             while left_trace && worst != Worst::Cancelled && !PlanLock::is_held(&plan.id) {
                 let runs = self.shelf.runs(plan);
-                let Decision::Run { task, .. } = due(plan, &runs, &Zoned::now(), &machine(plan)) else {
+                let Decision::Run { chore, .. } = due(plan, &runs, &Zoned::now(), &machine(plan)) else {
                     break;
                 };
-                worst = worst.max(self.run(plan, task, By::Schedule)?);
+                worst = worst.max(self.run(plan, chore, By::Schedule)?);
                 left_trace = self.shelf.runs(plan) != runs;
             }
         }
@@ -219,17 +219,16 @@ impl Runner<'_> {
     }
 
     /// Runs something for a plan, prints what came of it and notes it in the log.
-    fn run(&self, plan: &Plan, task: Task, by: By) -> anyhow::Result<Worst> {
+    fn run(&self, plan: &Plan, chore: Chore, by: By) -> anyhow::Result<Worst> {
         let started_secs = now_secs();
         let runs = self.shelf.runs(plan);
         let (keyring, passphrases, of) = (self.keyring.clone(), self.passphrases.clone(), plan.clone());
         let work = move |job: &Job| {
             let means = Means { runs: &runs, keyring: &keyring, passphrases: &passphrases };
-            match task {
-                Task::Backup => of.back_up(BackupKind::Auto(of.full_policy()), &means, job),
-                Task::Verify => of.verify(Which::At(None), &means, job),
-                Task::Drill => of.drill(&scratch(), &means, job),
-                Task::Move => Err(Error::Internal("nothing moves by itself".to_owned())),
+            match chore {
+                Chore::Backup => of.back_up(BackupKind::Auto(of.full_policy()), &means, job),
+                Chore::Verify => of.verify(Which::At(None), &means, job),
+                Chore::Drill => of.drill(&scratch(), &means, job),
             }
         };
         let (mut warnings, mut warning_count) = (Vec::new(), 0);
@@ -240,7 +239,7 @@ impl Runner<'_> {
             }
         });
         let run = Run {
-            task,
+            task: chore.into(),
             started_secs,
             ended_secs: now_secs(),
             warning_count,
@@ -290,16 +289,6 @@ fn scratch() -> PathBuf {
 
 fn now_secs() -> i64 {
     jiff::Timestamp::now().as_second()
-}
-
-/// A task in a word.
-pub fn task_name(task: Task) -> &'static str {
-    match task {
-        Task::Backup => "backup",
-        Task::Verify => "verify",
-        Task::Drill => "drill",
-        Task::Move => "move",
-    }
 }
 
 /// Prints a list of values, one JSON line for each.

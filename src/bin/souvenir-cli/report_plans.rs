@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::plans::{print_all, task_name};
+use crate::plans::print_all;
 use crate::report::{counted, print};
 use souvenir::engine::Result;
 use souvenir::plan::Plan;
@@ -63,13 +63,13 @@ pub fn next<'a>(
             None => "is being run".to_owned(),
             Some(Decision::Never) => "only by hand".to_owned(),
             Some(Decision::At { begin_secs, .. }) => format!("backup at {}", moment(begin_secs)),
-            Some(Decision::Run { task, slot_secs }) => {
-                format!("{} is due since {}", task_name(task), moment(slot_secs))
+            Some(Decision::Run { chore, slot_secs }) => {
+                format!("{} is due since {}", chore.name(), moment(slot_secs))
             }
-            Some(Decision::Wait { task, reasons, look_again_secs, .. }) => {
+            Some(Decision::Wait { chore, reasons, look_again_secs, .. }) => {
                 let reasons: Vec<_> =
                     reasons.into_iter().map(|reason| wait(reason, look_again_secs)).collect();
-                format!("{} {}", task_name(task), reasons.join(", "))
+                format!("{} {}", chore.name(), reasons.join(", "))
             }
         };
         // Writing to a String cannot fail.
@@ -89,13 +89,13 @@ fn next_json(plan: &Plan, decision: Option<&Decision>) -> Value {
         Some(Decision::At { begin_secs, .. }) => {
             json!({ "name": name, "state": "planned", "begin": begin_secs })
         }
-        Some(Decision::Run { task, slot_secs }) => {
-            json!({ "name": name, "state": "due", "task": task, "since": slot_secs })
+        Some(Decision::Run { chore, slot_secs }) => {
+            json!({ "name": name, "state": "due", "task": chore.name(), "since": slot_secs })
         }
-        Some(Decision::Wait { task, slot_secs, reasons, look_again_secs }) => json!({
+        Some(Decision::Wait { chore, slot_secs, reasons, look_again_secs }) => json!({
             "name": name,
             "state": "waiting",
-            "task": task,
+            "task": chore.name(),
             "since": slot_secs,
             "reasons": reasons,
             "look_again": look_again_secs,

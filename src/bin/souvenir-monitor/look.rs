@@ -15,6 +15,9 @@ use souvenir::platform::machine::for_plan;
 
 use crate::monitor::Monitor;
 
+/// After how long a run is asked again to stop, in seconds.
+const ASK_AGAIN_SECS: i64 = 5;
+
 /// The runs of all plans, read again where they have changed. Their warnings are left out: nothing depends on them, and
 /// they may be many.
 pub struct Runs {
@@ -77,10 +80,8 @@ impl Monitor {
     fn look_at(self: &Rc<Self>, plan: &Plan, now: &Zoned, machine: &Machine) -> i64 {
         let now_secs = now.timestamp().as_second();
         if self.going.borrow().as_deref() == Some(&plan.id) || PlanLock::is_held(&plan.id) {
-            self.stop_where_forbidden(plan, machine);
-            return LOOK_AGAIN_SECS;
+            return self.stop_where_forbidden(plan, machine);
         }
-        self.asked.borrow_mut().remove(&plan.id);
         match due(plan, &self.runs.of(&plan.id), now, machine) {
             Decision::Never => LOOK_AGAIN_SECS,
             Decision::At { begin_secs, .. } => begin_secs - now_secs,
@@ -90,25 +91,25 @@ impl Monitor {
                 }
                 look_again_secs - now_secs
             }
-            Decision::Run { task, .. } => {
+            Decision::Run { chore, .. } => {
                 let rests = self.resting.borrow().get(&plan.id).is_some_and(|until| now_secs < *until);
                 // One after the other: the end of the one is looked at.
                 if !rests && self.going.borrow().is_none() {
-                    self.begin(plan, task, now_secs);
+                    self.begin(plan, chore, now_secs);
                 }
                 LOOK_AGAIN_SECS
             }
         }
     }
 
-    fn stop_where_forbidden(&self, plan: &Plan, machine: &Machine) {
+    /// Asks a run to stop that is forbidden by now; after how many seconds to look again. What was not begun yet when it
+    /// was asked did not hear it, so it is asked until it has ended.
+    fn stop_where_forbidden(&self, plan: &Plan, machine: &Machine) -> i64 {
         let reasons = plan.schedule.forbids(machine, plan.destination.is_local());
         let Some(reason) = reasons.into_iter().find(|reason| reason.cancel_reason().is_some()) else {
-            self.asked.borrow_mut().remove(&plan.id);
-            return;
+            return LOOK_AGAIN_SECS;
         };
-        if self.asked.borrow_mut().insert(plan.id.clone(), reason) != Some(reason) {
-            self.ask_to_stop(plan, reason);
-        }
+        self.ask_to_stop(plan, reason);
+        ASK_AGAIN_SECS
     }
 }

@@ -12,8 +12,8 @@ use gio::prelude::*;
 use glib::variant::ToVariant;
 
 use souvenir::config::{APP_ID, WINDOW_PROGRAM};
-use souvenir::plan::history::{History, Task};
-use souvenir::plan::schedule::{LOOK_AGAIN_SECS, Reason};
+use souvenir::plan::history::History;
+use souvenir::plan::schedule::{Chore, LOOK_AGAIN_SECS, Reason};
 use souvenir::plan::{Plan, Plans};
 use souvenir::platform::autostart::sibling;
 use souvenir::platform::machine::MachineWatch;
@@ -37,8 +37,6 @@ pub struct Monitor {
     pub going: RefCell<Option<String>>,
     /// Until when plans rest, in seconds since 1970.
     pub resting: RefCell<HashMap<String, i64>>,
-    /// What those that run were asked to stop for, so that they are asked once.
-    pub asked: RefCell<HashMap<String, Reason>>,
     bus: gio::DBusConnection,
     program: PathBuf,
     main_loop: glib::MainLoop,
@@ -60,7 +58,6 @@ impl Monitor {
             watch: RefCell::default(),
             going: RefCell::default(),
             resting: RefCell::default(),
-            asked: RefCell::default(),
             bus,
             program: sibling(WINDOW_PROGRAM)?,
             main_loop: main_loop.clone(),
@@ -126,22 +123,16 @@ impl Monitor {
     }
 
     /// Starts a run. The program shows it in its window where there is one, and waits in any case until it is over.
-    pub fn begin(self: &Rc<Self>, plan: &Plan, task: Task, now_secs: i64) {
-        let task = match task {
-            Task::Backup => "backup",
-            Task::Verify => "verify",
-            Task::Drill => "drill",
-            Task::Move => return,
-        };
-        tracing::info!(plan = plan.name, task, "is due");
+    pub fn begin(self: &Rc<Self>, plan: &Plan, chore: Chore, now_secs: i64) {
+        tracing::info!(plan = plan.name, chore = chore.name(), "is due");
         self.going.replace(Some(plan.id.clone()));
-        let run = self.start_program(vec![format!("--scheduled={}", plan.id), format!("--task={task}")]);
+        let run =
+            self.start_program(vec![format!("--scheduled={}", plan.id), format!("--task={}", chore.name())]);
         let (monitor, id) = (self.clone(), plan.id.clone());
         glib::spawn_future_local(async move {
             let ended = run.await;
             tracing::info!(id, ended, "the run is over");
             monitor.going.replace(None);
-            monitor.asked.borrow_mut().remove(&id);
             let left_trace = monitor.runs.of(&id).iter().any(|run| run.started_secs >= now_secs);
             if !left_trace {
                 monitor.resting.borrow_mut().insert(id, now_secs + REST_SECS);

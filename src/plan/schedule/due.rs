@@ -4,10 +4,10 @@ use jiff::Zoned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Every, Schedule};
+use super::{Chore, Every, Schedule};
 use crate::engine::job::CancelReason;
 use crate::plan::Plan;
-use crate::plan::history::{Cause, Outcome, Run, Task};
+use crate::plan::history::{Cause, Outcome, Run};
 
 const HOUR_SECS: i64 = 3600;
 const DAY_SECS: i64 = 24 * HOUR_SECS;
@@ -144,7 +144,7 @@ pub enum Decision {
     /// Something is due, but not now.
     Wait {
         /// What.
-        task: Task,
+        chore: Chore,
         /// Since when it is due, in seconds since 1970.
         slot_secs: i64,
         /// Why it does not begin; not empty.
@@ -155,7 +155,7 @@ pub enum Decision {
     /// Something is to begin now.
     Run {
         /// What.
-        task: Task,
+        chore: Chore,
         /// Since when it is due, in seconds since 1970.
         slot_secs: i64,
     },
@@ -194,21 +194,20 @@ pub fn due(plan: &Plan, runs: &[Run], now: &Zoned, machine: &Machine) -> Decisio
         return later;
     };
     let known = Known { schedule, runs: believable(plan, runs, now_secs), now_secs, slot_secs, jitter_secs };
-    let Some(task) = [Task::Backup, Task::Verify, Task::Drill].into_iter().find(|task| known.is_open(*task))
-    else {
+    let Some(chore) = Chore::ALL.into_iter().find(|chore| known.is_open(*chore)) else {
         return later;
     };
     let mut reasons = schedule.forbids(machine, plan.destination.is_local());
     let mut look_again_secs = now_secs + LOOK_AGAIN_SECS;
-    if let Some((reason, until_secs)) = known.rest(task) {
+    if let Some((reason, until_secs)) = known.rest(chore) {
         // Whatever else forbids it does not matter before.
         look_again_secs = until_secs.min(next_secs + jitter_secs).max(look_again_secs);
         reasons.push(reason);
     }
     if reasons.is_empty() {
-        Decision::Run { task, slot_secs }
+        Decision::Run { chore, slot_secs }
     } else {
-        Decision::Wait { task, slot_secs, reasons, look_again_secs }
+        Decision::Wait { chore, slot_secs, reasons, look_again_secs }
     }
 }
 
@@ -244,28 +243,28 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn is_open(&self, task: Task) -> bool {
-        let settles = |run: &&&Run| run.task == task && last_secs(run) >= self.slot_secs && settles(run);
+    fn is_open(&self, chore: Chore) -> bool {
+        let settles =
+            |run: &&&Run| run.task == chore.into() && last_secs(run) >= self.slot_secs && settles(run);
         if self.runs.iter().any(|run| settles(&run)) {
             return false;
         }
-        let begin_secs = match task {
-            Task::Backup => self.slot_secs,
+        let begin_secs = match chore {
+            Chore::Backup => self.slot_secs,
             // They follow the backup, however long it took.
             _ => self.runs.iter().map(|run| last_secs(run)).fold(self.slot_secs, i64::max),
         };
         if !self.schedule.catch_up && self.now_secs > begin_secs + self.jitter_secs + GRACE_SECS {
             return false;
         }
-        match task {
-            Task::Backup => true,
-            Task::Verify => {
+        match chore {
+            Chore::Backup => true,
+            Chore::Verify => {
                 self.is_unproved(VERIFY_EVERY_SECS, |outcome| matches!(outcome, Outcome::Verified(_)))
             }
-            Task::Drill => {
+            Chore::Drill => {
                 self.is_unproved(DRILL_EVERY_SECS, |outcome| matches!(outcome, Outcome::Drilled(_)))
             }
-            Task::Move => false,
         }
     }
 
@@ -283,8 +282,8 @@ impl Known<'_> {
     }
 
     /// Whether it is not yet time to try again, why, and when it is.
-    fn rest(&self, task: Task) -> Option<(Reason, i64)> {
-        let of_task = self.runs.iter().rev().filter(|run| run.task == task);
+    fn rest(&self, chore: Chore) -> Option<(Reason, i64)> {
+        let of_task = self.runs.iter().rev().filter(|run| run.task == chore.into());
         let failures: Vec<_> = of_task.take_while(|run| matches!(run.outcome, Outcome::Failed(_))).collect();
         let newest = failures.first()?;
         // The clock may have been put back since.

@@ -17,6 +17,8 @@ mod year;
 use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 
+use super::history::Task;
+
 pub use due::{Decision, LOOK_AGAIN_SECS, Machine, Reason, due};
 
 /// When a plan is backed up by itself, and when rather not.
@@ -46,6 +48,46 @@ pub struct Schedule {
     /// Since when the moments hold, in seconds since 1970: earlier ones were not missed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+}
+
+/// What a schedule sees to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chore {
+    /// A backup.
+    Backup,
+    /// Reading what is stored.
+    Verify,
+    /// Restoring a sample.
+    Drill,
+}
+
+impl Chore {
+    /// All of them, in the order in which they are done.
+    pub const ALL: [Self; 3] = [Self::Backup, Self::Verify, Self::Drill];
+
+    /// Its name between programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Verify => "verify",
+            Self::Drill => "drill",
+        }
+    }
+
+    /// The one of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|chore| chore.name() == name)
+    }
+}
+
+impl From<Chore> for Task {
+    fn from(chore: Chore) -> Self {
+        match chore {
+            Chore::Backup => Self::Backup,
+            Chore::Verify => Self::Verify,
+            Chore::Drill => Self::Drill,
+        }
+    }
 }
 
 /// How often.

@@ -71,7 +71,7 @@ fn decide(plan: &Plan, runs: &[Run], now: &str) -> Decision {
 }
 
 fn runs_backup(decision: &Decision, slot: &str) -> bool {
-    *decision == Decision::Run { task: Task::Backup, slot_secs: secs(slot) }
+    *decision == Decision::Run { chore: Chore::Backup, slot_secs: secs(slot) }
 }
 
 fn at(slot: &str) -> Decision {
@@ -343,20 +343,20 @@ fn proofs_come_at_their_pace() {
         |day: &str, task, outcome| Run { task, outcome, ..finished(0, secs(&format!("{day}T21:00"))) };
     let mut runs = vec![backup("2026-01-01"), backup("2026-01-30")];
     let due_of = |runs: &[Run], now: &str| match decide(&plan, runs, now) {
-        Decision::Run { task, .. } => Some(task),
+        Decision::Run { chore, .. } => Some(chore),
         _ => None,
     };
     assert_eq!(due_of(&runs, "2026-01-30T20:11"), None, "29 days");
-    assert_eq!(due_of(&runs, "2026-01-31T20:00"), Some(Task::Backup), "the backup comes first");
+    assert_eq!(due_of(&runs, "2026-01-31T20:00"), Some(Chore::Backup), "the backup comes first");
     runs.push(backup("2026-01-31"));
-    assert_eq!(due_of(&runs, "2026-01-31T20:11"), Some(Task::Verify));
+    assert_eq!(due_of(&runs, "2026-01-31T20:11"), Some(Chore::Verify));
     runs.push(proof("2026-01-31", Task::Verify, Outcome::Verified(Default::default())));
     assert_eq!(due_of(&runs, "2026-01-31T21:11"), None);
     runs.push(proof("2026-03-01", Task::Verify, Outcome::Stopped));
     runs.push(backup("2026-03-03"));
-    assert_eq!(due_of(&runs, "2026-03-03T20:11"), Some(Task::Verify));
+    assert_eq!(due_of(&runs, "2026-03-03T20:11"), Some(Chore::Verify));
     runs.push(proof("2026-03-03", Task::Verify, Outcome::Stopped));
-    assert_eq!(due_of(&runs, "2026-03-03T21:11"), Some(Task::Drill), "a person stopped the other one");
+    assert_eq!(due_of(&runs, "2026-03-03T21:11"), Some(Chore::Drill), "a person stopped the other one");
     runs.push(proof("2026-03-03", Task::Drill, Outcome::Drilled(Default::default())));
     assert_eq!(due_of(&runs, "2026-03-03T22:11"), None);
     let mut quiet = plan.clone();

@@ -110,9 +110,9 @@ impl World {
                 let is_told = reasons.iter().any(|reason| reason.is_condition());
                 if is_told { i64::MAX } else { look_again_secs - self.skew_secs }
             }
-            Decision::Run { task, slot_secs } => {
+            Decision::Run { chore, slot_secs } => {
                 assert!(!self.is_forbidden(), "{:?} forbids it", self.machine);
-                self.begin(task, Some(slot_secs));
+                self.begin(chore.into(), Some(slot_secs));
                 i64::MAX
             }
         }
@@ -143,7 +143,10 @@ impl World {
         if self.runs.iter().any(is_dealt_with) || resting || self.is_forbidden() {
             return;
         }
-        assert!(matches!(decision, Decision::Run { task: Task::Backup, .. }), "{slot} is open: {decision:?}");
+        assert!(
+            matches!(decision, Decision::Run { chore: Chore::Backup, .. }),
+            "{slot} is open: {decision:?}"
+        );
         let open_secs = self.settled_secs.max(slot + lateness - self.skew_secs);
         let late_secs = self.true_secs - open_secs;
         assert!(late_secs <= LOOK_AGAIN_SECS + 1, "{slot} was told {late_secs} s late");

@@ -14,6 +14,7 @@ use crate::engine::job::Job;
 use crate::engine::verify::Which;
 use crate::plan::history::{Cause, Outcome, Run, Task};
 use crate::plan::run::{Done, Means};
+use crate::plan::schedule::Chore;
 use crate::plan::{Destination, Plan};
 use crate::platform::calm;
 use crate::ui::error_text;
@@ -58,15 +59,14 @@ impl PlanObject {
     }
 
     /// Starts what the schedule wants. None if a job is running already.
-    pub fn run_by_itself(&self, task: Task) -> Option<JobModel> {
-        match task {
-            Task::Backup => self.make_backup(self.plan().full_policy(), By::Schedule),
-            Task::Verify => {
+    pub fn run_by_itself(&self, chore: Chore) -> Option<JobModel> {
+        match chore {
+            Chore::Backup => self.make_backup(self.plan().full_policy(), By::Schedule),
+            Chore::Verify => {
                 let newest = Which::At(None);
-                self.run(task, By::Schedule, move |plan, means, job| plan.verify(newest, means, job))
+                self.run(Task::Verify, By::Schedule, move |plan, means, job| plan.verify(newest, means, job))
             }
-            Task::Drill => self.test_restore(By::Schedule),
-            Task::Move => None,
+            Chore::Drill => self.test_restore(By::Schedule),
         }
     }
 

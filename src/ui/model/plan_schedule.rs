@@ -5,8 +5,7 @@ use jiff::Zoned;
 
 use super::PlanObject;
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::history::Task;
-use crate::plan::schedule::{Decision, Machine, due};
+use crate::plan::schedule::{Chore, Decision, Machine, due};
 use crate::platform::machine::for_plan;
 use crate::ui::{describe, words};
 
@@ -31,7 +30,7 @@ impl PlanObject {
             Decision::At { slot_secs, .. } => {
                 gettext_f("Next: {when}", &[("when", &words::ahead(slot_secs))])
             }
-            Decision::Run { task: Task::Backup, .. } => gettext("Begins in a moment"),
+            Decision::Run { chore: Chore::Backup, .. } => gettext("Begins in a moment"),
             Decision::Run { .. } => gettext("Is checked in a moment"),
             Decision::Wait { reasons, look_again_secs, .. } => {
                 let wait = |reason| describe::wait(reason, &plan.destination, look_again_secs);
