@@ -73,7 +73,9 @@ have_all() {
   for name in "$@"; do have "$name" || return 1; done
 }
 
-packages() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$here/tools/packages.txt"; }
+# What a root is made of; another list makes another root.
+package_list=$here/tools/packages.txt
+packages() { sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$package_list"; }
 
 # The name of a root says what is in it.
 root_key() {

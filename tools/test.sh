@@ -24,11 +24,12 @@ step_desktop-files() {
 step_translations() { /usr/bin/python3 tools/po.py check; }
 
 step_scripts() {
-  bash -n dev .ci/run tools/*.sh
+  bash -n dev .ci/run tools/*.sh flatpak/*.sh
   /usr/bin/python3 -c '
 import ast, pathlib, sys
 for name in sys.argv[1:]:
-    ast.parse(pathlib.Path(name).read_text(), name)' tools/*.py tests/window/*.py bench/*.py
+    ast.parse(pathlib.Path(name).read_text(), name)' tools/*.py tests/window/*.py bench/*.py flatpak/*.py
+  /usr/bin/python3 flatpak/cargo_sources.py check
 }
 
 step_deny() {

@@ -24,6 +24,7 @@ pub mod list;
 pub mod path;
 pub mod prune;
 pub mod restore;
+pub mod sandbox;
 pub mod scan;
 pub mod status;
 pub mod storage;

@@ -7,15 +7,8 @@ use std::path::{Path, PathBuf};
 use glib::variant::ToVariant;
 
 use crate::config::{APP_ID, MONITOR_ID, MONITOR_PROGRAM};
+use crate::engine::sandbox::is_sandboxed;
 use crate::plan::store::write_whole;
-
-/// What the sandbox of Flatpak leaves in its root.
-const SANDBOX_MARK: &str = "/.flatpak-info";
-
-/// Whether this program runs inside a sandbox.
-pub fn is_sandboxed() -> bool {
-    Path::new(SANDBOX_MARK).exists()
-}
 
 /// A program that was installed, or built, together with this one.
 pub fn sibling(name: &str) -> io::Result<PathBuf> {

@@ -48,6 +48,7 @@ use std::process::ExitCode;
 use adw::prelude::*;
 pub use application::Application;
 
+use crate::engine::crypto::end_own_agent;
 use crate::i18n;
 use crate::platform::settings;
 
@@ -64,5 +65,7 @@ pub fn run() -> ExitCode {
     }
     glib::set_application_name("Souvenir");
     tick::watch();
-    Application::default().run().into()
+    let status = Application::default().run();
+    end_own_agent();
+    status.into()
 }

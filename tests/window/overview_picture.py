@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The picture of the README: the overview of a plan that has been in use for some weeks.
+"""The pictures of the README and of software centres: the overview of a plan that has been in use for some weeks, and one
+of its snapshots.
 
-    overview_picture.py FOLDER-OF-THE-PROGRAMS [PICTURE]
+    overview_picture.py FOLDER-OF-THE-PROGRAMS [FOLDER]
 
-The weeks are made by the command line, which can be told the time; the picture is docs/images/overview.png.
+The weeks are made by the command line, which can be told the time; the pictures are docs/images/overview.png and browser.png.
 """
 
 import pathlib
@@ -20,7 +21,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 DAY = 86_400
 
 
-def main(programs, picture):
+def main(programs, pictures):
     with Session(TOP / "target" / "screenshots" / "readme") as session:
         documents = sample.make(session.home / "Documents")
         store = session.home / "Backups"
@@ -50,12 +51,15 @@ def main(programs, picture):
         app.resize(860, 840)
         # Until what was said about the copy of the key is gone.
         time.sleep(7)
-        shutil.copy(app.picture("overview"), picture)
+        shutil.copy(app.picture("overview"), pictures)
+        flows.browse(app)
+        app.resize(1000, 720)
+        shutil.copy(app.picture("browser"), pictures)
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    target = pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else TOP / "docs" / "images" / "overview.png"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else TOP / "docs" / "images"
+    target.mkdir(parents=True, exist_ok=True)
     main(pathlib.Path(sys.argv[1]).resolve(), target)

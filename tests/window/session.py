@@ -37,14 +37,17 @@ class NotFound(AssertionError):
 
 
 class Session:
-    """Starts on `with`, ends at its end. Pictures go to `pictures`."""
+    """Starts on `with`, ends at its end. Pictures go to `pictures`; the home folder is made below a folder
+    with a short name, as the path of gpg-agent's socket may have 107 bytes. `variables` are added to the environment."""
 
-    def __init__(self, pictures, screen=(1280, 900)):
+    def __init__(self, pictures, screen=(1280, 900), below="/tmp", variables=None):
         self.pictures = pathlib.Path(pictures).resolve()
         self.pictures.mkdir(parents=True, exist_ok=True)
         for old in [*self.pictures.glob("*.png"), *self.pictures.glob("*.log")]:
             old.unlink()
         self.screen = screen
+        self.below = below
+        self.variables = variables or {}
         self.environment = {}
         self._stack = contextlib.ExitStack()
 
@@ -67,8 +70,7 @@ class Session:
 
     def _start(self):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        # Short: the path of gpg-agent's socket may have 107 bytes.
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir="/tmp"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir=self.below))
         self.home = self._private("home")
         gnupg = self._private("home/.gnupg")
         (self._private("home/.config") / "user-dirs.dirs").write_text(
@@ -98,6 +100,7 @@ class Session:
             "NO_AT_BRIDGE": "0",
             "LC_ALL": os.environ.get("LC_ALL", "C.UTF-8"),
         }
+        self.environment |= self.variables
         self._start_display()
         self._start_bus()
         # What is imported from now on speaks to the session, not to the caller's desktop.

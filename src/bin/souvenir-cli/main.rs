@@ -31,7 +31,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use souvenir::engine::backup::{BackupRequest, Compare, backup};
 use souvenir::engine::copies::Copies;
-use souvenir::engine::crypto::Keyring;
+use souvenir::engine::crypto::{Keyring, end_own_agent};
 use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::{self, CancelReason, Job, Warning};
@@ -57,16 +57,22 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let console = Console::new(arguments.json, environment.places());
     start_log(arguments.verbose);
+    let code = run_and_tell(arguments, environment, &console);
+    end_own_agent();
+    code
+}
+
+fn run_and_tell(arguments: Arguments, environment: Environment, console: &Console) -> ExitCode {
     if let Command::Plan(command) = arguments.command {
         let keyring = arguments.gnupg_home.map_or_else(Keyring::default, Keyring::at);
         return command
-            .run(keyring, environment, &console)
-            .map_or_else(|error| end(&error, &console), Into::into);
+            .run(keyring, environment, console)
+            .map_or_else(|error| end(&error, console), Into::into);
     }
-    match run(arguments, environment, &console) {
+    match run(arguments, environment, console) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => EXIT_WARNINGS.into(),
-        Err(error) => end(&error, &console),
+        Err(error) => end(&error, console),
     }
 }
 

@@ -8,6 +8,7 @@ use gpgme::KeyListMode;
 use jiff::Timestamp;
 
 use super::error::{AgentTrouble, CryptoError, KeyName, UnusableReason};
+use super::home::{self, own_home};
 use super::passphrases::{Passphrases, Purpose, Secret};
 use super::status;
 use super::talk::{Answers, Talk};
@@ -16,10 +17,22 @@ use crate::engine::error::Result;
 use crate::engine::job::Job;
 
 /// Which keys are used, and who asks for their passphrases. Clones mean the same keyring.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keyring {
     home: Option<PathBuf>,
     pinentry: Pinentry,
+}
+
+impl Default for Keyring {
+    /// The keyring of the person (`GNUPGHOME` or `~/.gnupg`); inside a sandbox one of the application's own in its data
+    /// folder, unless `GNUPGHOME` names another. The folder is made.
+    fn default() -> Self {
+        let home = own_home();
+        if let Some(home) = &home {
+            home::make(home);
+        }
+        Self { home, pinentry: Pinentry::default() }
+    }
 }
 
 /// Who asks for the passphrase of a secret key that gpg-agent does not remember.
@@ -33,11 +46,10 @@ pub enum Pinentry {
 }
 
 impl Keyring {
-    /// The keyring in a folder of its own, rather than the user's (`GNUPGHOME` or `~/.gnupg`), which
-    /// [`Keyring::default`] means. The path must be shorter than about 80 bytes, since sockets are made
-    /// in it.
+    /// The keyring in this folder, rather than the one that [`Keyring::default`] means. The path must be shorter
+    /// than about 80 bytes, since sockets are made in it.
     pub fn at(home: impl Into<PathBuf>) -> Self {
-        Self { home: Some(home.into()), ..Self::default() }
+        Self { home: Some(home.into()), pinentry: Pinentry::default() }
     }
 
     /// The same keyring with another way of asking.
@@ -45,7 +57,7 @@ impl Keyring {
         Self { pinentry, ..self }
     }
 
-    /// The folder, unless it is the user's own.
+    /// The folder, unless it is the one that gpg takes by itself.
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }

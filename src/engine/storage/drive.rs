@@ -96,6 +96,10 @@ impl Storage for AwayDrive {
 pub struct Drives {
     /// Links that have UUIDs for names and lead to devices.
     by_uuid: PathBuf,
+    /// What udev knows of each device, in a file named after its number. In a sandbox there are no devices, but this.
+    udev: PathBuf,
+    /// What the kernel tells of each device, in a folder named after its number: see sysfs(5).
+    block: PathBuf,
     /// The mounts of this process: see proc_pid_mountinfo(5).
     mounts: PathBuf,
 }
@@ -103,22 +107,29 @@ pub struct Drives {
 /// Folders below which the desktop, or an administrator, mounts what comes and goes.
 const MOUNTED_BELOW: [&str; 3] = ["/run/media", "/media", "/mnt"];
 
+/// How udev's files say which file system is on a device, as in the names of the links.
+const UDEV_UUID: &str = "E:ID_FS_UUID_ENC=";
+
 impl Default for Drives {
     fn default() -> Self {
-        Self { by_uuid: "/dev/disk/by-uuid".into(), mounts: "/proc/self/mountinfo".into() }
+        Self {
+            by_uuid: "/dev/disk/by-uuid".into(),
+            udev: "/run/udev/data".into(),
+            block: "/sys/dev/block".into(),
+            mounts: "/proc/self/mountinfo".into(),
+        }
     }
 }
 
 impl Drives {
     /// The root of the drive whose file system has this UUID; none if it is not mounted.
     pub fn mount_point(&self, uuid: &str) -> io::Result<Option<PathBuf>> {
-        let device = match self.by_uuid.join(uuid).canonicalize() {
-            Ok(device) => device,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mounts = self.mounts()?;
-        Ok(mounts.into_iter().find(|mount| mount.is_of(&device)).map(|mount| mount.point))
+        let devices: Vec<_> = self.devices()?.into_iter().filter(|device| device.uuid == uuid).collect();
+        if devices.is_empty() {
+            return Ok(None);
+        }
+        let mut mounts = self.mounts()?.into_iter();
+        Ok(mounts.find(|mount| devices.iter().any(|device| device.carries(mount))).map(|mount| mount.point))
     }
 
     /// On which drive a folder, which may not exist yet, is; none if it is on no drive that comes and goes.
@@ -133,25 +144,75 @@ impl Drives {
         let Some(mount) = around.max_by_key(|mount| mount.point.components().count()) else {
             return Ok(None);
         };
-        let entries = match fs::read_dir(&self.by_uuid) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            let is_it = entry.path().canonicalize().is_ok_and(|device| mount.is_of(&device));
-            if let (true, Ok(uuid)) = (is_it, entry.file_name().into_string()) {
-                let name = mount.point.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let path = folder.strip_prefix(&mount.point).unwrap_or(Path::new("")).to_owned();
-                return Ok(Some(DriveAddress { uuid, name, path }));
-            }
-        }
-        Ok(None)
+        let device = self.devices()?.into_iter().find(|device| device.carries(mount));
+        Ok(device.map(|device| DriveAddress {
+            uuid: device.uuid,
+            name: mount.point.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: folder.strip_prefix(&mount.point).unwrap_or(Path::new("")).to_owned(),
+        }))
     }
 
     fn mounts(&self) -> io::Result<Vec<Mount>> {
         Ok(fs::read(&self.mounts)?.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect())
+    }
+
+    /// The devices with a file system that has a UUID.
+    fn devices(&self) -> io::Result<Vec<Device>> {
+        let Some(links) = entries(&self.by_uuid)? else { return self.devices_of_udev() };
+        let device =
+            |(uuid, link): (String, PathBuf)| Some(Device { uuid, paths: vec![link.canonicalize().ok()?] });
+        Ok(links.into_iter().filter_map(device).collect())
+    }
+
+    fn devices_of_udev(&self) -> io::Result<Vec<Device>> {
+        let files = entries(&self.udev)?.unwrap_or_default();
+        // Block devices have a "b" before their numbers.
+        let device = |(name, file): (String, PathBuf)| {
+            let number = name.strip_prefix('b')?;
+            let text = fs::read(file).ok()?;
+            let text = String::from_utf8_lossy(&text);
+            let uuid = text.lines().find_map(|line| line.strip_prefix(UDEV_UUID))?.to_owned();
+            Some(Device { uuid, paths: self.names_of(number) })
+        };
+        Ok(files.into_iter().filter_map(device).collect())
+    }
+
+    /// What the device with this number is called in /dev; one that was unlocked has a name of its owner's choice, too.
+    fn names_of(&self, number: &str) -> Vec<PathBuf> {
+        let folder = self.block.join(number);
+        let name = fs::read_link(&folder).ok();
+        let name = name.as_deref().and_then(Path::file_name).map(|name| Path::new("/dev").join(name));
+        let mapped = fs::read_to_string(folder.join("dm/name")).ok();
+        let mapped = mapped.map(|name| Path::new("/dev/mapper").join(name.trim_end()));
+        name.into_iter().chain(mapped).collect()
+    }
+}
+
+/// The names in a folder that are text, with their paths; none where there is no such folder.
+fn entries(folder: &Path) -> io::Result<Option<Vec<(String, PathBuf)>>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let named = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|entry| Some((entry.file_name().into_string().ok()?, entry.path()))).transpose()
+    };
+    entries.filter_map(named).collect::<io::Result<_>>().map(Some)
+}
+
+/// A device with a file system.
+#[derive(Debug)]
+struct Device {
+    uuid: String,
+    /// Its names.
+    paths: Vec<PathBuf>,
+}
+
+impl Device {
+    fn carries(&self, mount: &Mount) -> bool {
+        let is_it = |path: &Path| self.paths.iter().any(|own| own == path);
+        is_it(&mount.source) || mount.source.canonicalize().is_ok_and(|source| is_it(&source))
     }
 }
 
@@ -169,10 +230,6 @@ impl Mount {
         let (root, point) = (fields.nth(3)?, fields.next()?);
         let source = fields.skip_while(|field| *field != b"-").nth(2)?;
         (root == b"/").then(|| Self { point: unescaped(point), source: unescaped(source) })
-    }
-
-    fn is_of(&self, device: &Path) -> bool {
-        self.source == device || self.source.canonicalize().is_ok_and(|source| source == device)
     }
 }
 
@@ -209,7 +266,40 @@ mod tests {
         }
         let mounts = folder.path().join("mountinfo");
         fs::write(&mounts, text).unwrap();
-        (folder, Drives { by_uuid, mounts })
+        let nowhere = folder.path().join("nowhere");
+        (folder, Drives { by_uuid, udev: nowhere.clone(), block: nowhere, mounts })
+    }
+
+    /// The same without a device to be seen, as in a sandbox. The drive is locked with a passphrase.
+    fn sandbox() -> (tempfile::TempDir, Drives) {
+        let folder = tempfile::tempdir().unwrap();
+        let (udev, block) = (folder.path().join("udev"), folder.path().join("block"));
+        let mounts = folder.path().join("mountinfo");
+        fs::create_dir_all(block.join("253:0/dm")).unwrap();
+        fs::write(block.join("253:0/dm/name"), "luks-1234\n").unwrap();
+        std::os::unix::fs::symlink("../../devices/pci/block/sdb/sdb1", block.join("8:17")).unwrap();
+        fs::create_dir(&udev).unwrap();
+        fs::write(udev.join("b253:0"), "S:disk/by-uuid/0a1b\nE:ID_FS_UUID=0a1b\nE:ID_FS_UUID_ENC=0a1b\n")
+            .unwrap();
+        fs::write(udev.join("b8:17"), "E:ID_FS_TYPE=vfat\nE:ID_FS_UUID_ENC=1234-ABCD\n").unwrap();
+        fs::write(udev.join("c13:64"), "E:ID_INPUT=1\n").unwrap();
+        let text = "22 1 8:1 / /run/host rw - ext4 /dev/sda1 rw\n\
+                    41 22 253:0 / /run/media/me/Locked rw - ext4 /dev/mapper/luks-1234 rw\n\
+                    42 22 8:17 / /run/media/me/Stick rw - vfat /dev/sdb1 rw\n";
+        fs::write(&mounts, text).unwrap();
+        let by_uuid = folder.path().join("by-uuid");
+        (folder, Drives { by_uuid, udev, block, mounts })
+    }
+
+    #[test]
+    fn a_drive_is_found_where_no_device_can_be_seen() {
+        let (_folder, drives) = sandbox();
+        for (uuid, point) in [("0a1b", "/run/media/me/Locked"), ("1234-ABCD", "/run/media/me/Stick")] {
+            assert_eq!(drives.mount_point(uuid).unwrap(), Some(point.into()));
+            let drive = drives.drive_of(&Path::new(point).join("Backups")).unwrap().unwrap();
+            assert_eq!((drive.uuid.as_str(), drive.path.as_path()), (uuid, Path::new("Backups")));
+        }
+        assert_eq!(drives.mount_point("5678").unwrap(), None);
     }
 
     #[test]

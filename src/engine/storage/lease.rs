@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{HeldLock, Lock, LockGuard, Storage, StorageError, StorageErrorKind, StorageResult};
+use crate::engine::sandbox::process_namespace;
 
 /// The file that keeps two runs apart.
 pub(super) const LOCK_NAME: &str = ".souvenir-lock";
@@ -91,8 +92,8 @@ struct Claim {
     holder: String,
     /// Tells this claim from every other.
     id: String,
-    /// The machine, since it was started.
-    boot_id: String,
+    /// Where its number means that process.
+    place: String,
     process: u32,
 }
 
@@ -101,34 +102,37 @@ impl Claim {
         Self {
             holder: holder.replace('\n', " "),
             id: format!("{:016x}", fastrand::u64(..)),
-            boot_id: boot_id(),
+            place: place_of_processes(),
             process: std::process::id(),
         }
     }
 
     fn to_text(&self) -> String {
-        format!("{}\n{}\n{}\n{}\n", self.holder, self.id, self.boot_id, self.process)
+        format!("{}\n{}\n{}\n{}\n", self.holder, self.id, self.place, self.process)
     }
 
     /// What cannot be understood is somebody's all the same.
     fn parse(text: &str) -> Self {
         let mut lines = text.lines();
         let mut line = || lines.next().unwrap_or_default().to_owned();
-        let (holder, id, boot_id) = (line(), line(), line());
-        Self { holder, id, boot_id, process: line().parse().unwrap_or(0) }
+        let (holder, id, place) = (line(), line(), line());
+        Self { holder, id, place, process: line().parse().unwrap_or(0) }
     }
 
-    /// Whether the holder ran on this machine and does not any more.
+    /// Whether the holder ran among the processes that can be seen from here, and does not any more.
     fn holder_is_gone(&self) -> bool {
-        let is_here = !self.boot_id.is_empty() && self.boot_id == boot_id();
+        let is_here = !self.place.is_empty() && self.place == place_of_processes();
         is_here && self.process != 0 && !std::path::Path::new(&format!("/proc/{}", self.process)).exists()
     }
 }
 
-/// Differs from machine to machine, and from start to start.
-fn boot_id() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().to_owned()
+/// Differs from machine to machine, from start to start, and between a sandbox and what is around it. Empty where it
+/// cannot be known.
+fn place_of_processes() -> String {
+    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(boot) => format!("{} {}", boot.trim(), process_namespace().display()),
+        Err(_) => String::new(),
+    }
 }
 
 /// A lock that is ours as long as this lives.
@@ -297,5 +301,17 @@ mod tests {
         let gone = Claim { process: u32::MAX, ..Claim::ours("gone") };
         put(&*place(&folder), LOCK_NAME, gone.to_text().as_bytes()).unwrap();
         assert!(matches!(take(place(&folder), "we", TIMES).unwrap(), Lock::Held(_)));
+    }
+
+    #[test]
+    fn a_holder_in_another_sandbox_of_this_machine_may_be_alive() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = Claim::ours("elsewhere");
+        let namespace = process_namespace();
+        let another = ours.place.replace(namespace.to_str().unwrap(), "pid:[1]");
+        assert_ne!(another, ours.place);
+        let elsewhere = Claim { place: another, process: u32::MAX, ..ours };
+        put(&*place(&folder), LOCK_NAME, elsewhere.to_text().as_bytes()).unwrap();
+        assert!(matches!(take(place(&folder), "we", TIMES).unwrap(), Lock::Busy(_)));
     }
 }
