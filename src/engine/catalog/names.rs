@@ -121,6 +121,36 @@ pub(super) fn has(connection: &Connection, pattern: &Regex, job: &Job) -> Result
     Ok(is_found)
 }
 
+/// The paths whose names match.
+pub(super) fn all(connection: &Connection, pattern: &Regex, job: &Job) -> Result<PathSet, Failure> {
+    let mut paths = PathSet::default();
+    search(connection, pattern, job, |id, _| {
+        paths.insert(id);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(paths)
+}
+
+/// PathSet by their ids, a bit each.
+#[derive(Debug, Default)]
+pub(super) struct PathSet(Vec<u64>);
+
+impl PathSet {
+    fn insert(&mut self, id: i64) {
+        let Ok(id) = usize::try_from(id) else { return };
+        let word = id / 64;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (id % 64);
+    }
+
+    /// Whether a path is among them.
+    pub fn contains(&self, id: i64) -> bool {
+        usize::try_from(id).is_ok_and(|id| self.0.get(id / 64).is_some_and(|word| word >> (id % 64) & 1 == 1))
+    }
+}
+
 /// Seven bits a byte, the lowest first; the lowest of all is the sign.
 fn append_difference(difference: i64, bytes: &mut Vec<u8>) {
     let mut rest = ((difference << 1) ^ (difference >> 63)) as u64;
@@ -166,5 +196,13 @@ mod tests {
             previous = parent;
         }
         assert_eq!(parents_in(&bytes), parents);
+    }
+
+    #[test]
+    fn paths_are_the_ones_that_were_put_in() {
+        let mut paths = PathSet::default();
+        let some = [1, 63, 64, 8192];
+        some.into_iter().for_each(|id| paths.insert(id));
+        assert_eq!((-1..10_000).filter(|&id| paths.contains(id)).collect::<Vec<_>>(), some);
     }
 }

@@ -23,6 +23,8 @@ pub struct Pattern {
     /// Sees `/name\0` of one of these folders, whatever else they are called. If no folder is called like that,
     /// nothing can be found.
     pub(super) needle: Option<Regex>,
+    /// Sees `/name\0` of the folder that an entry is directly in; only where the pattern says something of it.
+    pub(super) parent: Option<Regex>,
 }
 
 impl Pattern {
@@ -40,12 +42,19 @@ impl Pattern {
         }
         let quoted = regex::escape(wanted);
         match wanted.rfind('/') {
-            None => Ok(Self { name: build(text, &quoted)?, above: None, needle: None }),
-            Some(slash) => Ok(Self {
-                name: build(text, &regex::escape(&wanted[slash..]))?,
-                above: Some(Above::Folder(build(text, &format!("{}$", regex::escape(&wanted[..slash])))?)),
-                needle: needle(text, wanted[..slash].split('/'))?,
-            }),
+            None => Ok(Self { name: build(text, &quoted)?, above: None, needle: None, parent: None }),
+            Some(slash) => {
+                let folders = &wanted[..slash];
+                // The whole name, if a slash is in front of it.
+                let parent = &folders[folders.rfind('/').unwrap_or(0)..];
+                let parent = (!parent.is_empty()).then(|| format!("{}\\x00", regex::escape(parent)));
+                Ok(Self {
+                    name: build(text, &regex::escape(&wanted[slash..]))?,
+                    above: Some(Above::Folder(build(text, &format!("{}$", regex::escape(folders)))?)),
+                    needle: needle(text, folders.split('/'))?,
+                    parent: parent.map(|parent| build(text, &parent)).transpose()?,
+                })
+            }
         }
     }
 
@@ -69,7 +78,7 @@ impl Pattern {
             } else {
                 format!("{start}{}{end}", translate(inner).replace(ANY_PATH, &format!("{IN_NAME}*")))
             };
-            return Ok(Self { name: build(text, &name)?, above: None, needle: None });
+            return Ok(Self { name: build(text, &name)?, above: None, needle: None, parent: None });
         };
         let (folders, last) = (&wanted[..slash], &wanted[slash + 1..]);
         let whole = |pattern: &str, end: &str| {
@@ -86,7 +95,17 @@ impl Pattern {
             let text = folder.split('[').next().unwrap_or_default();
             text.split(['*', '?'])
         });
-        Ok(Self { name: build(text, &name)?, above: Some(above), needle: needle(text, texts)? })
+        let parent = folders.rsplit('/').next().unwrap_or_default();
+        // Of what goes over several folders the last is not known, and any name is no help.
+        let says_something = !last.contains("**") && !folders.contains(['[', ']']) && !parent.contains("**");
+        let parent = (says_something && !parent.trim_matches('*').is_empty())
+            .then(|| build(text, &format!("/{}\\x00", translate(parent))));
+        Ok(Self {
+            name: build(text, &name)?,
+            above: Some(above),
+            needle: needle(text, texts)?,
+            parent: parent.transpose()?,
+        })
     }
 
     /// Whether an entry whose name fits may be in this folder; none if that cannot be told without its name.
@@ -219,7 +238,14 @@ mod tests {
                 needle.is_match(&folded)
             })
         };
-        let may_be = pattern.needle.as_ref().is_none_or(is_called);
+        let is_parent_called = |wanted: &Regex| {
+            let mut folded = vec![b'/'];
+            fold::append(folder.file_name(), &mut folded);
+            folded.push(0);
+            wanted.is_match(&folded)
+        };
+        let may_be = pattern.needle.as_ref().is_none_or(is_called)
+            && pattern.parent.as_ref().is_none_or(is_parent_called);
         let fits =
             pattern.name.is_match(&name) && pattern.fits_in(&folder) != Some(false) && pattern.fits(&path);
         assert!(may_be || !fits, "{path} would be missed");

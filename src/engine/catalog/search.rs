@@ -65,9 +65,13 @@ impl Catalog {
             {
                 return Ok(found);
             }
+            let parents = pattern.parent.as_ref().map(|name| names::all(connection, name, job)).transpose()?;
             let mut folders: HashMap<i64, Option<bool>> = HashMap::new();
             let mut last = (0, None);
             names::search(connection, &pattern.name, job, |id, folder| {
+                if parents.as_ref().is_some_and(|parents| !parents.contains(folder)) {
+                    return Ok(ControlFlow::Continue(()));
+                }
                 // Many entries are in one folder, and mostly in a row.
                 if last.0 != folder {
                     let fits = match folders.entry(folder) {
