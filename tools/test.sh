@@ -54,7 +54,7 @@ step_test-no-gui() {
   run_tests --no-default-features
 }
 # What is the same without the window has been tested by then.
-step_test() { run_tests --lib --bins --test window; }
+step_test() { run_tests --lib --bins --test storage_network --test window; }
 
 run_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
