@@ -297,11 +297,20 @@ impl Content {
         let (content, file, location) = (self.clone(), place.file(name), place.location_of(name));
         let patience = place.options().times.silence;
         let whole = patience + Duration::from_secs(self.size_bytes() / SLOWEST_BYTES_PER_SEC);
-        let mut feed =
-            Feed::begin(place, whole, "writing", &location, move |cancellable, signs| match &content {
+        let mut feed = Feed::begin(place, whole, "writing", &location, move |cancellable, signs| {
+            let attempt = || match &content {
                 Content::Memory(bytes) => write_bytes(&file, bytes, cancellable),
                 Content::Disk(spool, _) => copy_file(spool.path(), &file, cancellable, signs),
-            })?;
+            };
+            match attempt() {
+                // The name is ours alone: an attempt before was cut off.
+                Err(error) if error.matches(IOErrorEnum::Exists) => {
+                    file.delete(Some(cancellable))?;
+                    attempt()
+                }
+                result => result,
+            }
+        })?;
         // Not every program of GVfs says how far it is; of one that does, silence means something.
         let mut sign_count = 0;
         let limit = |sign_count| if sign_count > 1 { patience } else { whole };
