@@ -234,7 +234,7 @@ fn a_backup_comes_back_although_gvfs_ends_in_the_middle() {
             },
         );
         let killed = killed.load(Ordering::SeqCst);
-        assert!(killed >= 3 && asked > killed / 2, "{killed} ended, {asked} questions");
+        assert!(killed >= 3 && asked >= 3, "{killed} ended, {asked} questions");
         let stored = names(&server.folder().join("a/b"));
         assert!(stored.iter().all(|name| name.starts_with("duplicity-")), "{stored:?}");
         assert_same(&second, &look(&scratch.path().join("target")), "the restore");

@@ -140,7 +140,13 @@ impl Place {
 
     pub fn delete(&self, name: &str) -> StorageResult<()> {
         let file = self.file(name);
-        self.call("deleting", &self.location_of(name), move |cancellable| file.delete(Some(cancellable)))
+        self.call("deleting", &self.location_of(name), move |cancellable| {
+            file.delete(Some(cancellable)).map_err(|error| match size_of(&file, cancellable) {
+                // FTP servers do not say why.
+                Err(missing) if error.matches(IOErrorEnum::Failed) => missing,
+                _ => error,
+            })
+        })
     }
 
     /// Gives a file another name; fails if that is taken.
