@@ -7,8 +7,8 @@
 //! bin/souvenir-cli   the command line
 //!
 //! ui  ──────►  platform  ──────►  engine
-//!  │              │                  ▲
-//!  └──► plan ◄────┘                  │
+//!  │              ▲                  ▲
+//!  └──► plan ─────┘                  │
 //!        └───────────────────────────┘
 //! ```
 //!
@@ -17,8 +17,9 @@
 //! - [`plan`] is one backup plan: folders, destination, protection; and the file the plans are kept in.
 //!   [`preferences`] is what holds for all of them.
 //! - [`kit`] is a key on paper, and its way back; for the window and the command line.
-//! - `platform` is GIO, portals and the Secret Service without widgets; `ui` is the window. Both exist
-//!   only with the feature `gui`.
+//! - `platform` is GIO, portals, the network and the Secret Service without widgets; `ui` is the window.
+//!   The one exists with the feature `desktop`, the other with `gui`. A plan uses `platform` only to open its
+//!   destination.
 //! - [`i18n`] is the translation of what people read; [`config`] the names that this program goes by.
 //!
 //! # A backup as data flowing

@@ -30,8 +30,8 @@ use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{
-    Address, AwayDrive, Credentials, DriveAddress, Limits, S3Address, SftpAddress, Storage, StorageError,
-    StorageErrorKind, WebDavAddress,
+    Address, AwayDrive, Credentials, DriveAddress, Limits, NetworkAddress, S3Address, SftpAddress, Storage,
+    StorageError, StorageErrorKind, WebDavAddress,
 };
 
 pub use keeping::{FullEvery, Keep, Thinning};
@@ -165,6 +165,8 @@ pub enum Destination {
     S3(S3Account),
     /// A folder on a WebDAV server.
     WebDav(WebDavAddress),
+    /// A folder on the network that the desktop reaches.
+    Network(NetworkAddress),
 }
 
 /// A part of a bucket, and who signs in. The secret that belongs to it is kept elsewhere.
@@ -246,7 +248,12 @@ impl Plan {
 
 impl Destination {
     /// The place, ready to be read and written. What it wants to know is asked through `job`.
+    /// A network folder can only be opened by a program that is a part of the desktop.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        #[cfg(feature = "desktop")]
+        if let Self::Network(address) = self {
+            return Ok(crate::platform::network::open(address, job)?);
+        }
         let mut credentials = Credentials::default();
         if let Self::S3(account) = self {
             credentials.key_id = Some(account.key_id.clone());
@@ -264,6 +271,7 @@ impl Destination {
             Self::Sftp(address) => Address::Sftp(address.clone()),
             Self::S3(account) => Address::S3(account.address.clone()),
             Self::WebDav(address) => Address::WebDav(address.clone()),
+            Self::Network(address) => Address::Network(address.clone()),
         }
     }
 
@@ -282,6 +290,11 @@ impl Destination {
     /// The folder on this computer, if that is what the destination is and it is there.
     pub fn folder(&self) -> Option<PathBuf> {
         self.address().local_folder()
+    }
+
+    /// Whether a file manager can show it.
+    pub fn is_in_files(&self) -> bool {
+        self.is_local() || matches!(self, Self::Network(_))
     }
 
     /// Whether the destination is on this computer or connected to it.
@@ -409,6 +422,15 @@ mod tests {
         assert_eq!(plan.full_policy().protected_since, SetTime::from_epoch(2_000));
         let text = toml::to_string_pretty(&plan).unwrap();
         assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_network_folder_is_kept_under_its_uri() {
+        let destination = Destination::Network(NetworkAddress::parse(r"\\nas\share\Back ups").unwrap());
+        let text = toml::to_string(&destination).unwrap();
+        assert_eq!(text, "kind = \"network\"\nuri = \"smb://nas/share/Back%20ups\"\n");
+        assert_eq!(toml::from_str::<Destination>(&text).unwrap(), destination);
+        assert!(!destination.is_local() && destination.folder().is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn a_local_folder_keeps_the_contract() {
         second: Arc::new(LocalFolder::new(&folder)),
         many: 100_000,
         longest_name: 200,
+        refused: "",
         fill: Box::new({
             let folder = folder.clone();
             move |count| {

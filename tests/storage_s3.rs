@@ -26,6 +26,7 @@ fn a_bucket_keeps_the_contract() {
         many: if std::env::var_os("SOUVENIR_TEST_ALL").is_some() { 10_000 } else { 3_500 },
         // The server keeps a file beside each, with a longer name.
         longest_name: 150,
+        refused: "",
         fill: Box::new({
             let folder = server.bucket().join("a/prefix");
             move |count| {

@@ -21,8 +21,10 @@ use common::gpg::Home;
 use common::sshd::attended;
 use common::tree::{assert_same, edit, look, make_small, noise};
 use dav::{Fate, PASSWORD, Server, USER};
-use souvenir::engine::job::{Job, Question};
-use souvenir::engine::storage::{Storage, StorageErrorKind, StorageResult, WantedCredential, try_writing};
+use souvenir::engine::job::{CancelReason, Job, Question};
+use souvenir::engine::storage::{
+    Lock, Storage, StorageErrorKind, StorageResult, WantedCredential, try_writing,
+};
 
 const FIRST: i64 = 1_700_000_000;
 
@@ -35,6 +37,7 @@ fn a_folder_on_a_server_keeps_the_contract() {
         second: Arc::new(server.storage("/not yet/there/")),
         many: 100_000,
         longest_name: 200,
+        refused: "",
         fill: Box::new({
             let folder = folder.clone();
             move |count| {
@@ -119,6 +122,20 @@ fn answers_that_are_lost_do_no_harm() {
     assert_eq!(kind(put(&storage, "file", b"other")), StorageErrorKind::AlreadyExists);
     storage.delete("file").unwrap();
     assert_eq!(names(&server.folder().join("a")), ["renamed"]);
+}
+
+#[test]
+fn after_a_cancel_things_are_put_in_order() {
+    let server = Server::start();
+    let job = Job::unattended();
+    let storage = server.storage_with("/", Some(PASSWORD), &job);
+    let Lock::Held(lock) = storage.lock("test").unwrap() else { panic!() };
+    let mut upload = storage.create("never").unwrap();
+    upload.write_all(&noise(1, 5_000_000)).unwrap();
+    job.control().cancel(CancelReason::User);
+    drop(upload);
+    drop(lock);
+    assert_eq!(names(&server.folder()), [""; 0]);
 }
 
 #[test]

@@ -78,6 +78,14 @@ fn webdav() {
     run("webdav.py", &[&format!("http://127.0.0.1:{port}/Backups"), dav::USER, dav::PASSWORD]);
 }
 
+/// Backups in a network folder: the desktop's dialog, and what it remembers.
+#[test]
+fn network() {
+    let server = dav::Server::start();
+    let port = server.address("").port.unwrap().to_string();
+    run("network.py", &[&port, dav::USER, dav::PASSWORD]);
+}
+
 /// The settings of a plan: folders, another passphrase, another destination, and its end.
 #[test]
 fn settings() {

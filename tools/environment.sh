@@ -64,6 +64,8 @@ host_is_complete() {
       Xvfb xdotool openbox import dbus-run-session gnome-keyring-daemon secret-tool gsettings \
       duplicity restic borg rdiff setfattr setfacl rsvg-convert pdftotext &&
     [ -x /usr/sbin/sshd ] &&
+    [ -x /usr/sbin/smbd ] &&
+    [ -x /usr/libexec/gvfsd-dav ] &&
     [ -x /usr/libexec/at-spi-bus-launcher ] &&
     /usr/bin/python3 -c 'import pyatspi, venv' 2>/dev/null
 }

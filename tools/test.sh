@@ -55,7 +55,7 @@ step_test-no-gui() {
   run_tests --no-default-features
 }
 # What is the same without the window has been tested by then.
-step_test() { run_tests --lib --bins --test monitor --test window; }
+step_test() { run_tests --lib --bins --test monitor --test storage_network --test window; }
 
 run_tests() {
   if cargo nextest --version >/dev/null 2>&1; then

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::crypto::{PassphraseRequest, Secret};
 use super::error::{Error, Result};
 use super::path::EntryPath;
-use super::storage::{CredentialRequest, HostKey};
+use super::storage::{CredentialRequest, HostKey, NetworkAddress, StorageResult};
 
 /// Why a job was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,6 +340,13 @@ pub enum Question {
         /// Where the answer goes: whether it is the right server.
         reply: mpsc::SyncSender<bool>,
     },
+    /// A folder on the network can only be reached after somebody signed in to its server.
+    Mount {
+        /// The folder.
+        address: NetworkAddress,
+        /// Where the answer goes: whether it can be reached now, and else why not.
+        reply: mpsc::SyncSender<StorageResult<()>>,
+    },
 }
 
 /// What goes up from a job, apart from progress. `T` is the verb's summary.
@@ -523,6 +530,12 @@ impl Job {
     /// Asks whether a server's key is the right one and waits for the answer. Nobody being there is a no.
     pub fn ask_host_key(&self, key: HostKey) -> Result<bool> {
         self.ask(|reply| Question::HostKey { key, reply }).map(|answer| answer.unwrap_or(false))
+    }
+
+    /// Asks somebody to sign in to the server of a network folder, and waits until that is done or has failed.
+    /// `None` means that nobody is there.
+    pub fn ask_mount(&self, address: NetworkAddress) -> Result<Option<StorageResult<()>>> {
+        self.ask(|reply| Question::Mount { address, reply })
     }
 
     /// Asks and waits. `None` if the question was dropped.

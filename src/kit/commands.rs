@@ -58,6 +58,8 @@ pub fn place(address: &Address) -> String {
             let scheme = if *tls { "webdavs" } else { "webdav" };
             quoted(&format!("{scheme}://{}{}", server(user.as_deref(), host, *port), escaped(path)))
         }
+        // duplicity asks the desktop, too, if it is told to.
+        Address::Network(address) => quoted(&format!("gio+{}", address.uri)),
         Address::S3(store) => {
             let mut words = String::new();
             for (option, value) in
@@ -106,7 +108,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::storage::S3Address;
+    use crate::engine::storage::{NetworkAddress, S3Address};
     use std::ffi::OsStr;
 
     #[test]
@@ -120,6 +122,12 @@ mod tests {
         ] {
             assert_eq!(place(&Address::parse(OsStr::new(given)).unwrap()), expected);
         }
+    }
+
+    #[test]
+    fn network_folders_are_reached_through_the_desktop() {
+        let address = NetworkAddress::parse("smb://nas/share/Back ups").unwrap();
+        assert_eq!(place(&Address::Network(address)), "gio+smb://nas/share/Back%20ups");
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub fn destination(destination: &Destination) -> String {
             "{folder} on {server}",
             &[("folder", address.path.trim_matches('/')), ("server", &address.host)],
         ),
+        Destination::Network(address) if address.folder().is_empty() => address.server(),
+        Destination::Network(address) => {
+            gettext_f("{folder} on {server}", &[("folder", &address.folder()), ("server", &address.server())])
+        }
         Destination::S3(account) if account.address.prefix.is_empty() => {
             gettext_f("the bucket {bucket}", &[("bucket", &account.address.bucket)])
         }

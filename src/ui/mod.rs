@@ -32,6 +32,7 @@ mod error_text;
 mod keys;
 mod log;
 mod model;
+mod mounting;
 mod overview;
 mod plan_row;
 mod plan_settings;

@@ -8,6 +8,7 @@ use adw::prelude::*;
 use super::application::{Application, notification_id};
 use super::dialogs::{self, PassphraseDialog, Storage};
 use super::model::{JobKind, JobModel, JobState, Repository};
+use super::mounting;
 use super::window::Window;
 use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
 use crate::engine::job::{CancelReason, Question};
@@ -128,6 +129,16 @@ impl Application {
                 // Fails only when the job no longer waits, and then nobody needs the answer.
                 let _ = reply.try_send(is_right);
             }
+            Some(Question::Mount { address, reply }) => {
+                let Some(window) = self.wait_for_window(job, place).await else {
+                    return job.stop(CancelReason::User);
+                };
+                match mounting::mount(&window, job, &address).await {
+                    // Fails as above.
+                    Some(result) => _ = reply.try_send(result),
+                    None => job.stop(CancelReason::User),
+                }
+            }
             None => {}
         }
     }
@@ -139,7 +150,7 @@ impl Application {
             Some(Question::Passphrase { request, reply }) => (Wanted::Passphrase(request), reply),
             Some(Question::Credential { request, reply }) => (Wanted::Credential(request), reply),
             // Dropping it is a no.
-            Some(Question::HostKey { .. }) | None => return,
+            Some(Question::HostKey { .. } | Question::Mount { .. }) | None => return,
         };
         let again = wanted.previous_was_wrong();
         let mut secret = match &wanted {

@@ -256,8 +256,13 @@ impl Window {
 
     /// Shows a folder in the file manager.
     pub fn open_folder(&self, folder: &Path) {
+        self.show_in_files(&gio::File::for_path(folder));
+    }
+
+    /// Shows a folder, also one on the network, in the file manager.
+    pub fn show_in_files(&self, folder: &gio::File) {
         let window = self.clone();
-        let launcher = gtk::FileLauncher::new(Some(&gio::File::for_path(folder)));
+        let launcher = gtk::FileLauncher::new(Some(folder));
         glib::spawn_future_local(async move {
             if let Err(error) = launcher.launch_future(Some(&window)).await
                 && !error.matches(gtk::DialogError::Dismissed)

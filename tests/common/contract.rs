@@ -18,6 +18,8 @@ pub struct Place {
     pub many: usize,
     /// Length of the longest name to try, in bytes.
     pub longest_name: usize,
+    /// Characters that no name at this place can have. None of them is in a name that we give.
+    pub refused: &'static str,
     /// Puts so many empty files into the place, without the storage. The names are up to it.
     pub fill: Box<dyn Fn(usize)>,
     /// Names of all files that really are there, also those that are not whole, without the storage.
@@ -122,7 +124,7 @@ fn what_is_dropped_leaves_nothing(place: &Place) {
 fn names_are_any_that_we_give(place: &Place) {
     let long = "x".repeat(place.longest_name);
     let names = [".souvenir-odd", "a b+c%20&d=e", "#?*[~]", "été-\u{1f4be}", "duplicity-full.x:y", &long];
-    for name in names {
+    for name in names.into_iter().filter(|name| !name.contains(|c| place.refused.contains(c))) {
         put(&*place.storage, name, name.as_bytes()).unwrap();
         assert!(listed(&*place.second).contains(name), "{name}");
         assert_eq!(get(&*place.second, name, 0), name.as_bytes());

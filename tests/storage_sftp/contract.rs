@@ -19,6 +19,7 @@ fn a_folder_on_a_server_keeps_the_contract() {
         second: Arc::new(server.storage(folder.to_str().unwrap())),
         many: 100_000,
         longest_name: 200,
+        refused: "",
         fill: Box::new({
             let folder = folder.clone();
             move |count| {

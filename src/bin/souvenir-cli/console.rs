@@ -159,6 +159,8 @@ impl Console {
             Question::HostKey { key, reply } => {
                 let _ = reply.send(secrets::confirm_host_key(&key));
             }
+            // Network folders are the desktop's.
+            Question::Mount { .. } => {}
         }
     }
 

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::object::{ObjectOptions, ObjectStorage};
 use super::sftp::{SftpOptions, SftpStorage};
 use super::webdav::{WebDavOptions, WebDavStorage};
-use super::{Credentials, DriveAddress, LocalFolder, Storage, StorageResult};
+use super::{
+    Credentials, DriveAddress, LocalFolder, NetworkAddress, Storage, StorageError, StorageErrorKind,
+    StorageResult,
+};
 use crate::engine::job::Job;
 
 /// Where backups are kept. `Display` gives the form in which people know it, without secrets.
@@ -26,6 +29,8 @@ pub enum Address {
     S3(S3Address),
     /// A folder on a WebDAV server.
     WebDav(WebDavAddress),
+    /// A folder on the network that the desktop reaches.
+    Network(NetworkAddress),
 }
 
 /// A folder on an SSH server.
@@ -156,7 +161,8 @@ impl Address {
 
 impl Address {
     /// The place, ready to be read and written. What it wants to know and `credentials` do not tell is asked
-    /// through `job`; a place that must be reached first is reached at its first use.
+    /// through `job`; a place that must be reached first is reached at its first use. A network folder cannot be
+    /// opened here: the engine knows nothing of the desktop.
     pub fn open(&self, credentials: &Credentials, job: &Job) -> StorageResult<Box<dyn Storage>> {
         match self {
             Self::Folder(folder) => Ok(Box::new(LocalFolder::new(folder))),
@@ -170,6 +176,12 @@ impl Address {
             Self::S3(address) => {
                 Ok(Box::new(ObjectStorage::new(address, credentials, ObjectOptions::default(), job)?))
             }
+            Self::Network(address) => Err(StorageError::new(
+                StorageErrorKind::Other,
+                "opening",
+                &address.uri,
+                "only the desktop reaches it, and this program is not a part of the desktop",
+            )),
         }
     }
 
@@ -191,6 +203,7 @@ impl fmt::Display for Address {
             Self::Sftp(address) => address.fmt(f),
             Self::S3(address) => address.fmt(f),
             Self::WebDav(address) => address.fmt(f),
+            Self::Network(address) => address.fmt(f),
         }
     }
 }

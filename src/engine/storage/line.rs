@@ -1,5 +1,5 @@
-//! What places that are reached by HTTP have in common: threads that carry requests, while the engine's own
-//! wait for them.
+//! What places have in common whose requests other threads carry, while the engine's own wait for them: all
+//! waits have limits and end with a cancel.
 
 use std::error::Error;
 use std::future::Future;
@@ -16,6 +16,9 @@ const THREADS: usize = 2;
 
 /// How often a wait looks whether the job is to stop.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How long what is begun after a cancel may take: a lock is to be let go of.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The slowest line that is waited for, in bytes a second.
 const SLOWEST_BYTES_PER_SEC: u64 = 8 << 10;
@@ -53,9 +56,27 @@ impl HttpTimes {
 }
 
 /// Carries the requests of one place for one job.
-pub(super) struct Line {
-    runtime: Runtime,
+pub(crate) struct Line {
+    runtime: Threads,
     job: Job,
+}
+
+/// The threads of a line. Nobody waits for what one of them does when the line is given up: an answer that never
+/// comes may hold it for ever.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.0.as_ref().expect("it is taken when this is dropped").block_on(work)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Line {
@@ -64,7 +85,7 @@ impl Line {
         let threads =
             Builder::new_multi_thread().worker_threads(THREADS).thread_name("line").enable_all().build();
         let runtime = threads.map_err(|source| StorageError::from_io("opening", location, source))?;
-        Ok(Self { runtime, job: job.clone() })
+        Ok(Self { runtime: Threads(Some(runtime)), job: job.clone() })
     }
 
     /// The job that the requests are for.
@@ -72,18 +93,19 @@ impl Line {
         &self.job
     }
 
-    /// Waits for what goes on there, unless the job is to stop. Both results, one in the other, so that only
-    /// the inner one knows whose error it is.
+    /// Waits for what goes on there, unless the job is to stop; what is begun after that still has a second. Both
+    /// results, one in the other, so that only the inner one knows whose error it is.
     pub fn wait<T, E>(
         &self,
         action: &'static str,
         location: &str,
         work: impl Future<Output = Result<T, E>>,
     ) -> StorageResult<Result<T, E>> {
+        let grace = if self.job.control().cancelled().is_some() { LAST_WORDS } else { Duration::ZERO };
         let result = self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                reason = stopped(&self.job) => Err(reason),
+                reason = stopped(&self.job, grace) => Err(reason),
                 result = work => Ok(result),
             }
         });
@@ -138,9 +160,11 @@ fn cancelled(reason: CancelReason, action: &'static str, location: &str) -> Stor
     StorageError::new(StorageErrorKind::Cancelled(reason), action, location, "the job was stopped")
 }
 
-async fn stopped(job: &Job) -> CancelReason {
+/// Returns once the job is to stop and so much time has passed.
+async fn stopped(job: &Job, grace: Duration) -> CancelReason {
     loop {
         if let Some(reason) = job.control().cancelled() {
+            tokio::time::sleep(grace).await;
             return reason;
         }
         tokio::time::sleep(POLL).await;

@@ -11,6 +11,7 @@ mod error;
 pub mod lease;
 mod line;
 mod local;
+mod network;
 pub mod object;
 mod retry;
 pub mod sftp;
@@ -27,7 +28,10 @@ pub use credentials::{CredentialRequest, Credentials, HostKey, WantedCredential}
 pub use drive::{AwayDrive, DriveAddress, Drives};
 pub use error::{StorageError, StorageErrorKind};
 pub use line::HttpTimes;
+#[cfg(feature = "desktop")]
+pub(crate) use line::Line;
 pub use local::LocalFolder;
+pub use network::{NetworkAddress, NetworkAddressError};
 pub use retry::{Backoff, Retrying};
 pub use throttle::Limits;
 

@@ -97,7 +97,7 @@ impl<S: Storage + ?Sized> Retrying<S> {
     }
 
     /// The same for a place without locks: a lease takes their part.
-    pub(super) fn leased(inner: S, backoff: Backoff, lease: LeaseTimes, job: &Job) -> Self
+    pub(crate) fn leased(inner: S, backoff: Backoff, lease: LeaseTimes, job: &Job) -> Self
     where
         S: Sized,
     {

@@ -8,7 +8,7 @@ use super::proofs;
 use super::warnings_page::WarningsPage;
 use crate::engine::crypto::{Encryption, PassphraseFor};
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::Keep;
+use crate::plan::{Destination, Keep};
 use crate::platform::secrets::{self, Owner};
 use crate::ui::dialogs;
 use crate::ui::log::{LogPage, RunPage};
@@ -29,7 +29,10 @@ impl OverviewPage {
             }
         });
         self.add("open-destination", |_, plan, window| {
-            if let Some(folder) = plan.plan().destination.folder() {
+            let destination = plan.plan().destination;
+            if let Destination::Network(address) = &destination {
+                window.show_in_files(&gio::File::for_uri(&address.uri));
+            } else if let Some(folder) = destination.folder() {
                 window.open_folder(&folder);
             }
         });

@@ -227,7 +227,7 @@ impl OverviewPage {
         // What the catalogue knows can also be looked at while the destination is away.
         let is_away = plan.status_problem().is_some() && plan.expects_backups();
         self.imp().browse_button.set_visible(has_sets || is_away);
-        self.imp().open_button.set_visible(has_sets && plan.plan().destination.is_local());
+        self.imp().open_button.set_visible(has_sets && plan.plan().destination.is_in_files());
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
     }
 

@@ -1,4 +1,7 @@
-//! Where backups are kept: a folder, an SSH or WebDAV server, or an object store, with the fields of each.
+//! Where backups are kept: a folder, an SSH or WebDAV server, an object store or a folder on the network, with
+//! the fields of each.
+
+mod fields;
 
 use std::sync::OnceLock;
 
@@ -6,8 +9,10 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
+use fields::Reading;
+
+use super::network_row::{NetworkRow, place_of};
 use super::{PathRow, show_hint};
-use crate::engine::storage::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 use crate::i18n::gettext;
 use crate::plan::{Destination, S3Account};
 
@@ -60,6 +65,8 @@ mod imp {
         #[template_child]
         pub dav_user_row: TemplateChild<adw::EntryRow>,
         #[template_child]
+        pub network_row: TemplateChild<NetworkRow>,
+        #[template_child]
         pub hint_label: TemplateChild<gtk::Label>,
     }
 
@@ -70,6 +77,7 @@ mod imp {
         type ParentType = gtk::Box;
 
         fn class_init(class: &mut Self::Class) {
+            NetworkRow::ensure_type();
             PathRow::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
@@ -89,9 +97,15 @@ mod imp {
             self.provider_row.set_model(Some(&gtk::StringList::new(&names)));
             self.on_provider();
             let chooser = self.obj().downgrade();
-            self.folder_row.connect_chosen(move |_| {
+            self.folder_row.connect_chosen(move |row| {
+                if let (Some(chooser), Some(path)) = (chooser.upgrade(), row.path()) {
+                    chooser.take_chosen(&gio::File::for_path(path));
+                }
+            });
+            let chooser = self.obj().downgrade();
+            self.network_row.connect_chosen(move |folder| {
                 if let Some(chooser) = chooser.upgrade() {
-                    chooser.emit_by_name::<()>("entered", &[]);
+                    chooser.take_chosen(folder);
                 }
             });
             self.kinds.bind_property("active-name", &*self.stack, "visible-child-name").sync_create().build();
@@ -181,7 +195,14 @@ impl DestinationChooser {
                 imp.key_id_row.set_text(key_id);
                 imp.path_style_row.set_active(address.path_style);
             }
-            Destination::Folder { path } => imp.folder_row.set_path(path),
+            Destination::Network(address) => {
+                imp.kinds.set_active_name(Some("network"));
+                imp.network_row.set_address(address);
+            }
+            Destination::Folder { path } => {
+                imp.kinds.set_active_name(Some("folder"));
+                imp.folder_row.set_path(path);
+            }
             Destination::Drive { .. } => {
                 if let Some(path) = destination.folder() {
                     imp.folder_row.set_path(&path);
@@ -223,6 +244,7 @@ impl DestinationChooser {
             Some("sftp") => imp.host_row.add_css_class("error"),
             Some("s3") => imp.bucket_row.add_css_class("error"),
             Some("webdav") => imp.dav_url_row.add_css_class("error"),
+            Some("network") => imp.network_row.add_css_class("error"),
             _ => imp.folder_row.add_css_class("error"),
         }
     }
@@ -255,6 +277,7 @@ impl DestinationChooser {
             imp.bucket_row.upcast_ref(),
             imp.key_id_row.upcast_ref(),
             imp.dav_url_row.upcast_ref(),
+            imp.network_row.upcast_ref(),
         ] {
             row.remove_css_class("error");
         }
@@ -266,116 +289,26 @@ impl DestinationChooser {
         PROVIDERS.get(chosen).map(|(_, endpoint)| *endpoint)
     }
 
-    fn fields(&self) -> Result<Destination, (gtk::Widget, String)> {
+    fn fields(&self) -> Reading {
         match self.imp().kinds.active_name().as_deref() {
             Some("sftp") => self.server(),
             Some("s3") => self.bucket(),
             Some("webdav") => self.web_folder(),
+            Some("network") => self.network_folder(),
             _ => self.folder(),
         }
     }
 
-    fn folder(&self) -> Result<Destination, (gtk::Widget, String)> {
-        let row = &*self.imp().folder_row;
-        let problem = || row.problem().unwrap_or_default();
-        let path = row.path().ok_or_else(|| (row.clone().upcast(), problem()))?;
-        Ok(Destination::Folder { path })
-    }
-
-    fn server(&self) -> Result<Destination, (gtk::Widget, String)> {
-        let imp = self.imp();
-        let host = imp.host_row.text().trim().to_owned();
-        let wrong_host = |text: String| (imp.host_row.clone().upcast(), text);
-        if host.is_empty() {
-            return Err(wrong_host(gettext("Type the name of the server.")));
-        }
-        // People paste whole addresses.
-        if host.contains("://") {
-            return match Address::parse(host.as_ref()) {
-                Ok(Address::Sftp(address)) => Ok(Destination::Sftp(address)),
-                Err(AddressError::Password) => Err(wrong_host(gettext(
-                    "Leave the password out of the address. You are asked for it if it is needed.",
-                ))),
-                _ => Err(wrong_host(gettext("This is not the address of an SSH server."))),
-            };
-        }
-        if host.contains(['/', '@', ' ']) {
-            return Err(wrong_host(gettext("Type only the name of the server, such as backup.example.org.")));
-        }
-        let port = match imp.port_row.text().trim() {
-            "" => None,
-            text => match text.parse() {
-                Ok(port @ 1..) => Some(port),
-                _ => {
-                    let text = gettext("A port is a number between 1 and 65535. Most servers have 22.");
-                    return Err((imp.port_row.clone().upcast(), text));
-                }
-            },
-        };
-        let user = Some(imp.user_row.text().trim().to_owned()).filter(|user| !user.is_empty());
-        let path = imp.path_row.text().trim().to_owned();
-        Ok(Destination::Sftp(SftpAddress { user, host, port, path }))
-    }
-
-    fn bucket(&self) -> Result<Destination, (gtk::Widget, String)> {
-        let imp = self.imp();
-        let text = |row: &adw::EntryRow| Some(row.text().trim().to_owned()).filter(|text| !text.is_empty());
-        let required =
-            |row: &adw::EntryRow, problem: String| text(row).ok_or((row.clone().upcast(), problem));
-        let (endpoint, region) = match self.provider() {
+    /// Takes a folder from the file chooser, which shows the network as well as this computer.
+    fn take_chosen(&self, folder: &gio::File) {
+        match place_of(folder) {
+            Some(Ok(path)) => self.fill(&Destination::Folder { path }),
+            Some(Err(address)) => self.fill(&Destination::Network(address)),
             None => {
-                let problem = gettext("Type the address of the service, such as https://s3.example.org.");
-                let endpoint = required(&imp.endpoint_row, problem)?;
-                if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
-                    let problem = gettext("The address begins with https:// or http://.");
-                    return Err((imp.endpoint_row.clone().upcast(), problem));
-                }
-                (Some(endpoint), text(&imp.region_row))
-            }
-            Some(form) => {
-                let problem = gettext("Type the region of the bucket, as the provider shows it.");
-                let region = required(&imp.region_row, problem)?;
-                let endpoint =
-                    Some(form.replace("{region}", &region)).filter(|endpoint| !endpoint.is_empty());
-                (endpoint, Some(region))
-            }
-        };
-        let bucket = required(&imp.bucket_row, gettext("Type the name of the bucket."))?;
-        if bucket.contains('/') {
-            let problem =
-                gettext("The name of a bucket has no slash. The folder in it has a field of its own.");
-            return Err((imp.bucket_row.clone().upcast(), problem));
-        }
-        let key_id = required(&imp.key_id_row, gettext("Type the ID of the access key."))?;
-        let address = S3Address {
-            bucket,
-            prefix: imp.prefix_row.text().trim().trim_matches('/').to_owned(),
-            path_style: self.provider().is_none() && imp.path_style_row.is_active(),
-            endpoint,
-            region,
-            storage_class: None,
-        };
-        Ok(Destination::S3(S3Account { address, key_id }))
-    }
-
-    fn web_folder(&self) -> Result<Destination, (gtk::Widget, String)> {
-        let imp = self.imp();
-        let wrong = |text: String| (imp.dav_url_row.clone().upcast(), text);
-        let url = imp.dav_url_row.text().trim().to_owned();
-        if url.is_empty() {
-            return Err(wrong(gettext("Type the address of the folder, as the server shows it.")));
-        }
-        let user = Some(imp.dav_user_row.text().trim().to_owned()).filter(|user| !user.is_empty());
-        match Address::parse(url.as_ref()) {
-            Ok(Address::WebDav(address)) if address.url().is_ok() => {
-                Ok(Destination::WebDav(WebDavAddress { user: user.or(address.user.clone()), ..address }))
-            }
-            Err(AddressError::Password) => Err(wrong(gettext(
-                "Leave the password out of the address. You are asked for it if it is needed.",
-            ))),
-            _ => {
-                Err(wrong(gettext("The address begins with https://, as in https://cloud.example.org/dav.")))
+                let text = gettext("Backups cannot be kept in this folder. Choose another one.");
+                return self.show_problem(&text);
             }
         }
+        self.emit_by_name::<()>("entered", &[]);
     }
 }

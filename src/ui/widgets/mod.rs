@@ -4,6 +4,7 @@ mod destination_chooser;
 mod destination_report;
 mod job_progress;
 mod key_sign_in;
+mod network_row;
 mod new_passphrase;
 mod path_row;
 mod problem_view;
