@@ -244,9 +244,10 @@ impl Place {
     fn is_unmounted(&self) -> bool {
         let folder = self.folder.clone();
         let answer = self.on_thread(self.options.times.silence, "looking at", &self.location(), move || {
-            folder.query_info("standard::type", FileQueryInfoFlags::NONE, Cancellable::NONE)
+            let info = folder.query_info("standard::type", FileQueryInfoFlags::NONE, Cancellable::NONE);
+            info.is_err_and(|error| fault::wants_mount(&error))
         });
-        matches!(answer, Ok(Err(error)) if fault::wants_mount(&error))
+        answer.unwrap_or(false)
     }
 
     /// Mounts the folder, unless somebody did since `seen`.
