@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use glib::variant::ToVariant;
+use glib::{Variant, VariantDict};
 
 use crate::config::{APP_ID, MONITOR_ID, MONITOR_PROGRAM};
 use crate::engine::sandbox::is_sandboxed;
@@ -16,15 +17,16 @@ pub fn sibling(name: &str) -> io::Result<PathBuf> {
 }
 
 /// Sees to it that the monitor runs now and in each session, or, where it is not wanted, that it is no longer
-/// started. One that runs ends by itself when there is nothing to watch.
-pub async fn set(wanted: bool) {
-    let done = if is_sandboxed() { ask_portal(wanted).await } else { keep_file(wanted).await };
-    if let Err(error) = done {
-        tracing::warn!(%error, wanted, "the monitor could not be registered with the session");
-    }
+/// started. One that runs ends by itself when there is nothing to watch. Whether the session does as is wished.
+pub async fn set(wanted: bool) -> bool {
     if wanted && let Err(error) = start() {
         tracing::warn!(%error, "the monitor could not be started");
     }
+    let done = if is_sandboxed() { ask_portal(wanted).await } else { keep_file(wanted).await };
+    if let Err(error) = &done {
+        tracing::warn!(%error, wanted, "the monitor could not be registered with the session");
+    }
+    done.is_ok()
 }
 
 /// Starts the monitor. Where one runs already, the second ends at once.
@@ -86,15 +88,33 @@ fn quoted(argument: &str) -> String {
     text
 }
 
-/// Asks the portal (see org.freedesktop.portal.Background). What it allows, it does itself.
+/// Asks the portal, which does what it allows by itself, and waits for its answer: it may ask the person first (see
+/// org.freedesktop.portal.Background and org.freedesktop.portal.Request).
 async fn ask_portal(wanted: bool) -> io::Result<()> {
+    const PORTAL: &str = "org.freedesktop.portal.Desktop";
     let bus = gio::bus_get_future(gio::BusType::Session).await.map_err(io::Error::other)?;
-    let options = glib::VariantDict::new(None);
+    // The answer may come before the call returns, so it is listened to under the name that it will have.
+    let token = format!("souvenir{:016x}", fastrand::u64(..));
+    let sender = bus.unique_name().unwrap_or_default().trim_start_matches(':').replace('.', "_");
+    let request = format!("/org/freedesktop/portal/desktop/request/{sender}/{token}");
+    let (answered, answer) = async_channel::bounded(1);
+    let listening = bus.subscribe_to_signal(
+        Some(PORTAL),
+        Some("org.freedesktop.portal.Request"),
+        Some("Response"),
+        Some(&request),
+        None,
+        gio::DBusSignalFlags::NONE,
+        // Fails only when nobody waits any more.
+        move |signal| _ = answered.try_send(signal.parameters.clone()),
+    );
+    let options = VariantDict::new(None);
+    options.insert("handle_token", token);
     options.insert("autostart", wanted);
     options.insert("commandline", [MONITOR_PROGRAM].to_variant());
-    let parameters = glib::Variant::tuple_from_iter(["".to_variant(), options.end()]);
+    let parameters = Variant::tuple_from_iter(["".to_variant(), options.end()]);
     let call = bus.call_future(
-        Some("org.freedesktop.portal.Desktop"),
+        Some(PORTAL),
         "/org/freedesktop/portal/desktop",
         "org.freedesktop.portal.Background",
         "RequestBackground",
@@ -103,7 +123,15 @@ async fn ask_portal(wanted: bool) -> io::Result<()> {
         gio::DBusCallFlags::NONE,
         -1,
     );
-    call.await.map(drop).map_err(io::Error::other)
+    call.await.map_err(io::Error::other)?;
+    let answer = answer.recv().await.map_err(io::Error::other)?;
+    drop(listening);
+    // How the request ended, 0 if well, and what is allowed now.
+    let allowed = match answer.get::<(u32, VariantDict)>() {
+        Some((0, results)) => results.lookup::<bool>("autostart").ok().flatten() == Some(wanted),
+        _ => false,
+    };
+    if allowed { Ok(()) } else { Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not allowed")) }
 }
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ mod imp {
         pub waiting: Cell<bool>,
         /// What the machine is like, as far as a schedule asks for it.
         pub machine: Cell<Machine>,
+        /// Whether the desktop does not start, with the session, what runs plans by itself.
+        pub starts_refused: Cell<bool>,
         /// How many runs are not in the history yet.
         pub unwritten_count: Cell<u32>,
     }

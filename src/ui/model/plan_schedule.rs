@@ -17,6 +17,13 @@ impl PlanObject {
         }
     }
 
+    /// Takes note of whether the desktop does not start, with the session, what runs plans by itself.
+    pub fn set_starts_refused(&self, refused: bool) {
+        if self.imp().starts_refused.replace(refused) != refused {
+            self.refresh();
+        }
+    }
+
     /// When the next run is, or what it waits for, in a sentence; empty where nothing happens by itself.
     pub(super) fn describe_next(&self) -> String {
         let imp = self.imp();
@@ -28,7 +35,14 @@ impl PlanObject {
         match due(&plan, &imp.runs.borrow(), &Zoned::now(), &machine) {
             Decision::Never => String::new(),
             Decision::At { slot_secs, .. } => {
-                gettext_f("Next: {when}", &[("when", &words::ahead(slot_secs))])
+                let next = gettext_f("Next: {when}", &[("when", &words::ahead(slot_secs))]);
+                if !imp.starts_refused.get() {
+                    return next;
+                }
+                let refused = gettext(
+                    "After logging in, Souvenir has to be opened once: the desktop does not start it by itself.",
+                );
+                format!("{next}\n{refused}")
             }
             Decision::Run { chore: Chore::Backup, .. } => gettext("Begins in a moment"),
             Decision::Run { .. } => gettext("Is checked in a moment"),

@@ -32,6 +32,8 @@ struct Inner {
     machine: Cell<Machine>,
     /// Whether the monitor was to run when that was looked at last.
     monitored: Cell<bool>,
+    /// Whether the desktop does not start the monitor with the session.
+    starts_refused: Cell<bool>,
     /// Tells of runs that other programs make.
     watch: RefCell<Option<gio::FileMonitor>>,
 }
@@ -64,6 +66,7 @@ impl PlanStore {
             dirty: Cell::default(),
             machine: Cell::default(),
             monitored: Cell::default(),
+            starts_refused: Cell::default(),
             watch: RefCell::default(),
         }));
         store.refresh_now_and_then();
@@ -98,6 +101,7 @@ impl PlanStore {
         }
         let object = PlanObject::new(plan, Vec::new(), self.0.history.clone());
         object.set_machine(self.0.machine.get());
+        object.set_starts_refused(self.0.starts_refused.get());
         self.0.list.append(&object);
         self.care_for_monitor();
         Ok(object)
@@ -148,9 +152,15 @@ impl PlanStore {
     /// Sees to it that the monitor runs as long as there is something to be watched.
     fn care_for_monitor(&self) {
         let wanted = self.iter().any(|plan| plan.plan().schedule.is_on());
-        if self.0.monitored.replace(wanted) != wanted {
-            glib::spawn_future_local(autostart::set(wanted));
+        if self.0.monitored.replace(wanted) == wanted {
+            return;
         }
+        let store = self.clone();
+        glib::spawn_future_local(async move {
+            let refused = !autostart::set(wanted).await;
+            store.0.starts_refused.set(refused);
+            store.iter().for_each(|plan| plan.set_starts_refused(refused));
+        });
     }
 
     /// Takes note of the runs that other programs make, such as the command line.
