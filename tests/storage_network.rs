@@ -27,7 +27,7 @@ use common::proxy::Proxy;
 use common::sshd::{Sshd, attended, nobody_is_asked};
 use common::tree::{assert_same, edit, look, make_small, noise};
 use dav::{Fate, PASSWORD, Server, USER};
-use desktop::{FtpServer, SshAgent, in_session, kill_carriers, mount, options, sign_in};
+use desktop::{SshAgent, in_session, kill_carriers, mount, options, sign_in};
 use samba::Samba;
 use souvenir::engine::job::{CancelReason, Job, Question};
 use souvenir::engine::storage::{Address, Lock, NetworkAddress, Storage, StorageErrorKind, StorageResult};
@@ -122,17 +122,6 @@ fn a_windows_share_keeps_the_contract() {
         mount(&address, "root", &[samba::PASSWORD]).unwrap();
         // What names on such shares cannot have.
         contract(&address, server.folder().join("not yet/there"), 20_000, "?*:");
-    });
-}
-
-#[test]
-fn an_ftp_folder_keeps_the_contract() {
-    in_session("an_ftp_folder_keeps_the_contract", || {
-        let server = FtpServer::start(USER, "over the line in clear");
-        let address = format!("ftp://{USER}@127.0.0.1:{}/not yet/there", server.port);
-        let address = NetworkAddress::parse(&address).unwrap();
-        mount(&address, USER, &["over the line in clear"]).unwrap();
-        contract(&address, server.folder.path().join("not yet/there"), 5_000, "");
     });
 }
 

@@ -2,13 +2,12 @@
 
 use std::env;
 use std::fs;
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::common::sshd::{free_port, signal};
+use super::common::sshd::signal;
 use gio::prelude::*;
 use souvenir::engine::job::Question;
 use souvenir::engine::storage::lease::LeaseTimes;
@@ -151,40 +150,5 @@ impl Drop for SshAgent {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// An FTP server on a folder, which lets one user in. It ends when this is dropped.
-pub struct FtpServer {
-    pub folder: tempfile::TempDir,
-    pub port: u16,
-    child: Child,
-}
-
-impl FtpServer {
-    pub fn start(user: &str, password: &str) -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let child = Command::new("/usr/bin/python3")
-            .args(["-m", "pyftpdlib", "-i", "127.0.0.1", "-w", "-u", user, "-P", password, "-p"])
-            .arg(port.to_string())
-            .arg("-d")
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the server did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Self { folder, port, child }
-    }
-}
-
-impl Drop for FtpServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

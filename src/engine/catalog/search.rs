@@ -65,7 +65,8 @@ impl Catalog {
             {
                 return Ok(found);
             }
-            let parents = pattern.parent.as_ref().map(|name| names::all(connection, name, job)).transpose()?;
+            let parents =
+                pattern.parent.as_ref().map(|name| names::all(connection, name, job)).transpose()?;
             let mut folders: HashMap<i64, Option<bool>> = HashMap::new();
             let mut last = (0, None);
             names::search(connection, &pattern.name, job, |id, folder| {

@@ -35,7 +35,7 @@ pub enum NetworkAddressError {
 }
 
 /// What such addresses begin with.
-const SCHEMES: [&str; 8] = ["smb", "nfs", "dav", "davs", "sftp", "ftp", "ftps", "afp"];
+const SCHEMES: [&str; 5] = ["smb", "nfs", "dav", "davs", "sftp"];
 
 impl NetworkAddress {
     /// Reads what somebody typed: a URI, in which characters need not be escaped, or `\\server\share\folder`.
@@ -65,7 +65,7 @@ impl NetworkAddress {
         let server = url.host_str().ok_or(NetworkAddressError::NoServer)?.to_lowercase();
         url.set_host(Some(&server)).map_err(|_| NetworkAddressError::Malformed)?;
         let pieces: Vec<String> = pieces(&url);
-        if pieces.is_empty() && matches!(scheme.as_str(), "smb" | "afp") {
+        if pieces.is_empty() && scheme == "smb" {
             return Err(NetworkAddressError::NoShare);
         }
         let mut path = url.path_segments_mut().map_err(|()| NetworkAddressError::Malformed)?;
@@ -119,7 +119,7 @@ mod tests {
             ("//nas/share", "smb://nas/share"),
             ("sftp://ada@[fe80::1]:2222/srv/b", "sftp://ada@[fe80::1]:2222/srv/b"),
             ("dav://host", "dav://host"),
-            ("ftp://host:21/a/../b", "ftp://host/b"),
+            ("sftp://host:22/a/../b", "sftp://host:22/b"),
             ("nfs://10.0.0.7/export/été", "nfs://10.0.0.7/export/%C3%A9t%C3%A9"),
         ] {
             let address = NetworkAddress::parse(typed).unwrap();
@@ -141,6 +141,7 @@ mod tests {
             ("smb://na s/share", E::Malformed),
             ("https://host/a", E::Scheme("https".into())),
             ("file:///a", E::Scheme("file".into())),
+            ("ftp://host/a", E::Scheme("ftp".into())),
             ("smb://", E::NoServer),
             ("smb:///share", E::NoServer),
             (r"\\", E::NoServer),

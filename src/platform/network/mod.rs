@@ -1,5 +1,5 @@
-//! Folders on the network that the desktop reaches: shares of Windows and NFS, servers that speak WebDAV, SSH
-//! or FTP. GVfs brings them there, GIO speaks with it.
+//! Folders on the network that the desktop reaches: shares of Windows and NFS, servers that speak WebDAV or
+//! SSH. GVfs brings them there, GIO speaks with it.
 //!
 //! GIO's calls block for as long as GVfs likes, whoever cancels them. So each runs on a thread of its own, and
 //! whoever has waited long enough leaves it to itself. A folder that is not mounted is mounted when it is used

@@ -83,12 +83,7 @@ impl Place {
         let location = self.location();
         let limit = self.options.times.silence;
         let mut feed = Feed::begin(self, limit, "listing", &location, move |cancellable, pieces| {
-            let listed = list_into(&folder, cancellable, &mut |entries| pieces.send(entries));
-            listed.map_err(|error| {
-                // FTP servers say of what is not there that it is no folder.
-                let is_odd = error.matches(IOErrorEnum::NotDirectory) && is_missing(&folder, cancellable);
-                if is_odd { glib::Error::new(IOErrorEnum::NotFound, error.message()) } else { error }
-            })
+            list_into(&folder, cancellable, &mut |entries| pieces.send(entries))
         })?;
         let mut listing = Listing { files: Vec::new(), folders: Vec::new() };
         while let Some(entries) = feed.next(self, limit, "listing", &location)? {
@@ -140,13 +135,7 @@ impl Place {
 
     pub fn delete(&self, name: &str) -> StorageResult<()> {
         let file = self.file(name);
-        self.call("deleting", &self.location_of(name), move |cancellable| {
-            file.delete(Some(cancellable)).map_err(|error| match size_of(&file, cancellable) {
-                // FTP servers do not say why.
-                Err(missing) if error.matches(IOErrorEnum::Failed) => missing,
-                _ => error,
-            })
-        })
+        self.call("deleting", &self.location_of(name), move |cancellable| file.delete(Some(cancellable)))
     }
 
     /// Gives a file another name; fails if that is taken.
