@@ -18,7 +18,7 @@ import threading
 
 import flows
 import sample
-from session import Session, _descendants
+from session import Session, _descendants, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -75,10 +75,12 @@ def kill_carrier():
     assert carriers, "nothing is mounted"
 
 
-def sign_in(app, password, remember):
+def sign_in(session, app, password, remember=False):
     """Answers the desktop's dialog."""
     app.type_into("Password", password)
-    app.click("radio button", "Remember forever" if remember else "Forget password immediately")
+    if remember:
+        session.press("alt+f")
+        wait(lambda: app.find("radio button", re.compile("Remember _?forever")).has_state("checked"), "the choice")
     app.click("button", "Connect")
 
 
@@ -102,10 +104,14 @@ def main(program, port, user, password):
             app.type_into("Address of the Folder", address)
             app.click("button", "Test")
             app.find("button", "Connect")
-            print(app.describe())
             session.screenshot("mount-dialog")
-            sign_in(app, "not this one", False)
-            sign_in(app, password, True)
+            sign_in(session, app, "not this one")
+            # It asks again, and offers to remember only what is right at once.
+            app.wait_gone("radio button", re.compile("Forget password"))
+            app.click("button", "Cancel")
+            app.wait_gone("label", "Looking at the folder…")
+            app.click("button", "Test")
+            sign_in(session, app, password, remember=True)
             app.find("list item", "The place answers and can be written")
 
         documents = sample.make(session.home / "Documents")
