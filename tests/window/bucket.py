@@ -17,7 +17,7 @@ def main(program, endpoint, bucket, key_id, secret):
     with Session(TOP / "target" / "bucket") as session:
 
         def choose(app, destination):
-            app.click("radio button", "S3")
+            app.click("table cell", "S3")
             app.click("button", "Test")
             app.find("label", "Type the region of the bucket, as the provider shows it.")
             app.picture("provider")

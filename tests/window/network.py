@@ -90,7 +90,7 @@ def main(program, port, user, password):
     with Session(TOP / "target" / "network") as session:
 
         def choose(app, destination):
-            app.click("radio button", "Network")
+            app.click("table cell", "Network")
             for typed, said in [
                 ("", "Type the address of the folder, such as smb://server/share/folder."),
                 ("nonsense", "This is not the address of a network folder. One looks like smb://server/share/folder."),

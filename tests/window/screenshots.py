@@ -61,7 +61,7 @@ def photograph(program, variant):
         session.press("ctrl+o")
         app.find("dialog", "Restore From a Backup")
         seen("restore-from")
-        app.click("button", "Import a Key…")
+        app.find("button", "Import a Key…").bring().click()
         app.find("button", "Import Key")
         seen("import-key")
         app.click("button", "Back")
@@ -74,7 +74,14 @@ def photograph(program, variant):
         session.press("Escape")
         app.wait_gone("dialog")
 
-        flows.set_up(app, documents, session.home / "Backup Drive", seen, remember=False)
+        def choose(app, destination):
+            for kind in ("SSH", "S3", "WebDAV", "Network"):
+                app.click("table cell", kind)
+                seen(f"destination-{kind.lower()}")
+            app.click("table cell", "Folder")
+            flows.choose_folder(app, destination)
+
+        flows.set_up(app, documents, session.home / "Backup Drive", seen, remember=False, choose=choose)
         seen("overview-first")
         app.click("list item", re.compile("remark"))
         app.find("list", "Warnings")

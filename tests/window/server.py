@@ -44,7 +44,7 @@ def main(program):
         port, folder = start_server(session)
 
         def choose(app, destination):
-            app.click("radio button", "SSH")
+            app.click("table cell", "SSH")
             app.click("button", "Test")
             app.find("label", "Type the name of the server.")
             app.type_into("Server", "127.0.0.1")

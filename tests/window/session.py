@@ -64,6 +64,8 @@ class Session:
             # The last picture says more than the trace.
             with contextlib.suppress(Exception):
                 self.screenshot("failure")
+            for history in self.home.glob(".local/share/souvenir/history/*"):
+                shutil.copy(history, self.pictures)
         self._end()
 
     # --- starting and ending ----------------------------------------------------------------------

@@ -17,7 +17,7 @@ def main(program, url, user, password):
     with Session(TOP / "target" / "webdav") as session:
 
         def choose(app, destination):
-            app.click("radio button", "WebDAV")
+            app.click("table cell", "WebDAV")
             app.click("button", "Test")
             app.find("label", "Type the address of the folder, as the server shows it.")
             app.type_into("Address of the Folder", "nonsense")

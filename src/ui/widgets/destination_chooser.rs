@@ -33,7 +33,7 @@ mod imp {
     #[template(file = "destination_chooser.ui")]
     pub struct DestinationChooser {
         #[template_child]
-        pub kinds: TemplateChild<adw::ToggleGroup>,
+        pub kinds: TemplateChild<gtk::FlowBox>,
         #[template_child]
         pub stack: TemplateChild<gtk::Stack>,
         #[template_child]
@@ -108,13 +108,7 @@ mod imp {
                     chooser.take_chosen(folder);
                 }
             });
-            self.kinds.bind_property("active-name", &*self.stack, "visible-child-name").sync_create().build();
-            let chooser = self.obj().downgrade();
-            self.kinds.connect_active_name_notify(move |_| {
-                if let Some(chooser) = chooser.upgrade() {
-                    chooser.imp().on_changed();
-                }
-            });
+            self.obj().set_kind("folder");
         }
 
         fn signals() -> &'static [Signal] {
@@ -133,6 +127,16 @@ mod imp {
         pub fn on_changed(&self) {
             self.obj().clear_problem();
             self.obj().emit_by_name::<()>("changed", &[]);
+        }
+
+        #[template_callback]
+        fn on_kind(&self) {
+            let kind = self.obj().kind();
+            // Between two choices there is none.
+            if !kind.is_empty() {
+                self.stack.set_visible_child_name(&kind);
+                self.on_changed();
+            }
         }
 
         #[template_callback]
@@ -168,20 +172,20 @@ impl DestinationChooser {
         let imp = self.imp();
         match destination {
             Destination::Sftp(address) => {
-                imp.kinds.set_active_name(Some("sftp"));
+                self.set_kind("sftp");
                 imp.host_row.set_text(&address.host);
                 imp.user_row.set_text(address.user.as_deref().unwrap_or_default());
                 imp.port_row.set_text(&address.port.map(|port| port.to_string()).unwrap_or_default());
                 imp.path_row.set_text(&address.path);
             }
             Destination::WebDav(address) => {
-                imp.kinds.set_active_name(Some("webdav"));
+                self.set_kind("webdav");
                 let url = address.url().map_or_else(|_| address.path.clone(), String::from);
                 imp.dav_url_row.set_text(&url);
                 imp.dav_user_row.set_text(address.user.as_deref().unwrap_or_default());
             }
             Destination::S3(S3Account { address, key_id }) => {
-                imp.kinds.set_active_name(Some("s3"));
+                self.set_kind("s3");
                 let region = address.region.as_deref().unwrap_or_default();
                 let endpoint = address.endpoint.as_deref().unwrap_or_default();
                 let of_provider =
@@ -196,11 +200,11 @@ impl DestinationChooser {
                 imp.path_style_row.set_active(address.path_style);
             }
             Destination::Network(address) => {
-                imp.kinds.set_active_name(Some("network"));
+                self.set_kind("network");
                 imp.network_row.set_address(address);
             }
             Destination::Folder { path } => {
-                imp.kinds.set_active_name(Some("folder"));
+                self.set_kind("folder");
                 imp.folder_row.set_path(path);
             }
             Destination::Drive { .. } => {
@@ -209,6 +213,20 @@ impl DestinationChooser {
                 }
             }
         }
+    }
+
+    fn set_kind(&self, name: &str) {
+        let kinds = &self.imp().kinds;
+        let mut tiles = (0..).map_while(|index| kinds.child_at_index(index));
+        if let Some(tile) = tiles.find(|tile| tile.widget_name() == name) {
+            kinds.select_child(&tile);
+        }
+    }
+
+    /// The kind of place that is chosen, by the name of its tile and of its page.
+    fn kind(&self) -> glib::GString {
+        let chosen = self.imp().kinds.selected_children();
+        chosen.first().map(|tile| tile.widget_name()).unwrap_or_default()
     }
 
     /// What the fields say. Where they do not say enough, it is said beside them, and there is none.
@@ -240,11 +258,11 @@ impl DestinationChooser {
     /// Marks the field that most likely is wrong.
     pub fn mark(&self) {
         let imp = self.imp();
-        match imp.kinds.active_name().as_deref() {
-            Some("sftp") => imp.host_row.add_css_class("error"),
-            Some("s3") => imp.bucket_row.add_css_class("error"),
-            Some("webdav") => imp.dav_url_row.add_css_class("error"),
-            Some("network") => imp.network_row.add_css_class("error"),
+        match &*self.kind() {
+            "sftp" => imp.host_row.add_css_class("error"),
+            "s3" => imp.bucket_row.add_css_class("error"),
+            "webdav" => imp.dav_url_row.add_css_class("error"),
+            "network" => imp.network_row.add_css_class("error"),
             _ => imp.folder_row.add_css_class("error"),
         }
     }
@@ -290,11 +308,11 @@ impl DestinationChooser {
     }
 
     fn fields(&self) -> Reading {
-        match self.imp().kinds.active_name().as_deref() {
-            Some("sftp") => self.server(),
-            Some("s3") => self.bucket(),
-            Some("webdav") => self.web_folder(),
-            Some("network") => self.network_folder(),
+        match &*self.kind() {
+            "sftp" => self.server(),
+            "s3" => self.bucket(),
+            "webdav" => self.web_folder(),
+            "network" => self.network_folder(),
             _ => self.folder(),
         }
     }
