@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Chore, Every, Schedule};
 use crate::engine::job::CancelReason;
 use crate::plan::Plan;
-use crate::plan::history::{Cause, Outcome, Run};
+use crate::plan::history::{Cause, Outcome, Run, Task};
 
 const HOUR_SECS: i64 = 3600;
 const DAY_SECS: i64 = 24 * HOUR_SECS;
@@ -224,8 +224,9 @@ fn jitter_secs(plan: &Plan) -> i64 {
 /// The runs at the plan's destination, without those that ended much later than now: the clock was wrong then. A clock
 /// that was put back a little does not make anything run twice.
 fn believable<'a>(plan: &Plan, runs: &'a [Run], now_secs: i64) -> Vec<&'a Run> {
-    let tolerance_secs = if plan.schedule.every == Every::Hour { HOUR_SECS } else { DAY_SECS };
-    plan.runs_here(runs).filter(|run| last_secs(run) <= now_secs + tolerance_secs).collect()
+    let is_hourly = plan.schedule.every == Every::Hour;
+    let tolerance_secs = |run: &Run| if is_hourly && run.task == Task::Backup { HOUR_SECS } else { DAY_SECS };
+    plan.runs_here(runs).filter(|run| last_secs(run) <= now_secs + tolerance_secs(run)).collect()
 }
 
 /// When a run was over; a clock that was put back meanwhile does not make it end before it began.
