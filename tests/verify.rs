@@ -14,12 +14,13 @@ use common::deleting::Deleting;
 use common::duplicity::{url, versions};
 use common::engine::{Backup, SMALL_VOLUMES, error, is_cancelled, names, run_with, to_key};
 use common::gpg::Home;
+use common::sshd::attended;
 use common::tree::{change_something, look, make_everything, noise};
 use souvenir::engine::Error;
 use souvenir::engine::backup::BackupKind;
 use souvenir::engine::crypto::{CryptoError, Keyring, Passphrases, Protection};
 use souvenir::engine::format::time::SetTime;
-use souvenir::engine::job::CancelReason;
+use souvenir::engine::job::{CancelReason, Job, Question};
 use souvenir::engine::storage::{LocalFolder, Storage, StorageErrorKind};
 use souvenir::engine::verify::{VerifyRequest, Which, verify};
 
@@ -116,6 +117,56 @@ fn chains_by_turns_are_as_they_were_written() {
     let summary = backup.verify();
     assert_eq!(summary.set_times.len(), 4);
     assert_eq!(backup.status().chains.len(), 1);
+}
+
+/// What is asked for once is tried on every file after that, whatever order the chains come in.
+#[test]
+fn each_chain_may_have_a_passphrase_of_its_own() {
+    let home = Home::new();
+    let place = Place::new();
+    fs::create_dir(&place.source).unwrap();
+    fs::create_dir(&place.stored).unwrap();
+    fs::write(place.source.join("file"), noise(1, 3_000_000)).unwrap();
+    let backup = |stored: &Path, passphrase: &str| {
+        let mut backup =
+            Backup::new(&place.source, stored).protected(Protection::passphrase(), home.keyring());
+        backup.passphrase = Some(passphrase.to_owned());
+        backup
+    };
+    for (number, passphrase) in ["first", "second", "third"].into_iter().enumerate() {
+        // One chain after the other, as a plan makes them; here each is made alone and then put beside the others.
+        let alone = place.scratch.path().join(passphrase);
+        backup(&alone, passphrase).at(1_700_000_000 + number as i64).back_up();
+        for name in names(&alone) {
+            fs::copy(alone.join(&name), place.stored.join(name)).unwrap();
+        }
+    }
+    let backup = backup(&place.stored, "third");
+    // Who does not have the others cannot look, which is no damage.
+    let (result, warnings) = backup.try_verify(Which::All);
+    let error = result.unwrap_err();
+    let Error::Crypto { source: CryptoError::WrongPassphrase { .. }, .. } = error else { panic!("{error}") };
+    assert_eq!(warnings, []);
+
+    let mut answers = vec!["first", "second"];
+    let (storage, keyring, passphrases) = (backup.storage.clone(), home.keyring(), backup.passphrases());
+    let work = move |job: &Job| {
+        let which = Which::All;
+        let request = VerifyRequest {
+            storage: &*storage,
+            keyring: &keyring,
+            passphrases: &passphrases,
+            sign_key: None,
+            which,
+        };
+        verify(&request, job).unwrap()
+    };
+    let summary = attended(work, |question| {
+        let Question::Passphrase { request, reply } = question else { panic!("{question:?}") };
+        assert!(request.previous_was_wrong);
+        reply.send(Some(answers.pop().expect("each is asked for once").into())).unwrap();
+    });
+    assert_eq!((summary.damaged, summary.set_times.len()), (Vec::new(), 3));
 }
 
 #[test]

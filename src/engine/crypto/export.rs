@@ -149,7 +149,7 @@ impl Keyring {
         if !raw.subkeys().any(|subkey| subkey.is_secret()) {
             return Err(self.without_secret(vec![name()]).into());
         }
-        let answers = Answers { passphrases: passphrases.clone(), job: job.clone(), purpose: Purpose::Open };
+        let answers = Answers::new(passphrases.clone(), job.clone(), Purpose::Open);
         loop {
             job.check()?;
             let talk = Talk::new(answers.clone());

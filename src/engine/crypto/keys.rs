@@ -91,7 +91,7 @@ impl Keyring {
         if let Some(secret) = &new.passphrase {
             passphrases.set_archive(secret.clone());
         }
-        let talk = Talk::new(Answers { passphrases, job: Job::unattended(), purpose: Purpose::Seal });
+        let talk = Talk::new(Answers::new(passphrases, Job::unattended(), Purpose::Seal));
         let mut context = talk.context(self, true)?;
         let made = context
             .generate_key(parameters, None::<gpgme::Data<'_>>, None::<gpgme::Data<'_>>)
@@ -143,7 +143,7 @@ impl Keyring {
 
     fn agent_answers(&self) -> Result<bool, CryptoError> {
         let (passphrases, job) = (Passphrases::new(), Job::unattended());
-        let talk = Talk::new(Answers { passphrases, job, purpose: Purpose::Open });
+        let talk = Talk::new(Answers::new(passphrases, job, Purpose::Open));
         let mut context = talk.context(self, false)?;
         let first = context.secret_keys().map_err(status::plain)?.next();
         drop(context);

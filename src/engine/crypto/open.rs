@@ -77,7 +77,7 @@ impl Opener {
         sign_key: Option<&str>,
         job: &Job,
     ) -> Result<Self> {
-        let answers = Answers { passphrases: passphrases.clone(), job: job.clone(), purpose: Purpose::Open };
+        let answers = Answers::new(passphrases.clone(), job.clone(), Purpose::Open);
         let expected = sign_key.map(|key| Expected::find(keyring, key)).transpose()?;
         Ok(Self { keyring: keyring.clone(), answers, expected })
     }
@@ -102,9 +102,10 @@ impl Opener {
         let mut source = Replay::new(source, Arc::clone(&has_plaintext));
         let mut sink = Sink { pipe, has_plaintext };
         let archive_is_asked = source.begins_with_passphrase().map_err(Failure::Stream)?;
+        let answers = self.answers.for_another_file();
         loop {
             self.answers.job.check()?;
-            let talk = Talk::new(self.answers.clone());
+            let talk = Talk::new(answers.clone());
             let result = self.decrypt(&talk, &mut source, &mut sink, archive_is_asked);
             if let Some(error) = source.take_error() {
                 return Err(Failure::Stream(error));
@@ -118,6 +119,7 @@ impl Opener {
             let facts = talk.facts();
             let error = match result {
                 Ok(()) if facts.is_decrypted() => {
+                    talk.learn_from_success();
                     let signature = self.judge(&facts)?;
                     sink.pipe.finish().map_err(Failure::Stream)?;
                     return Ok(signature);

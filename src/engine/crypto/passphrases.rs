@@ -156,6 +156,11 @@ struct Shared {
 #[derive(Default)]
 struct Store {
     archive: Option<Secret>,
+    /// Passphrases of the archive that were given before. Which one opens a file only the file can tell: backups
+    /// of different times may have different ones.
+    earlier: Vec<Secret>,
+    /// The passphrase that opened a file of the archive last.
+    opened_last: Option<Secret>,
     sign: Option<Secret>,
     keys: HashMap<String, Secret>,
     wrong: HashMap<Slot, Vec<Secret>>,
@@ -178,7 +183,7 @@ impl Passphrases {
     /// Makes the archive's passphrase known; an empty one counts as none.
     pub fn set_archive(&self, secret: Secret) {
         let mut store = self.store();
-        store.archive = filled(secret);
+        store.set_archive(filled(secret));
         store.forget_verdicts();
     }
 
@@ -201,8 +206,7 @@ impl Passphrases {
 
     /// The archive's passphrase; asked for if it is not known.
     ///
-    /// Fails with [`CryptoError::PassphraseNeeded`] when nobody answers, with
-    /// [`CryptoError::WrongPassphrase`] when the known one was found wrong and nobody gives another.
+    /// Fails with [`CryptoError::PassphraseNeeded`] when nobody answers.
     pub fn archive(&self, job: &Job) -> Result<Secret> {
         self.need(PassphraseRequest::archive(), job)
     }
@@ -220,24 +224,37 @@ impl Passphrases {
 
     fn need(&self, request: PassphraseRequest, job: &Job) -> Result<Secret> {
         let what = request.what.clone();
-        match self.find_or_ask(request, Purpose::Open, job)? {
+        // Not the one that opened something last, which may have been older.
+        if what == PassphraseFor::Archive
+            && let Some(known) = self.store().archive.clone()
+        {
+            return Ok(known);
+        }
+        match self.find_or_ask(request, Purpose::Open, &[], job)? {
             Some(secret) => Ok(secret),
-            None => Err(self.refusal(what).into()),
+            None => Err(self.refusal(what, &[]).into()),
         }
     }
 
-    /// A passphrase to try. None when every known one is wrong and nobody gives another.
+    /// A passphrase to try, which is none of those that were `refused`. None when every known one is wrong and
+    /// nobody gives another.
     pub(super) fn for_gpg(
         &self,
         what: &PassphraseFor,
         purpose: Purpose,
+        refused: &[Secret],
         job: &Job,
     ) -> Result<Option<Secret>> {
         let request = PassphraseRequest { what: what.clone(), previous_was_wrong: false, confirm: false };
-        self.find_or_ask(request, purpose, job)
+        self.find_or_ask(request, purpose, refused, job)
     }
 
-    /// Notes that gpg found the passphrase wrong.
+    /// Notes that a file of the archive was opened with the passphrase.
+    pub(super) fn accept(&self, secret: Secret) {
+        self.store().opened_last = Some(secret);
+    }
+
+    /// Notes that gpg found the passphrase of a key wrong.
     pub(super) fn reject(&self, what: &PassphraseFor, secret: &Secret) {
         let mut store = self.store();
         let slot = what.slot();
@@ -252,9 +269,9 @@ impl Passphrases {
         }
     }
 
-    /// The error for a passphrase that nobody gave.
-    pub(super) fn refusal(&self, what: PassphraseFor) -> CryptoError {
-        if self.store().has_wrong(&what.slot()) {
+    /// The error for a passphrase that nobody gave, instead of those that were `refused`.
+    pub(super) fn refusal(&self, what: PassphraseFor, refused: &[Secret]) -> CryptoError {
+        if !refused.is_empty() || self.store().has_wrong(&what.slot()) {
             CryptoError::WrongPassphrase { what }
         } else {
             CryptoError::PassphraseNeeded { what }
@@ -265,10 +282,12 @@ impl Passphrases {
         &self,
         mut request: PassphraseRequest,
         purpose: Purpose,
+        refused: &[Secret],
         job: &Job,
     ) -> Result<Option<Secret>> {
         let slot = request.what.slot();
-        if let Some(known) = self.store().find(&slot, purpose) {
+        let mut was_asked = false;
+        if let Some(known) = self.store().find(&slot, purpose, refused) {
             return Ok(Some(known));
         }
         let _turn = self.0.asking.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,14 +295,15 @@ impl Passphrases {
             {
                 let store = self.store();
                 // Another worker may have asked meanwhile.
-                if let Some(known) = store.find(&slot, purpose) {
+                if let Some(known) = store.find(&slot, purpose, refused) {
                     return Ok(Some(known));
                 }
                 if store.declined.contains(&slot) {
                     return Ok(None);
                 }
-                request.previous_was_wrong = store.has_wrong(&slot);
+                request.previous_was_wrong = was_asked || !refused.is_empty() || store.has_wrong(&slot);
             }
+            was_asked = true;
             let answer = job.ask_passphrase(request.clone())?.and_then(filled);
             let mut store = self.store();
             match answer {
@@ -309,25 +329,27 @@ impl fmt::Debug for Passphrases {
 }
 
 impl Store {
-    fn find(&self, slot: &Slot, purpose: Purpose) -> Option<Secret> {
-        let candidates = match slot {
-            Slot::Archive => [self.archive.as_ref(), None, None],
+    fn find(&self, slot: &Slot, purpose: Purpose, refused: &[Secret]) -> Option<Secret> {
+        let (candidates, earlier) = match slot {
+            Slot::Archive => ([self.opened_last.as_ref(), self.archive.as_ref(), None], &*self.earlier),
             Slot::Key(id) => {
                 let sign = self.sign.as_ref().filter(|_| purpose == Purpose::Seal);
-                [self.keys.get(id), sign, self.archive.as_ref()]
+                ([self.keys.get(id), sign, self.archive.as_ref()], &[][..])
             }
         };
-        let wrong = self.wrong.get(slot);
-        candidates
-            .into_iter()
-            .flatten()
-            .find(|secret| !wrong.is_some_and(|wrong| wrong.contains(secret)))
-            .cloned()
+        let wrong = self.wrong.get(slot).map_or(&[][..], Vec::as_slice);
+        let is_wrong = |secret: &&Secret| wrong.contains(secret) || refused.contains(secret);
+        candidates.into_iter().flatten().chain(earlier).find(|secret| !is_wrong(secret)).cloned()
+    }
+
+    fn set_archive(&mut self, secret: Option<Secret>) {
+        let before = std::mem::replace(&mut self.archive, secret);
+        self.earlier.extend(before.filter(|before| !self.earlier.contains(before)));
     }
 
     fn keep(&mut self, slot: &Slot, secret: Secret) {
         match slot {
-            Slot::Archive => self.archive = Some(secret),
+            Slot::Archive => self.set_archive(Some(secret)),
             Slot::Key(id) => {
                 self.keys.insert(id.clone(), secret);
             }

@@ -93,7 +93,7 @@ impl Way {
         passphrases: &Passphrases,
         job: &Job,
     ) -> Result<Self> {
-        let answers = Answers { passphrases: passphrases.clone(), job: job.clone(), purpose: Purpose::Seal };
+        let answers = Answers::new(passphrases.clone(), job.clone(), Purpose::Seal);
         let wanted = match &protection.encryption {
             Encryption::Keys(wanted) => wanted.as_slice(),
             Encryption::None | Encryption::Passphrase => &[],

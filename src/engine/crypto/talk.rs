@@ -14,7 +14,7 @@ use super::keys::{Keyring, Pinentry};
 use super::orphans;
 use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
 use super::status::{self, Facts};
-use crate::engine::error::Error;
+use crate::engine::error::{Error, Result};
 use crate::engine::job::Job;
 
 /// Bytes that gpgme moves at once. Its own 512 take half as much CPU again; more than a pipe holds is
@@ -70,6 +70,36 @@ pub(super) struct Answers {
     pub(super) passphrases: Passphrases,
     pub(super) job: Job,
     pub(super) purpose: Purpose,
+    /// Passphrases of the archive that do not open the file at hand.
+    refused: Arc<Mutex<Vec<Secret>>>,
+}
+
+impl Answers {
+    /// Of what is known, and of whoever can be asked.
+    pub(super) fn new(passphrases: Passphrases, job: Job, purpose: Purpose) -> Self {
+        Self { passphrases, job, purpose, refused: Arc::default() }
+    }
+
+    /// The same for another file.
+    pub(super) fn for_another_file(&self) -> Self {
+        Self { refused: Arc::default(), ..self.clone() }
+    }
+
+    fn find(&self, what: &PassphraseFor) -> Result<Option<Secret>> {
+        self.passphrases.for_gpg(what, self.purpose, &self.refused(), &self.job)
+    }
+
+    fn reject(&self, what: &PassphraseFor, secret: Secret) {
+        match what {
+            // Right for other files, perhaps.
+            PassphraseFor::Archive => lock(&self.refused).push(secret),
+            PassphraseFor::Key { .. } => self.passphrases.reject(what, &secret),
+        }
+    }
+
+    fn refused(&self) -> Vec<Secret> {
+        lock(&self.refused).clone()
+    }
 }
 
 /// One run of gpg.
@@ -167,17 +197,24 @@ impl Talk {
     pub(super) fn learn_from_refusal(&self) -> bool {
         let mut notes = self.notes();
         let given = std::mem::take(&mut notes.given);
-        for (what, secret) in &given {
-            self.answers.passphrases.reject(what, secret);
+        // Whatever was refused once is refused again; only other answers can help.
+        let is_any = !given.is_empty();
+        given.into_iter().for_each(|(what, secret)| self.answers.reject(&what, secret));
+        is_any
+    }
+
+    /// After a success: keeps in mind which passphrase of the archive it was.
+    pub(super) fn learn_from_success(&self) {
+        if let Some((PassphraseFor::Archive, secret)) = self.notes().given.pop() {
+            self.answers.passphrases.accept(secret);
         }
-        // Whatever was refused once is refused again; only new answers can help.
-        !given.is_empty()
     }
 
     /// The error for passphrases that were wrong or missing.
     pub(super) fn refusal(&self) -> Option<CryptoError> {
         let what = self.notes().refused.clone()?;
-        Some(self.answers.passphrases.refusal(what))
+        let refused = if what == PassphraseFor::Archive { self.answers.refused() } else { Vec::new() };
+        Some(self.answers.passphrases.refusal(what, &refused))
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -185,8 +222,8 @@ impl Talk {
     }
 }
 
-fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
-    notes.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gpg's input, which remembers whether it came to its end.
@@ -241,8 +278,7 @@ impl UnwindSafe for Answerer {}
 impl gpgme::PassphraseProvider for Answerer {
     fn get_passphrase(&mut self, _: gpgme::PassphraseRequest<'_>, out: &mut dyn Write) -> gpgme::Result<()> {
         let what = lock(&self.notes).facts.needs.clone().unwrap_or(PassphraseFor::Archive);
-        let Answers { passphrases, job, purpose } = &self.answers;
-        match passphrases.for_gpg(&what, *purpose, job) {
+        match self.answers.find(&what) {
             Ok(Some(secret)) if !fits_agent(&secret) => {
                 lock(&self.notes).failure.get_or_insert(too_long(&what).into());
                 Err(gpgme::Error::CANCELED)

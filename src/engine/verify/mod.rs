@@ -8,10 +8,9 @@
 mod check;
 mod compare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::chain::{Collection, Set};
@@ -104,15 +103,14 @@ pub fn verify(request: &VerifyRequest<'_>, job: &Job) -> Result<VerifySummary> {
         job.add_total(1, file.size_bytes);
     }
     job.total_is_known();
-    let findings =
-        Findings { job, storage: request.storage, opened: AtomicBool::new(false), found: Mutex::default() };
+    let findings = Findings { job, storage: request.storage, found: Mutex::default() };
     let mut files = Vec::new();
     for set in &sets {
         let index = files.len();
         let set_time = set.kind.time();
         let volumes = match read_manifest(request.storage, set, &opener, job) {
             Ok(manifest) => {
-                findings.opened.store(true, Ordering::Relaxed);
+                findings.found().open_sets.insert(set_time);
                 if let Err(error) = names_all(set, &manifest) {
                     findings.note(index, set.name(), set_time, None, error)?;
                 }
@@ -137,9 +135,14 @@ pub fn verify(request: &VerifyRequest<'_>, job: &Job) -> Result<VerifySummary> {
         let held = Held::Signatures { full: set.kind.is_full() };
         files.push(File { name: name(set, Part::Signatures), set_time, held });
     }
+    // Without the key there is nothing to go on with.
+    if findings.found().open_sets.is_empty() {
+        findings.judge_locked()?;
+    }
     let entry_count = check_all(&files, request.storage, &opener, &findings)?;
+    findings.judge_locked()?;
 
-    let found = findings.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let damaged = std::mem::take(&mut findings.found().damaged);
     let progress = job.progress();
     Ok(VerifySummary {
         location: request.storage.location(),
@@ -147,7 +150,7 @@ pub fn verify(request: &VerifyRequest<'_>, job: &Job) -> Result<VerifySummary> {
         file_count: (sets.len() + files.len()) as u64,
         checked_bytes: progress.done_bytes,
         entry_count,
-        damaged: found.into_values().flatten().collect(),
+        damaged: damaged.into_values().flatten().collect(),
         warning_count: job.warning_count(),
         elapsed: started.elapsed(),
     })
@@ -206,7 +209,7 @@ fn check_all(files: &[File], storage: &dyn Storage, opener: &Opener, findings: &
             };
             match check::check(file, storage, opener, job) {
                 Ok(count) => {
-                    findings.opened.store(true, Ordering::Relaxed);
+                    findings.found().open_sets.insert(file.set_time);
                     *entry_count.lock().unwrap_or_else(PoisonError::into_inner) += count;
                 }
                 Err(error) => {
@@ -238,13 +241,21 @@ fn check_all(files: &[File], storage: &dyn Storage, opener: &Opener, findings: &
     }
 }
 
-/// What was found so far, by the order of the files.
+/// What was found so far.
 struct Findings<'a> {
     job: &'a Job,
     storage: &'a dyn Storage,
-    /// Whether any file could be read: then the key and the passphrase are there.
-    opened: AtomicBool,
-    found: Mutex<BTreeMap<usize, Vec<DamagedFile>>>,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    /// By the order of the files.
+    damaged: BTreeMap<usize, Vec<DamagedFile>>,
+    /// Sets of which a file could be opened: their key and passphrase are there.
+    open_sets: BTreeSet<SetTime>,
+    /// Files that seem to want another key or passphrase.
+    locked: Vec<(usize, DamagedFile, Error)>,
 }
 
 impl Findings<'_> {
@@ -258,17 +269,21 @@ impl Findings<'_> {
         error: Error,
     ) -> Result<()> {
         use CryptoError as C;
+        let damaged = DamagedFile { file, set_time, reason: error.to_string(), held };
         let is_of_the_file = match &error {
             Error::Damaged { .. } => true,
             Error::Crypto { source, .. } => match source {
+                // The packets in front of the data name the key, and can be damaged as well.
+                C::MissingSecretKey { .. } | C::WrongPassphrase { .. } => {
+                    self.found().locked.push((index, damaged, error));
+                    return Ok(());
+                }
                 // The last is what gpg comes to when what it has decrypted cannot be decompressed.
                 C::Damaged(_)
                 | C::BadSignature { .. }
                 | C::NotSigned { .. }
                 | C::WrongSigner { .. }
                 | C::Other(_) => true,
-                // The packets in front of the data name the key, and can be damaged as well.
-                C::MissingSecretKey { .. } | C::WrongPassphrase { .. } => self.opened.load(Ordering::Relaxed),
                 _ => false,
             },
             // A bad place on the disk looks like a drive that is gone.
@@ -278,10 +293,30 @@ impl Findings<'_> {
         if !is_of_the_file {
             return Err(error);
         }
-        let reason = error.to_string();
-        self.job.warn(Warning::Damaged { file: file.clone(), reason: reason.clone(), lost: held.clone() });
-        let damaged = DamagedFile { file, set_time, reason, held };
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).entry(index).or_default().push(damaged);
+        self.record(index, damaged);
         Ok(())
+    }
+
+    /// Files that want another key than the rest of their set are damaged. Fails with the error of one whose whole
+    /// set does.
+    fn judge_locked(&self) -> Result<()> {
+        let locked = std::mem::take(&mut self.found().locked);
+        for (index, damaged, error) in locked {
+            if !self.found().open_sets.contains(&damaged.set_time) {
+                return Err(error);
+            }
+            self.record(index, damaged);
+        }
+        Ok(())
+    }
+
+    fn record(&self, index: usize, damaged: DamagedFile) {
+        let DamagedFile { file, reason, held, .. } = damaged.clone();
+        self.job.warn(Warning::Damaged { file, reason, lost: held });
+        self.found().damaged.entry(index).or_default().push(damaged);
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,26 +17,17 @@ pub async fn verify(plan: &PlanObject, window: &Window) {
     let newest: u64 =
         status.chains.last().map_or(0, |chain| chain.sets.iter().map(|set| set.stored_bytes).sum());
     let all: u64 = plan.sets().iter().map(|set| set.stored_bytes).sum();
-    let body = if plan.repository().had_other_protection() {
-        gettext_f(
-            "Every stored file of the newest snapshot and of those that it builds on is read, {newest} in all, and \
-             compared with what was written. Nothing is changed.",
-            &[("newest", &size(newest))],
-        )
-    } else {
-        gettext_f(
-            "Every stored file is read and compared with what was written. For the newest snapshot these are {newest}, for \
-             all snapshots {all}. Nothing is changed.",
-            &[("newest", &size(newest)), ("all", &size(all))],
-        )
-    };
+    let body = gettext_f(
+        "Every stored file is read and compared with what was written. For the newest snapshot these are {newest}, for \
+         all snapshots {all}. Nothing is changed.",
+        &[("newest", &size(newest)), ("all", &size(all))],
+    );
     let dialog = adw::AlertDialog::new(Some(&gettext("Verify the Backup")), Some(&body));
-    dialog.add_responses(&[("cancel", &gettext("_Cancel"))]);
-    // One passphrase is known at a time, and older chains may have another.
-    if !plan.repository().had_other_protection() {
-        dialog.add_responses(&[("all", &gettext("_All Snapshots"))]);
-    }
-    dialog.add_responses(&[("newest", &gettext("_Newest Snapshot"))]);
+    dialog.add_responses(&[
+        ("cancel", &gettext("_Cancel")),
+        ("all", &gettext("_All Snapshots")),
+        ("newest", &gettext("_Newest Snapshot")),
+    ]);
     dialog.set_response_appearance("newest", adw::ResponseAppearance::Suggested);
     dialog.set_default_response(Some("newest"));
     dialog.set_close_response("cancel");
