@@ -12,6 +12,7 @@ pub mod proof;
 pub mod run;
 pub mod schedule;
 pub mod store;
+pub mod turn;
 
 use std::ffi::OsString;
 use std::io;

@@ -86,6 +86,12 @@ fn network() {
     run("network.py", &[&port, dav::USER, dav::PASSWORD]);
 }
 
+/// Two plans that are to be backed up at once.
+#[test]
+fn turns() {
+    run("turns.py", &[]);
+}
+
 /// The settings of a plan: folders, another passphrase, another destination, and its end.
 #[test]
 fn settings() {

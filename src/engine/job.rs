@@ -123,6 +123,8 @@ pub enum Phase {
     /// Looking at the destination.
     #[default]
     Preparing,
+    /// Doing nothing until another job has ended.
+    Waiting,
     /// Reading the source and storing volumes.
     BackingUp,
     /// Storing signatures and manifest.

@@ -183,6 +183,7 @@ fn phase_text(phase: Phase) -> &'static str {
         Phase::Verifying => "Checking",
         Phase::Deleting => "Deleting",
         Phase::Copying => "Copying",
+        Phase::Waiting => "Waiting",
     }
 }
 

@@ -297,6 +297,7 @@ impl JobModel {
         }
         let title = match phase {
             Phase::Preparing => gettext("Preparing"),
+            Phase::Waiting => gettext("Waiting for Another Backup"),
             Phase::BackingUp => gettext("Backing Up"),
             Phase::Finishing => gettext("Finishing"),
             Phase::Restoring => gettext("Restoring"),

@@ -15,6 +15,7 @@ use crate::engine::verify::Which;
 use crate::plan::history::{Cause, Outcome, Run, Task};
 use crate::plan::run::{Done, Means};
 use crate::plan::schedule::Chore;
+use crate::plan::turn::Turn;
 use crate::plan::{Destination, Plan};
 use crate::platform::calm;
 use crate::ui::error_text;
@@ -100,6 +101,7 @@ impl PlanObject {
             if by == By::Schedule {
                 calm::lower_priority();
             }
+            let _turn = Turn::take(job)?;
             work(&plan, &Means { runs: &runs, keyring: &Keyring::default(), passphrases: &passphrases }, job)
         };
         let (kind, name) = match task {

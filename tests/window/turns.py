@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Two plans that are to be backed up at once take turns, unless one is paused.
+
+    turns.py PROGRAM
+"""
+
+import pathlib
+import re
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def add_plan(app, folder, store):
+    """A plan that protects nothing, and is not backed up yet."""
+    app.session.press("ctrl+n")
+    app.click("button", "Do Not Back Up Home")
+    app.type_into("Add a Folder", str(folder))
+    app.click("button", "Continue")
+    flows.choose_folder(app, store)
+    app.click("button", "Continue")
+    app.click("radio button", re.compile("Not at All"))
+    app.click("button", "Continue")
+    flows.schedule(app)
+    app.click("button", "Later")
+    app.wait_gone("dialog")
+
+
+def main(program):
+    with Session(TOP / "target" / "turns") as session:
+        documents = sample.make(session.home / "Documents")
+        films = session.home / "Films"
+        films.mkdir()
+        for number in range(4):
+            (films / f"{number}.mkv").write_bytes(sample.random.Random(number).randbytes(60_000_000))
+        app = session.launch(program)
+        app.find("button", "Set Up a Backup…")
+        add_plan(app, films, session.home / "Drive of Films")
+        add_plan(app, documents, session.home / "Drive of Documents")
+        app.close()
+        # It is slow enough to be overtaken.
+        plans = session.home / ".config/souvenir/plans.toml"
+        text = plans.read_text()
+        plans.write_text(text.replace('name = "Films"\n', 'name = "Films"\nupload_limit = 10240\n', 1))
+        app = session.launch(program)
+        app.find("button")
+
+        def back_up(name):
+            app.find("list item", re.compile(name)).click()
+            app.find("label", "Not backed up yet")
+            app.click("button", "Back Up Now")
+
+        back_up("Films")
+        app.find("label", re.compile(r"\d of \d.* files"), flows.WORK_SECS)
+        back_up("Documents")
+        app.find("label", "Waiting for Another Backup")
+        app.picture("waiting")
+        app.find("list item", re.compile("Films")).click()
+        app.wait_gone("label", "Waiting for Another Backup")
+        app.click("button", "Pause")
+        app.find("label", "Paused")
+        app.find("list item", re.compile("Documents")).click()
+        flows.wait_for_backup(app, 1)
+        app.picture("passed-by")
+        app.find("list item", re.compile("Films")).click()
+        app.click("button", "Continue")
+        flows.wait_for_backup(app, 1)
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
