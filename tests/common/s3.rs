@@ -60,10 +60,15 @@ pub struct Server {
 impl Server {
     /// Starts one with a bucket.
     pub fn start() -> Self {
+        Self::start_for(KEY_ID, SECRET)
+    }
+
+    /// The same with another access key.
+    pub fn start_for(key_id: &str, secret: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+        builder.set_auth(SimpleAuth::from_single(key_id, secret));
         let service = builder.build();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

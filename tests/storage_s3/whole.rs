@@ -138,6 +138,22 @@ fn backups_are_copied_to_a_bucket_and_from_one_to_a_folder() {
         files
     };
     assert!(files(&path("from")) == files(&path("to")));
+
+    // To another service, which knows another access key.
+    let elsewhere = Server::start_for("AKIAELSEWHERE", "another secret");
+    let url = elsewhere.endpoint();
+    let service = ["--to-s3-endpoint-url", &url, "--to-s3-access-key-id", "AKIAELSEWHERE"];
+    let there = |verb: &[&str]| {
+        let mut command = ours(&[verb, &service].concat());
+        command.env("TO_AWS_SECRET_ACCESS_KEY", "another secret");
+        command
+    };
+    expect(0, there(&["copy", &bucket, &other]));
+    let (said, _) = expect(0, there(&["copy", &bucket, &other]));
+    assert!(said.contains("There was nothing to copy"), "{said}");
+    assert_eq!(server.really_there("copy/"), elsewhere.really_there("other/"));
+    // Nobody is there to say the secret.
+    expect(3, ours(&[&["copy", &bucket, &other][..], &service].concat()));
     let stored: BTreeSet<String> = files(&path("from")).into_iter().map(|(name, _)| name).collect();
     assert_eq!((objects(&server, "copy"), objects(&server, "other")), (stored.clone(), stored));
 }

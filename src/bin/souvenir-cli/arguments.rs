@@ -239,6 +239,56 @@ impl StoreOptions {
     }
 }
 
+/// What the URL of an object store does not say, where backups go from one service to another.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Object stores")]
+pub struct TargetStoreOptions {
+    /// URL of TO's service, if it is another than FROM's. With it, no option above and nothing in the environment
+    /// is about TO
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, requires = "to_s3_access_key_id")]
+    to_s3_endpoint_url: Option<String>,
+
+    /// The access key for TO. Its secret is asked for, or taken from TO_AWS_SECRET_ACCESS_KEY
+    #[arg(long, value_name = "ID", requires = "to_s3_endpoint_url")]
+    to_s3_access_key_id: Option<String>,
+
+    /// The region of TO's bucket
+    #[arg(long, value_name = "NAME", requires = "to_s3_endpoint_url")]
+    to_s3_region_name: Option<String>,
+
+    /// The class in which TO stores volumes
+    #[arg(long, value_name = "CLASS", requires = "to_s3_endpoint_url")]
+    to_s3_storage_class: Option<String>,
+
+    /// TO's service has no host name of its own for each bucket
+    #[arg(long, requires = "to_s3_endpoint_url")]
+    to_s3_path_style: bool,
+}
+
+impl TargetStoreOptions {
+    /// A place, ready to be read and written, and held back by limits; none if TO is like FROM. `secret` is that
+    /// of the access key.
+    pub fn open(
+        &self,
+        address: &Address,
+        secret: Option<Secret>,
+        limits: &Limits,
+        job: &Job,
+    ) -> Result<Option<Box<dyn Storage>>> {
+        let Some(endpoint) = &self.to_s3_endpoint_url else { return Ok(None) };
+        let mut address = address.clone();
+        if let Address::S3(store) = &mut address {
+            store.endpoint = Some(endpoint.clone());
+            store.region.clone_from(&self.to_s3_region_name);
+            store.storage_class.clone_from(&self.to_s3_storage_class);
+            store.path_style = self.to_s3_path_style;
+        }
+        let key_id = self.to_s3_access_key_id.clone();
+        let credentials = Credentials { secret, key_id, ..Credentials::default() };
+        Ok(Some(limits.hold(address.open(&credentials, job)?, job)))
+    }
+}
+
 /// `backup`.
 #[derive(Debug, Args)]
 pub struct BackupOptions {

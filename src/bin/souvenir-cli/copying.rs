@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use crate::arguments::StoreOptions;
+use crate::arguments::{StoreOptions, TargetStoreOptions};
 use crate::console::duration_text;
 use crate::limits::LimitOptions;
 use crate::report::{counted, local_time, print};
@@ -54,6 +54,10 @@ pub struct CopyOptions {
     #[command(flatten)]
     store: StoreOptions,
 
+    /// The same for TO alone
+    #[command(flatten)]
+    target: TargetStoreOptions,
+
     /// How fast it may come from FROM and go to TO
     #[command(flatten)]
     limits: LimitOptions,
@@ -66,12 +70,17 @@ pub struct CopyOptions {
 impl CopyOptions {
     /// Runs the verb. Gives the number of warnings.
     pub fn run(self, keyring: Keyring, environment: Environment, console: &Console) -> anyhow::Result<u64> {
+        let secret = environment.target_access_key();
         let passphrases = self.passphrase.read(environment)?;
         let summary = in_job(console, move |job| {
             let limits = self.limits.limits();
+            let to = match self.target.open(&self.to, secret, &limits, job)? {
+                Some(to) => to,
+                None => self.store.open(&self.to, &limits, job)?,
+            };
             let request = CopyRequest {
                 from: &*self.store.open(&self.from, &limits, job)?,
-                to: &*self.store.open(&self.to, &limits, job)?,
+                to: &*to,
                 keyring: &keyring,
                 passphrases: &passphrases,
                 which: if self.all { Which::Everything } else { Which::Chains },

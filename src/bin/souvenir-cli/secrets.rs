@@ -33,6 +33,8 @@ pub struct Environment {
     archive: Option<Secret>,
     sign: Option<Secret>,
     places: PlaceSecrets,
+    /// The secret of the access key for the place that is copied to.
+    target_access_key: Option<Secret>,
 }
 
 /// Secrets that places ask for, known beforehand.
@@ -65,7 +67,13 @@ impl Environment {
                 server: take("FTP_PASSWORD"),
                 access_key: take("AWS_SECRET_ACCESS_KEY"),
             },
+            target_access_key: take("TO_AWS_SECRET_ACCESS_KEY"),
         }
+    }
+
+    /// The secret of the access key for the place that is copied to.
+    pub fn target_access_key(&self) -> Option<Secret> {
+        self.target_access_key.clone()
     }
 
     /// What places may ask for.
