@@ -209,7 +209,7 @@ impl Place {
         location: &str,
         attempt: impl Fn() -> StorageResult<Result<T, glib::Error>>,
     ) -> StorageResult<T> {
-        let seen = *self.mount_count.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.mount_count();
         let result = match attempt()? {
             Err(error) if fault::wants_mount(&error) => {
                 self.mount(seen)?;
@@ -217,24 +217,42 @@ impl Place {
             }
             result => result,
         };
-        result.map_err(|error| self.failed(&error, action, location))
+        result.map_err(|error| self.failed(&error, seen, action, location))
     }
 
-    /// A failure of a storage. What a program of GVfs was doing when it ended fails in no particular way; that its
-    /// mount is gone tells.
-    pub fn failed(&self, error: &glib::Error, action: &'static str, location: &str) -> StorageError {
+    /// How often the folder was mounted so far. Waits while it is being mounted.
+    pub fn mount_count(&self) -> u64 {
+        *self.mount_count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A failure of a storage, in something that was begun when the folder had been mounted `seen` times. What a
+    /// program of GVfs was doing when it ended fails in no particular way; that its mount is gone, or has been made
+    /// anew by somebody else meanwhile, tells.
+    pub fn failed(
+        &self,
+        error: &glib::Error,
+        seen: u64,
+        action: &'static str,
+        location: &str,
+    ) -> StorageError {
         let mut failed = fault::failed(error, action, location);
-        if failed.kind == StorageErrorKind::Other && self.is_unmounted() {
+        if failed.kind == StorageErrorKind::Other && (self.mount_count() != seen || self.is_unmounted()) {
             failed.kind = StorageErrorKind::Unreachable;
         }
         failed
     }
 
+    /// Whether nobody answers for the folder. That it is not there, or not to be looked at, is an answer.
     fn is_unmounted(&self) -> bool {
         let folder = self.folder.clone();
         let answer = self.on_thread(self.options.times.silence, "looking at", &self.location(), move || {
             let info = folder.query_info("standard::type", FileQueryInfoFlags::NONE, Cancellable::NONE);
-            info.is_err_and(|error| fault::wants_mount(&error))
+            let is_answer = |error: &glib::Error| {
+                let answers =
+                    [IOErrorEnum::NotFound, IOErrorEnum::NotDirectory, IOErrorEnum::PermissionDenied];
+                answers.into_iter().any(|answer| error.matches(answer))
+            };
+            info.is_err_and(|error| !is_answer(&error))
         });
         answer.unwrap_or(false)
     }

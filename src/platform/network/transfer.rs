@@ -37,6 +37,8 @@ pub(super) struct Feed<T> {
     /// Ends with nothing, or with an error. A thread that just goes away has not handed over everything.
     pieces: async_channel::Receiver<Piece<T>>,
     first: Option<Piece<T>>,
+    /// How often the folder had been mounted when this began.
+    mount_count: u64,
     _stop: Stop,
 }
 
@@ -62,7 +64,7 @@ impl<T: Send + 'static> Feed<T> {
     ) -> StorageResult<Self> {
         let work = Arc::new(work);
         place.mounted(action, location, || {
-            let stop = Stop(Cancellable::new());
+            let (stop, mount_count) = (Stop(Cancellable::new()), place.mount_count());
             let (sender, pieces) = async_channel::bounded(PIECES_AHEAD);
             let (work, cancellable) = (Arc::clone(&work), stop.0.clone());
             let begin = async {
@@ -76,7 +78,7 @@ impl<T: Send + 'static> Feed<T> {
             let first = place.line().wait_at_most(limit, action, location, begin)?;
             Ok(match first {
                 Ok(Err(error)) => Err(error),
-                Ok(first) => Ok(Self { pieces, first: Some(first), _stop: stop }),
+                Ok(first) => Ok(Self { pieces, first: Some(first), mount_count, _stop: stop }),
                 Err(_) => Err(went_away()),
             })
         })
@@ -97,7 +99,7 @@ impl<T: Send + 'static> Feed<T> {
                 next.unwrap_or_else(|_| Err(went_away()))
             }
         };
-        piece.map_err(|error| place.failed(&error, action, location))
+        piece.map_err(|error| place.failed(&error, self.mount_count, action, location))
     }
 }
 
