@@ -135,8 +135,19 @@ async fn ask_portal(wanted: bool) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use gio::prelude::*;
+
     use super::*;
+
+    const INTERFACE: &str =
+        "<node><interface name='org.freedesktop.portal.Background'><method name='RequestBackground'>
+        <arg type='s' direction='in'/><arg type='a{sv}' direction='in'/><arg type='o' direction='out'/>
+        </method></interface></node>";
 
     #[test]
     fn odd_paths_are_one_argument() {
@@ -144,5 +155,73 @@ mod tests {
         assert!(
             entry(Path::new("/usr/bin/souvenir-monitor")).contains("\nExec=\"/usr/bin/souvenir-monitor\"\n")
         );
+    }
+
+    /// A connection of its own, on which somebody answers as a portal does: how the request ended, and what is
+    /// allowed then. Each answer comes before the call returns, as it may.
+    fn portal(bus: &gio::TestDBus, answer: Rc<Cell<(u32, bool)>>) -> (gio::DBusConnection, gio::OwnerId) {
+        let flags = gio::DBusConnectionFlags::AUTHENTICATION_CLIENT
+            | gio::DBusConnectionFlags::MESSAGE_BUS_CONNECTION;
+        let address = bus.bus_address().unwrap();
+        let connection =
+            gio::DBusConnection::for_address_sync(&address, flags, None, gio::Cancellable::NONE).unwrap();
+        let interface = gio::DBusNodeInfo::for_xml(INTERFACE)
+            .unwrap()
+            .lookup_interface("org.freedesktop.portal.Background")
+            .unwrap();
+        let answering = move |connection: gio::DBusConnection,
+                              sender: Option<&str>,
+                              _: &str,
+                              _: Option<&str>,
+                              _: &str,
+                              parameters: Variant,
+                              invocation: gio::DBusMethodInvocation| {
+            let (_, options) = parameters.get::<(String, VariantDict)>().unwrap();
+            assert_eq!(options.lookup::<Vec<String>>("commandline").unwrap().unwrap(), [MONITOR_PROGRAM]);
+            let token: String = options.lookup("handle_token").unwrap().unwrap();
+            let sender = sender.unwrap().trim_start_matches(':').replace('.', "_");
+            let request = format!("/org/freedesktop/portal/desktop/request/{sender}/{token}");
+            let (response, allowed) = answer.get();
+            let results = VariantDict::new(None);
+            results.insert("autostart", allowed);
+            let signal = Variant::tuple_from_iter([response.to_variant(), results.end()]);
+            let name = "org.freedesktop.portal.Request";
+            connection.emit_signal(None, &request, name, "Response", Some(&signal)).unwrap();
+            let path = glib::variant::ObjectPath::try_from(request).unwrap();
+            invocation.return_value(Some(&(path,).to_variant()));
+        };
+        connection
+            .register_object("/org/freedesktop/portal/desktop", &interface)
+            .method_call(answering)
+            .build()
+            .unwrap();
+        let owner = gio::bus_own_name_on_connection(
+            &connection,
+            "org.freedesktop.portal.Desktop",
+            gio::BusNameOwnerFlags::NONE,
+            |_, _| {},
+            |_, _| {},
+        );
+        (connection, owner)
+    }
+
+    #[test]
+    fn the_answer_of_the_portal_counts() {
+        let bus = gio::TestDBus::new(gio::TestDBusFlags::NONE);
+        bus.up();
+        let answer = Rc::new(Cell::new((0, true)));
+        let (connection, owner) = portal(&bus, Rc::clone(&answer));
+        let context = glib::MainContext::default();
+        let ask = |said, wanted| {
+            answer.set(said);
+            context.block_on(ask_portal(wanted)).is_ok()
+        };
+        assert!(ask((0, true), true));
+        assert!(!ask((0, false), true), "it is not allowed");
+        assert!(!ask((1, true), true), "somebody has closed the question");
+        assert!(ask((0, false), false));
+        gio::bus_unown_name(owner);
+        drop(connection);
+        bus.down();
     }
 }
