@@ -18,6 +18,10 @@ use souvenir::engine::storage::object::{ObjectOptions, ObjectStorage};
 use souvenir::engine::storage::{Backoff, Credentials, HttpTimes, S3Address};
 use tokio::net::TcpListener;
 
+#[path = "s3_listing.rs"]
+mod listing;
+use listing::QuickLists;
+
 /// Who may sign in.
 pub const KEY_ID: &str = "AKIASOUVENIR";
 /// And with what.
@@ -67,7 +71,8 @@ impl Server {
     pub fn start_for(key_id: &str, secret: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        let server = s3s_fs::FileSystem::new(folder.path()).unwrap();
+        let mut builder = S3ServiceBuilder::new(QuickLists::of(server));
         builder.set_auth(SimpleAuth::from_single(key_id, secret));
         let service = builder.build();
         let runtime =
