@@ -129,9 +129,9 @@ fn problem(error: &NetworkAddressError) -> String {
         NetworkAddressError::Scheme(scheme) if scheme == "http" || scheme == "https" => {
             gettext("Begin the address of a WebDAV folder with davs://, or choose “WebDAV” above.")
         }
-        NetworkAddressError::Scheme(_) => gettext(
-            "The address of a network folder begins with smb://, nfs://, davs://, sftp://, ftp:// or the like.",
-        ),
+        NetworkAddressError::Scheme(_) => {
+            gettext("The address of a network folder begins with smb://, nfs://, davs:// or sftp://.")
+        }
         NetworkAddressError::NoServer => gettext("The address names no server."),
         NetworkAddressError::NoShare => {
             gettext("Add the name of the share, as in smb://server/share/folder.")
