@@ -131,7 +131,7 @@ pub(super) fn all(connection: &Connection, pattern: &Regex, job: &Job) -> Result
     Ok(paths)
 }
 
-/// PathSet by their ids, a bit each.
+/// Paths by their ids, a bit each.
 #[derive(Debug, Default)]
 pub(super) struct PathSet(Vec<u64>);
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::{CredentialRequest, StorageError, StorageErrorKind, StorageResult, WantedCredential};
 use crate::engine::crypto::Secret;
@@ -57,23 +57,26 @@ impl HttpTimes {
 
 /// Carries the requests of one place for one job.
 pub(crate) struct Line {
-    runtime: Threads,
+    threads: Threads,
     job: Job,
 }
 
 /// The threads of a line. Nobody waits for what one of them does when the line is given up: an answer that never
 /// comes may hold it for ever.
-struct Threads(Option<Runtime>);
+struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
 
 impl Threads {
-    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.0.as_ref().expect("it is taken when this is dropped").block_on(work)
+    fn new(runtime: Runtime) -> Self {
+        Self { handle: runtime.handle().clone(), runtime: Some(runtime) }
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -85,7 +88,7 @@ impl Line {
         let threads =
             Builder::new_multi_thread().worker_threads(THREADS).thread_name("line").enable_all().build();
         let runtime = threads.map_err(|source| StorageError::from_io("opening", location, source))?;
-        Ok(Self { runtime: Threads(Some(runtime)), job: job.clone() })
+        Ok(Self { threads: Threads::new(runtime), job: job.clone() })
     }
 
     /// The job that the requests are for.
@@ -102,7 +105,7 @@ impl Line {
         work: impl Future<Output = Result<T, E>>,
     ) -> StorageResult<Result<T, E>> {
         let grace = if self.job.control().cancelled().is_some() { LAST_WORDS } else { Duration::ZERO };
-        let result = self.runtime.block_on(async {
+        let result = self.threads.handle.block_on(async {
             tokio::select! {
                 biased;
                 reason = stopped(&self.job, grace) => Err(reason),
@@ -130,7 +133,7 @@ impl Line {
 
     /// Does something there even if the job is to stop, for so long at most. What fails is only noted.
     pub fn tidy<E>(&self, limit: Duration, location: &str, work: impl Future<Output = Result<(), E>>) {
-        let result = self.runtime.block_on(async { tokio::time::timeout(limit, work).await });
+        let result = self.threads.handle.block_on(async { tokio::time::timeout(limit, work).await });
         if !matches!(result, Ok(Ok(()))) {
             tracing::warn!(location, "what was begun there could not be taken back");
         }
