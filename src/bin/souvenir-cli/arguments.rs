@@ -243,8 +243,7 @@ impl StoreOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Object stores")]
 pub struct TargetStoreOptions {
-    /// URL of TO's service, if it is another than FROM's. With it, no option above and nothing in the environment
-    /// is about TO
+    /// URL of TO's service, if it is another than FROM's. With it, the options above are about FROM alone
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url, requires = "to_s3_access_key_id")]
     to_s3_endpoint_url: Option<String>,
 

@@ -136,6 +136,12 @@ pub fn ask_credential(request: &CredentialRequest, known: &PlaceSecrets) -> Opti
     let known = match &request.wanted {
         _ if request.previous_was_wrong => &None,
         WantedCredential::Password { .. } => &known.server,
+        // It belongs to the key that the environment names, if it names one.
+        WantedCredential::SecretKey { key_id }
+            if std::env::var("AWS_ACCESS_KEY_ID").is_ok_and(|own| own != *key_id) =>
+        {
+            &None
+        }
         WantedCredential::SecretKey { .. } => &known.access_key,
         WantedCredential::KeyPassphrase { .. } | WantedCredential::Prompt { .. } => &None,
     };
