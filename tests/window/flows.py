@@ -51,6 +51,17 @@ def set_up(app, folder, destination, seen=lambda name: None, remember=True, choo
     wait_for_backup(app, 1)
 
 
+def without_protection(app, folder, destination):
+    """The assistant, from its first page to that of the schedule, for a backup that everybody can read."""
+    app.click("button", "Do Not Back Up Home")
+    app.type_into("Add a Folder", str(folder))
+    app.click("button", "Continue")
+    choose_folder(app, destination)
+    app.click("button", "Continue")
+    app.click("radio button", re.compile("Not at All"))
+    app.click("button", "Continue")
+
+
 def keep_key(app, copy, seen=lambda name: None):
     """On the page after a key: a copy of it. Without one there is no way on that is taken by accident."""
     app.find("label", "Lose this key and you lose every backup")

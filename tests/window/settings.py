@@ -150,6 +150,13 @@ def main(program, cli, width="wide", shade="light"):
         assert (session.home / "Oldest" / "Documents" / "Budget.csv").exists()
         app.click("button", "Back")
 
+        # All of them are checked at once, and each passphrase is asked for once.
+        app.find("button", "Verify…").bring().click()
+        app.click("button", "All Snapshots", within=app.find("alert", "Verify the Backup"))
+        flows.answer(app, NEW)
+        app.find("label", re.compile(r"stored files are as they were written, just now$"), flows.WORK_SECS)
+        assert not app.has("alert", "Passphrase Needed")
+
         # Another destination: the old backups stay, the new ones start anew.
         second = session.home / "Other Drive"
         choose_destination(app, second)

@@ -18,13 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 def add_plan(app, folder, store):
     """A plan that protects nothing, and is not backed up yet."""
     app.session.press("ctrl+n")
-    app.click("button", "Do Not Back Up Home")
-    app.type_into("Add a Folder", str(folder))
-    app.click("button", "Continue")
-    flows.choose_folder(app, store)
-    app.click("button", "Continue")
-    app.click("radio button", re.compile("Not at All"))
-    app.click("button", "Continue")
+    flows.without_protection(app, folder, store)
     flows.schedule(app)
     app.click("button", "Later")
     app.wait_gone("dialog")
