@@ -126,7 +126,12 @@ def browse(app):
 
 
 def older_snapshot(app):
+    """Does not wait for what the snapshot holds."""
+    date = re.compile("^Snapshot of ")
+    before = app.find("toggle button", date).name
     app.click("button", "Older Snapshot")
+    # Within a quarter of a second GTK takes a second activation of a button for the same.
+    app.find("toggle button", re.compile(f"^Snapshot of (?!{re.escape(before.removeprefix('Snapshot of '))}$)"))
 
 
 def restore(app, target, seen=lambda name: None):

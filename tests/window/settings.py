@@ -133,7 +133,6 @@ def main(program, cli, width="wide", shade="light"):
         app.close()
         app = start()
         flows.browse(app)
-        # The second click does not wait for what the first one shows.
         flows.older_snapshot(app)
         flows.older_snapshot(app)
         app.find("table row", "Budget.csv", flows.WORK_SECS)
