@@ -3,6 +3,7 @@
 #![cfg(feature = "desktop")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -11,8 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use souvenir::engine::crypto::Protection;
+use souvenir::engine::storage::Address;
 use souvenir::plan::history::{History, Outcome, Run, Task};
-use souvenir::plan::schedule::{Every, Schedule};
+use souvenir::plan::schedule::{Every, LOOK_AGAIN_SECS, Schedule};
 use souvenir::plan::{Destination, Plan, Plans};
 
 /// How long something may take on a slow machine.
@@ -100,6 +102,26 @@ impl Session {
         Process::start(&mut self.command(self.path("bin/souvenir-monitor")))
     }
 
+    /// A monitor, and what it starts, whose clock `set_clock` sets.
+    fn monitor_with_clock(&self) -> Process {
+        self.set_clock("+0");
+        let faketime = fs::read_dir("/usr/lib").unwrap().flatten();
+        let mut libraries = faketime.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+        let mut command = self.command(self.path("bin/souvenir-monitor"));
+        command
+            .env("LD_PRELOAD", libraries.find(|library| library.exists()).unwrap())
+            .env("FAKETIME_TIMESTAMP_FILE", self.path("clock"))
+            .env("FAKETIME_NO_CACHE", "1")
+            // A clock that is set moves no timers.
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Process::start(&mut command)
+    }
+
+    /// Sets it by so much from the true time, as faketime(1) takes it.
+    fn set_clock(&self, ahead: &str) {
+        self.set("clock", ahead);
+    }
+
     fn service(&self, name: &str, state: &str) -> Process {
         fs::write(self.path(name), state).unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/window/services.py");
@@ -117,8 +139,12 @@ impl Session {
 
     /// Keeps a plan whose last moment was missed.
     fn keep(&self, every: Every) -> Plan {
-        let destination = Destination::Folder { path: self.path("backups") };
-        let schedule = Schedule { every, since: Some(0), prove: false, ..Schedule::default() };
+        self.keep_at(Destination::Folder { path: self.path("backups") }, every, 0)
+    }
+
+    /// Keeps a plan that waits since a moment, in seconds since 1970.
+    fn keep_at(&self, destination: Destination, every: Every, since: i64) -> Plan {
+        let schedule = Schedule { every, since: Some(since), prove: false, ..Schedule::default() };
         let plan = Plan::new("Documents", vec![self.path("documents")], destination, Protection::none());
         let plan = Plan { id: "documents".into(), schedule, ..plan };
         let (mut plans, _) = Plans::open(&self.path("config/souvenir"));
@@ -219,7 +245,7 @@ fn a_run_outlives_the_monitor_and_is_not_begun_again() {
 fn on_battery_it_waits_and_says_so_once() {
     let session = Session::new(BACK_UP);
     session.keep(Every::Month);
-    let _power = session.service("power", "true");
+    let _power = session.service("power", r#"{"OnBattery": true}"#);
     let first = session.monitor();
     session.wait_for("a word", || !session.calls("--waits").is_empty());
     give_it_time(&session);
@@ -228,7 +254,7 @@ fn on_battery_it_waits_and_says_so_once() {
     give_it_time(&session);
     assert_eq!(session.calls(""), ["--waits=documents --reason=battery"]);
     assert_eq!(session.runs(), []);
-    session.set("power", "false");
+    session.set("power", r#"{"OnBattery": false}"#);
     session.wait_for("a backup", || is_made(&session.runs()));
     assert_eq!(session.calls("--waits").len(), 1);
 }
@@ -237,12 +263,151 @@ fn on_battery_it_waits_and_says_so_once() {
 fn a_game_holds_it_back_until_its_end() {
     let session = Session::new(BACK_UP);
     session.keep(Every::Month);
-    let _games = session.service("games", "1");
+    let _games = session.service("games", r#"{"ClientCount": 1}"#);
     let _monitor = session.monitor();
     session.wait_for("a word", || session.calls("--waits") == ["--waits=documents --reason=game"]);
-    session.set("games", "2");
-    session.set("games", "0");
+    session.set("games", r#"{"ClientCount": 2}"#);
+    session.set("games", r#"{"ClientCount": 0}"#);
     session.wait_for("a backup", || is_made(&session.runs()));
+}
+
+#[test]
+fn saving_power_holds_it_back_until_its_end() {
+    let session = Session::new(BACK_UP);
+    session.keep(Every::Month);
+    let _profiles = session.service("power-profiles", r#"{"ActiveProfile": "power-saver"}"#);
+    let _monitor = session.monitor();
+    session.wait_for("a word", || session.calls("--waits") == ["--waits=documents --reason=power-saver"]);
+    session.set("power-profiles", r#"{"ActiveProfile": "balanced"}"#);
+    session.wait_for("a backup", || is_made(&session.runs()));
+}
+
+/// What NetworkManager says of the network (nm-dbus-types.h).
+fn network(state: u32, connectivity: u32, metered: u32) -> String {
+    format!("{{\"State\": {state}, \"Connectivity\": {connectivity}, \"Metered\": {metered}}}")
+}
+
+#[test]
+fn a_network_that_is_no_good_holds_back_what_goes_there() {
+    let session = Session::new("true");
+    let (full, metered, captive, none) =
+        (network(70, 4, 2), network(70, 4, 1), network(60, 2, 2), network(20, 1, 0));
+    let _network = session.service("network", &metered);
+    let Address::Sftp(server) = Address::parse("sftp://nobody@127.0.0.1/backups".as_ref()).unwrap() else {
+        panic!("an address of an SSH server")
+    };
+    let keep = || session.keep_at(Destination::Sftp(server.clone()), Every::Month, 0);
+    keep();
+    let _monitor = session.monitor_with_clock();
+    let minutes = Cell::new(0);
+    let told = |reasons: &[&str]| {
+        let expected: Vec<_> =
+            reasons.iter().map(|reason| format!("--waits=documents --reason={reason}")).collect();
+        session.wait_for(&format!("{expected:?}"), || {
+            // A network may come within some minutes, so it is not told at once.
+            minutes.set(minutes.get() + 1);
+            session.set_clock(&format!("+{}m", minutes.get()));
+            keep();
+            std::thread::sleep(Duration::from_millis(700));
+            session.calls("--waits") == expected
+        });
+    };
+    told(&["metered"]);
+    session.set("network", &captive);
+    told(&["metered", "captive"]);
+    session.set("network", &none);
+    told(&["metered", "captive", "offline"]);
+    assert_eq!(session.calls("--scheduled"), [] as [String; 0]);
+    session.set("network", &full);
+    session.wait_for("a call", || session.calls("--scheduled").len() == 1);
+}
+
+/// What goes to a folder of this computer needs no network.
+#[test]
+fn no_network_holds_back_what_stays_here() {
+    let session = Session::new(BACK_UP);
+    let _network = session.service("network", &network(20, 1, 0));
+    session.keep(Every::Month);
+    let _monitor = session.monitor();
+    session.wait_for("a backup", || is_made(&session.runs()));
+}
+
+#[test]
+fn the_monitor_needs_little_memory() {
+    let session = Session::new("true");
+    let _power = session.service("power", r#"{"OnBattery": true}"#);
+    let (mut plans, _) = Plans::open(&session.path("config/souvenir"));
+    let history = History::open(&session.path("data/souvenir/history"));
+    let run = Run {
+        task: Task::Backup,
+        started_secs: 1_700_000_000,
+        ended_secs: 1_700_000_060,
+        automatic: true,
+        ..Run::default()
+    };
+    for number in 0..20 {
+        let plan = Plan { id: format!("plan-{number}"), ..session.keep(Every::Hour) };
+        history.append(&plan.id, &run).unwrap();
+        let file = session.path(&format!("data/souvenir/history/{}.jsonl", plan.id));
+        let line = fs::read_to_string(&file).unwrap();
+        fs::write(&file, line.repeat(200)).unwrap();
+        plans.add(plan);
+    }
+    plans.save().unwrap();
+    let monitor = session.monitor();
+    session.wait_for("a word of each", || session.calls("--waits").len() == 20);
+    let status = fs::read_to_string(format!("/proc/{}/status", monitor.0.id())).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident_kb: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(resident_kb < 15_000, "{resident_kb} kB");
+}
+
+#[test]
+fn what_was_missed_asleep_is_made_once_on_waking_up() {
+    let session = Session::new(BACK_UP);
+    let _login = session.service("login", r#"{"PreparingForSleep": false}"#);
+    let now = jiff::Timestamp::now().as_second();
+    session.keep_at(Destination::Folder { path: session.path("backups") }, Every::Day, now);
+    let _monitor = session.monitor_with_clock();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(session.calls(""), [] as [String; 0]);
+    session.set("login", r#"{"PreparingForSleep": true}"#);
+    std::thread::sleep(Duration::from_millis(500));
+    session.set_clock("+9d");
+    let woken = Instant::now();
+    session.set("login", r#"{"PreparingForSleep": false}"#);
+    session.wait_for("a backup", || is_made(&session.runs()));
+    // It did not come to see the clock by chance.
+    assert!(
+        woken.elapsed() < Duration::from_secs(LOOK_AGAIN_SECS.unsigned_abs() / 2),
+        "{:?}",
+        woken.elapsed()
+    );
+}
+
+/// Nobody tells of a clock that is set; it is looked at anyway.
+#[test]
+fn a_clock_that_is_set_makes_nothing_twice() {
+    let session = Session::new(BACK_UP);
+    let now = jiff::Timestamp::now().as_second();
+    session.keep_at(Destination::Folder { path: session.path("backups") }, Every::Week, now);
+    let _monitor = session.monitor_with_clock();
+    std::thread::sleep(Duration::from_secs(2));
+    session.set_clock("+8d");
+    session.wait_for("a backup", || is_made(&session.runs()));
+    for ahead in ["-30d", "+0", "+8d"] {
+        session.set_clock(ahead);
+        // A change of the plan makes it look.
+        for _ in 0..2 {
+            session.keep_at(Destination::Folder { path: session.path("backups") }, Every::Week, now);
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        assert!(is_made(&session.runs()), "{ahead}: {:?}", session.runs());
+    }
+    session.set_clock("+16d");
+    session.keep_at(Destination::Folder { path: session.path("backups") }, Every::Week, now);
+    session.wait_for("another backup", || session.runs().len() == 2);
+    assert_eq!(session.calls("--scheduled").len(), 2);
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod common;
 mod dav;
 #[path = "common/desktop.rs"]
 mod desktop;
+#[path = "common/nfs.rs"]
+mod nfs;
 #[path = "common/samba.rs"]
 mod samba;
 
@@ -27,7 +29,8 @@ use common::proxy::Proxy;
 use common::sshd::{Sshd, attended, nobody_is_asked};
 use common::tree::{assert_same, edit, look, make_small, noise};
 use dav::{Fate, PASSWORD, Server, USER};
-use desktop::{SshAgent, in_session, kill_carriers, mount, options, sign_in};
+use desktop::{SshAgent, in_session, in_session_alone, kill_carriers, mount, options, sign_in};
+use nfs::Nfs;
 use samba::Samba;
 use souvenir::engine::job::{CancelReason, Job, Question};
 use souvenir::engine::storage::{Address, Lock, NetworkAddress, Storage, StorageErrorKind, StorageResult};
@@ -122,6 +125,20 @@ fn a_windows_share_keeps_the_contract() {
         mount(&address, "root", &[samba::PASSWORD]).unwrap();
         // What names on such shares cannot have.
         contract(&address, server.folder().join("not yet/there"), 20_000, "?*:");
+    });
+}
+
+#[test]
+fn an_nfs_folder_keeps_the_contract() {
+    if !nfs::can_run() {
+        return eprintln!("only root can run an NFS server");
+    }
+    in_session_alone("an_nfs_folder_keeps_the_contract", || {
+        let server = Nfs::start();
+        let address = server.address("not yet/there");
+        mount(&address, "", &[]).unwrap();
+        contract(&address, server.folder().join("not yet/there"), 20_000, "");
+        comes_back(&server.address("Backups of Ada"), &server.folder().join("Backups of Ada"));
     });
 }
 
@@ -237,24 +254,29 @@ fn a_backup_on_a_windows_share_comes_back() {
     }
     in_session("a_backup_on_a_windows_share_comes_back", || {
         let server = Samba::start();
-        let scratch = tempfile::tempdir().unwrap();
-        let source = scratch.path().join("source");
-        make_small(&source);
-        fs::write(source.join("large"), noise(9, 9_000_000)).unwrap();
         let address = server.address("Backups of Ada");
         mount(&address, "root", &[samba::PASSWORD]).unwrap();
-        let place = Arc::new(storage(&address, &Job::unattended()));
-        let backup = Backup::new(&source, Path::new("unused")).stored_in(place);
-        backup.clone().at(FIRST).back_up();
-        edit(&source, 1, 20);
-        let second = look(&source);
-        backup.clone().incremental().at(FIRST + 100).back_up();
-        backup.restore(&scratch.path().join("target"));
-        backup.verify();
-        assert_same(&second, &look(&scratch.path().join("target")), "the restore");
-        let stored = names(&server.folder().join("Backups of Ada"));
-        assert!(stored.iter().all(|name| name.starts_with("duplicity-")), "{stored:?}");
+        comes_back(&address, &server.folder().join("Backups of Ada"));
     });
+}
+
+/// A backup of two sets in a folder, which is mounted.
+fn comes_back(address: &NetworkAddress, folder: &Path) {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = scratch.path().join("source");
+    make_small(&source);
+    fs::write(source.join("large"), noise(9, 9_000_000)).unwrap();
+    let place = Arc::new(storage(address, &Job::unattended()));
+    let backup = Backup::new(&source, Path::new("unused")).stored_in(place);
+    backup.clone().at(FIRST).back_up();
+    edit(&source, 1, 20);
+    let second = look(&source);
+    backup.clone().incremental().at(FIRST + 100).back_up();
+    backup.restore(&scratch.path().join("target"));
+    backup.verify();
+    assert_same(&second, &look(&scratch.path().join("target")), "the restore");
+    let stored = names(folder);
+    assert!(stored.iter().all(|name| name.starts_with("duplicity-")), "{stored:?}");
 }
 
 #[test]

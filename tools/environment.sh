@@ -65,6 +65,7 @@ host_is_complete() {
       duplicity restic borg rdiff setfattr setfacl rsvg-convert pdftotext &&
     [ -x /usr/sbin/sshd ] &&
     [ -x /usr/sbin/smbd ] &&
+    have_all ganesha.nfsd rpcbind faketime &&
     [ -x /usr/libexec/gvfsd-dav ] &&
     [ -x /usr/libexec/at-spi-bus-launcher ] &&
     /usr/bin/python3 -c 'import pyatspi, venv' 2>/dev/null

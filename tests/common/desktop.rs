@@ -19,6 +19,16 @@ const MARK: &str = "SOUVENIR_TEST_SESSION";
 /// Runs a test, whose name is given, in a session of its own: this program once more, with a bus, a home folder
 /// and programs of GVfs that nobody else has.
 pub fn in_session(name: &str, test: impl FnOnce()) {
+    in_session_by(&["dbus-run-session", "--"], name, test);
+}
+
+/// The same with a network of its own, in which this machine is alone. Only root may have one.
+pub fn in_session_alone(name: &str, test: impl FnOnce()) {
+    let command = "ip link set lo up; exec dbus-run-session -- \"$@\"";
+    in_session_by(&["unshare", "--net", "sh", "-c", command, "sh"], name, test);
+}
+
+fn in_session_by(command: &[&str], name: &str, test: impl FnOnce()) {
     if env::var_os(MARK).is_some() {
         return test();
     }
@@ -30,8 +40,8 @@ pub fn in_session(name: &str, test: impl FnOnce()) {
         path
     };
     let (home, run) = (folder("home"), folder("run"));
-    let output = Command::new("dbus-run-session")
-        .arg("--")
+    let output = Command::new(command[0])
+        .args(&command[1..])
         .arg(env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
         .env(MARK, "1")

@@ -60,7 +60,7 @@ def main(program, width="wide", shade="light"):
         number = iter(range(1, 100))
         services = TOP / "tests/window/services.py"
         power, shown = session.home / "power", session.home / "shown"
-        power.write_text("false")
+        power.write_text('{"OnBattery": false}')
         # The system's bus of this session.
         session.environment["DBUS_SYSTEM_BUS_ADDRESS"] = session.environment["DBUS_SESSION_BUS_ADDRESS"]
         session.spawn(["/usr/bin/python3", services, "power", power])
@@ -135,7 +135,7 @@ def main(program, width="wide", shade="light"):
         app.close()
 
         # On battery and without a window it waits, which is said once.
-        power.write_text("true")
+        power.write_text('{"OnBattery": true}')
         (documents / "New.txt").write_text("new")
         change_plan(session, ("^every = .*", 'every = "month"'), ("^since = .*", "since = 0"))
         history = next((session.home / ".local/share/souvenir/history").glob("*.jsonl"))
@@ -152,7 +152,7 @@ def main(program, width="wide", shade="light"):
         wait(lambda: not processes(session, "souvenir"), "the end of the program")
 
         # Plugged in, it is made without a window; nobody is told, since nothing is wrong.
-        power.write_text("false")
+        power.write_text('{"OnBattery": false}')
         wait(lambda: len(runs(session)) == 2, "a run", LONG_SECS)
         assert runs(session)[1]["outcome"]["kind"] == "finished", runs(session)
         wait(lambda: not processes(session, "souvenir"), "the end of the program")
@@ -163,11 +163,11 @@ def main(program, width="wide", shade="light"):
             (documents / f"Film {film}.mkv").write_bytes(sample.random.Random(film).randbytes(40_000_000))
         history.write_text(json.dumps(earlier) + "\n")
         wait(lambda: list(store.glob(".souvenir-upload-*")), "a volume", LONG_SECS)
-        power.write_text("true")
+        power.write_text('{"OnBattery": true}')
         wait(lambda: len(runs(session)) == 2, "the end of the run", LONG_SECS)
         stopped = runs(session)[1]
         assert (stopped["outcome"]["kind"], stopped.get("cause")) == ("stopped", "battery"), stopped
-        power.write_text("false")
+        power.write_text('{"OnBattery": false}')
         wait(lambda: len(runs(session)) == 3, "another run", LONG_SECS)
         assert runs(session)[2]["outcome"]["kind"] == "finished", runs(session)
         wait(lambda: not processes(session, "souvenir"), "the end of the program")

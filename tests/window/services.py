@@ -1,10 +1,10 @@
-"""Services of a desktop that a test steers: the power of the machine, games, and whoever shows notifications.
+"""Services of a desktop that a test steers: power, network, games, sleep, and whoever shows notifications.
 
     services.py NAME STATE-FILE [LOG-FILE]
 
-Owns the service's name on a bus until it is ended. STATE-FILE holds one value, which is looked at ten times a second: for
-`power` whether the machine is on battery ("true" or "false"), for `games` how many run. `notifications` needs none; what it
-is asked to show goes to LOG-FILE, a line of JSON each."""
+Owns the service's name on a bus until it is ended. STATE-FILE holds JSON, which is looked at ten times a second: the
+properties of the service and their values. `notifications` needs none; what it is asked to show goes to LOG-FILE, a line
+of JSON each."""
 
 import json
 import pathlib
@@ -15,14 +15,39 @@ import gi
 gi.require_version("Gio", "2.0")
 from gi.repository import Gio, GLib  # noqa: E402
 
+# Bus, name, object, and the properties that are known with their types. The interface is called as the service, if no other
+# is named.
 SERVICES = {
-    "power": (Gio.BusType.SYSTEM, "org.freedesktop.UPower", "/org/freedesktop/UPower", "OnBattery", "b"),
+    "power": (
+        Gio.BusType.SYSTEM,
+        "org.freedesktop.UPower",
+        "/org/freedesktop/UPower",
+        {"OnBattery": "b"},
+    ),
+    "power-profiles": (
+        Gio.BusType.SYSTEM,
+        "org.freedesktop.UPower.PowerProfiles",
+        "/org/freedesktop/UPower/PowerProfiles",
+        {"ActiveProfile": "s"},
+    ),
+    "network": (
+        Gio.BusType.SYSTEM,
+        "org.freedesktop.NetworkManager",
+        "/org/freedesktop/NetworkManager",
+        {"State": "u", "Connectivity": "u", "Metered": "u"},
+    ),
+    "login": (
+        Gio.BusType.SYSTEM,
+        "org.freedesktop.login1",
+        "/org/freedesktop/login1",
+        {"PreparingForSleep": "b"},
+        "org.freedesktop.login1.Manager",
+    ),
     "games": (
         Gio.BusType.SESSION,
         "com.feralinteractive.GameMode",
         "/com/feralinteractive/GameMode",
-        "ClientCount",
-        "i",
+        {"ClientCount": "i"},
     ),
 }
 
@@ -38,20 +63,32 @@ NOTIFICATIONS = """<node><interface name="org.freedesktop.Notifications">
 </interface></node>"""
 
 
-def serve_property(bus_type, name, path, prop, kind, state):
-    """One read-only property that follows a file."""
-    xml = f'<node><interface name="{name}"><property name="{prop}" type="{kind}" access="read"/></interface></node>'
-    read = lambda: json.loads(state.read_text())  # noqa: E731
-    value = [read()]
+def serve_properties(state, bus_type, name, path, kinds, interface=None):
+    """Read-only properties that follow a file."""
+    interface = interface or name
+    properties = "".join(f'<property name="{prop}" type="{kind}" access="read"/>' for prop, kind in kinds.items())
+    xml = f'<node><interface name="{interface}">{properties}</interface></node>'
+    known = {}
+
+    def read():
+        values = json.loads(state.read_text())
+        return {prop: GLib.Variant(kind, values[prop]) for prop, kind in kinds.items()}
+
+    known.update(read())
     bus = Gio.bus_get_sync(bus_type, None)
-    interface = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
-    bus.register_object(path, interface, None, lambda *_: GLib.Variant(kind, value[0]), None)
+    description = Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0]
+    bus.register_object(path, description, None, lambda *asked: known[asked[4]], None)
 
     def follow():
-        if (now := read()) != value[0]:
-            value[0] = now
-            changed = GLib.Variant("(sa{sv}as)", (name, {prop: GLib.Variant(kind, now)}, []))
+        new = {prop: value for prop, value in read().items() if not value.equal(known[prop])}
+        if new:
+            known.update(new)
+            changed = GLib.Variant("(sa{sv}as)", (interface, new, []))
             bus.emit_signal(None, path, "org.freedesktop.DBus.Properties", "PropertiesChanged", changed)
+        # logind says no more of it than this.
+        if "PreparingForSleep" in new:
+            sleeps = GLib.Variant.new_tuple(new["PreparingForSleep"])
+            bus.emit_signal(None, path, interface, "PrepareForSleep", sleeps)
         return True
 
     GLib.timeout_add(100, follow)
@@ -98,7 +135,7 @@ def main(service, state, log=None):
     if service == "notifications":
         bus, name = serve_notifications(pathlib.Path(log))
     else:
-        bus, name = serve_property(*SERVICES[service], pathlib.Path(state))
+        bus, name = serve_properties(pathlib.Path(state), *SERVICES[service])
     acquired = lambda *_: print("ready", flush=True)  # noqa: E731
     Gio.bus_own_name_on_connection(bus, name, Gio.BusNameOwnerFlags.NONE, acquired, lambda *_: sys.exit(1))
     GLib.MainLoop().run()
