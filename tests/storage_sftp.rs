@@ -8,6 +8,8 @@ mod common;
 mod contract;
 #[path = "storage_sftp/host_keys.rs"]
 mod host_keys;
+#[path = "storage_sftp/proxy.rs"]
+mod proxy;
 #[path = "storage_sftp/sign_in.rs"]
 mod sign_in;
 #[path = "storage_sftp/throughput.rs"]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::proxy::Proxy;
+
 /// Files that include each other are followed so deep.
 const INCLUDE_DEPTH: u32 = 8;
 
@@ -25,8 +27,8 @@ pub struct HostConfig {
     pub known_hosts: Option<Vec<PathBuf>>,
     /// Whether the names of servers are kept as hashes.
     pub hash_known_hosts: Option<bool>,
-    /// Something that has to be gone through on the way, which is not supported.
-    pub proxy: Option<String>,
+    /// What leads there: the setting, whose value may be that nothing does.
+    pub proxy: Option<Option<Proxy>>,
 }
 
 impl HostConfig {
@@ -68,6 +70,11 @@ impl Reader<'_> {
                         }
                     }
                 }
+                "proxycommand" if applies_now => {
+                    let command = rest(line);
+                    let proxy = (!is_none(command)).then(|| Proxy::Command(command.to_owned()));
+                    keep_first(&mut self.config.proxy, Some(proxy));
+                }
                 keyword if applies_now => self.setting(keyword, arguments),
                 _ => {}
             }
@@ -85,7 +92,7 @@ impl Reader<'_> {
             "identitiesonly" => keep_first(&mut config.identities_only, yes()),
             "identityagent" => keep_first(&mut config.identity_agent, Some(first.clone())),
             "hashknownhosts" => keep_first(&mut config.hash_known_hosts, yes()),
-            "identityfile" if !first.eq_ignore_ascii_case("none") => {
+            "identityfile" if !is_none(first) => {
                 let path = expanded(first, self.home);
                 if !config.identity_files.contains(&path) {
                     config.identity_files.push(path);
@@ -95,7 +102,10 @@ impl Reader<'_> {
                 let paths = arguments.iter().map(|path| expanded(path, self.home)).collect();
                 keep_first(&mut config.known_hosts, Some(paths));
             }
-            "proxyjump" | "proxycommand" => keep_first(&mut config.proxy, Some(first.clone())),
+            "proxyjump" => {
+                let proxy = (!is_none(first)).then(|| Proxy::Jump(first.clone()));
+                keep_first(&mut config.proxy, Some(proxy));
+            }
             _ => {}
         }
     }
@@ -126,6 +136,18 @@ fn keep_first<T>(place: &mut Option<T>, value: Option<T>) {
     if place.is_none() {
         *place = value;
     }
+}
+
+fn is_none(value: &str) -> bool {
+    value.eq_ignore_ascii_case("none")
+}
+
+/// What follows the keyword, as it is.
+fn rest(line: &str) -> &str {
+    let line = line.trim();
+    let end = line.find([' ', '\t', '=']).unwrap_or(line.len());
+    let rest = line[end..].trim_start();
+    rest.strip_prefix('=').unwrap_or(rest).trim_start()
 }
 
 /// A path with `~` and `%d`, which both mean the home folder.
@@ -249,7 +271,23 @@ mod tests {
     fn conditions_that_are_not_understood_do_not_apply() {
         let text = "Match exec \"true\"\n User wrong\nMatch all\n User right\nProxyJump gate\n";
         let found = config(text, "nas");
-        assert_eq!((found.user.as_deref(), found.proxy.as_deref()), (Some("right"), Some("gate")));
+        let gate = Some(Some(Proxy::Jump("gate".to_owned())));
+        assert_eq!((found.user.as_deref(), found.proxy), (Some("right"), gate));
+    }
+
+    #[test]
+    fn the_first_way_counts_and_a_command_stays_as_it_is() {
+        let command = |text: &str| Some(Some(Proxy::Command(text.to_owned())));
+        for (text, expected) in [
+            ("", None),
+            ("ProxyJump none\nProxyJump gate\n", Some(None)),
+            ("ProxyCommand=None\nProxyJump gate\n", Some(None)),
+            ("ProxyJump = a,b\nProxyCommand x\n", Some(Some(Proxy::Jump("a,b".to_owned())))),
+            ("  proxycommand   nc -X \"5\" '%h' # %p\n", command("nc -X \"5\" '%h' # %p")),
+            ("ProxyCommand = a = b\n", command("a = b")),
+        ] {
+            assert_eq!(config(text, "nas").proxy, expected, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ssh2::{BlockDirections, Session, Sftp};
 
 use super::fault::{Fault, would_block};
+use super::proxy::{Guide, Proxy, Target};
 use crate::engine::job::Job;
 use crate::engine::storage::{StorageError, StorageErrorKind, StorageResult};
 
@@ -53,23 +55,69 @@ impl Default for Times {
 /// A session that nobody has signed in to yet.
 pub struct Line {
     pub session: Session,
-    socket: TcpStream,
+    socket: Socket,
     times: Times,
     job: Job,
+}
+
+/// What carries a connection.
+enum Socket {
+    Direct(TcpStream),
+    /// The end of a program that leads to the server.
+    Guided(UnixStream, Guide),
+}
+
+impl Socket {
+    fn shut_down(&self) -> io::Result<()> {
+        match self {
+            Self::Direct(stream) => stream.shutdown(Shutdown::Both),
+            Self::Guided(stream, _) => stream.shutdown(Shutdown::Both),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Direct(stream) => stream.as_fd(),
+            Self::Guided(stream, _) => stream.as_fd(),
+        }
+    }
 }
 
 impl Line {
     /// Reaches the server. Nothing is said yet.
     pub fn reach(host: &str, port: u16, times: Times, job: &Job) -> Result<Self, io::Error> {
-        let socket = connect(host.to_owned(), port, times.connect, job)?;
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
+        let stream = connect(host.to_owned(), port, times.connect, job)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
         let mut session = Session::new()?;
-        session.set_tcp_stream(socket.try_clone()?);
+        session.set_tcp_stream(stream.try_clone()?);
+        Ok(Self::begin(session, Socket::Direct(stream), times, job))
+    }
+
+    /// The same by way of a program, which will say itself when it cannot reach the server.
+    pub fn by_way_of(proxy: &Proxy, target: &Target<'_>, times: Times, job: &Job) -> Result<Self, io::Error> {
+        let (stream, guide) = proxy.start(target)?;
+        stream.set_nonblocking(true)?;
+        let mut session = Session::new()?;
+        session.set_tcp_stream(stream.try_clone()?);
+        Ok(Self::begin(session, Socket::Guided(stream, guide), times, job))
+    }
+
+    fn begin(session: Session, socket: Socket, times: Times, job: &Job) -> Self {
         session.set_blocking(false);
         session.set_timeout(FAREWELL_MS);
         session.set_keepalive(true, 1);
-        Ok(Self { session, socket, times, job: job.clone() })
+        Self { session, socket, times, job: job.clone() }
+    }
+
+    /// What a program on the way said when the line ended.
+    pub fn last_words(&mut self) -> Option<String> {
+        match &mut self.socket {
+            Socket::Direct(_) => None,
+            Socket::Guided(_, guide) => guide.last_words(),
+        }
     }
 
     /// Calls until it is done.
@@ -140,7 +188,7 @@ fn connect(host: String, port: u16, limit: Duration, job: &Job) -> io::Result<Tc
 
 /// A wait for one call.
 struct Wait<'a> {
-    socket: &'a TcpStream,
+    socket: &'a Socket,
     times: Times,
     job: &'a Job,
     begun: Instant,
@@ -150,7 +198,7 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn begin(socket: &'a TcpStream, times: Times, job: &'a Job) -> Self {
+    fn begin(socket: &'a Socket, times: Times, job: &'a Job) -> Self {
         let now = Instant::now();
         Self { socket, times, job, begun: now, heard: now, asked: now, cancelled: None }
     }
@@ -195,7 +243,7 @@ pub struct Live {
 pub struct Connection {
     live: Mutex<Live>,
     is_broken: AtomicBool,
-    socket: TcpStream,
+    socket: Socket,
     times: Times,
     job: Job,
 }
@@ -233,7 +281,7 @@ impl Connection {
     pub fn give_up(&self) {
         self.is_broken.store(true, Ordering::Release);
         // It fails if the other side was quicker.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = self.socket.shut_down();
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {

@@ -7,6 +7,7 @@ mod fault;
 mod host_keys;
 mod known_hosts;
 mod place;
+mod proxy;
 mod setup;
 mod sign_in;
 mod upload;

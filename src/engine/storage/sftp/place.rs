@@ -13,6 +13,7 @@ use super::config::HostConfig;
 use super::connection::{Connection, Handle, Line, during, unreachable};
 use super::fault::Fault;
 use super::host_keys;
+use super::proxy::Target;
 use super::sign_in::{Known, SignIn};
 use crate::engine::job::Job;
 use crate::engine::storage::{
@@ -159,21 +160,7 @@ impl Place {
     fn connect(&self) -> StorageResult<Connection> {
         let shared = &*self.0;
         let location = self.location();
-        if let Some(proxy) =
-            shared.config.proxy.as_deref().filter(|proxy| !proxy.eq_ignore_ascii_case("none"))
-        {
-            let reason = format!("~/.ssh/config leads to it by way of {proxy}, which is not supported");
-            return Err(StorageError::new(StorageErrorKind::Other, "connecting to", location, reason));
-        }
-        let mut line =
-            Line::reach(&shared.host, shared.port, shared.options.times, &shared.job).map_err(|error| {
-                match shared.job.control().cancelled() {
-                    Some(reason) if error.kind() == std::io::ErrorKind::Interrupted => {
-                        Fault::Cancelled(reason).into_error("connecting to", location.clone())
-                    }
-                    _ => unreachable(location.clone(), error, shared.was_there.load(Ordering::Relaxed)),
-                }
-            })?;
+        let mut line = self.reach()?;
         let check = host_keys::Check {
             host: &shared.host,
             port: shared.port,
@@ -183,7 +170,12 @@ impl Place {
             location: location.clone(),
         };
         check.prefer_known(&line.session)?;
-        during(line.shake_hands(), "connecting to", &location)?;
+        if let Err(fault) = line.shake_hands() {
+            return Err(match line.last_words() {
+                Some(words) if !matches!(fault, Fault::Cancelled(_)) => astray(location, &words),
+                _ => fault.into_error("connecting to", location),
+            });
+        }
         check.run(&line.session)?;
         SignIn {
             line: &line,
@@ -199,6 +191,36 @@ impl Place {
         .run()?;
         shared.was_there.store(true, Ordering::Relaxed);
         during(line.into_connection(), "starting SFTP at", &location)
+    }
+
+    /// Gets to the server, by the way that the configuration names. Nothing is said yet.
+    fn reach(&self) -> StorageResult<Line> {
+        let shared = &*self.0;
+        let (host, port, options, job) = (&shared.host, shared.port, &shared.options, &shared.job);
+        let line = match &shared.config.proxy {
+            Some(Some(proxy)) => {
+                let target = Target {
+                    original_host: &shared.address.host,
+                    host,
+                    port,
+                    user: &shared.user,
+                    home: &options.home,
+                    agent: options.agent.as_deref(),
+                    patience: options.times.connect,
+                };
+                return Line::by_way_of(proxy, &target, options.times, job).map_err(|error| {
+                    let reason = format!("~/.ssh/config leads to it by way of “{proxy}”: {error}");
+                    StorageError::new(StorageErrorKind::Other, "connecting to", self.location(), reason)
+                });
+            }
+            _ => Line::reach(host, port, options.times, job),
+        };
+        line.map_err(|error| match job.control().cancelled() {
+            Some(reason) if error.kind() == std::io::ErrorKind::Interrupted => {
+                Fault::Cancelled(reason).into_error("connecting to", self.location())
+            }
+            _ => unreachable(self.location(), error, shared.was_there.load(Ordering::Relaxed)),
+        })
     }
 
     /// Every entry of the folder but itself and the one above.
@@ -465,6 +487,21 @@ fn folder_of(path: &str) -> String {
         "" => ".".to_owned(),
         path => path.to_owned(),
     }
+}
+
+/// Why the program that leads to a server did not get there, from its last words. What it does not know or may not
+/// do will not be otherwise the next time.
+fn astray(location: String, words: &str) -> StorageError {
+    let is_for_ever = ["Permission denied", "Host key verification failed", "not found"]
+        .iter()
+        .any(|sign| words.contains(sign));
+    let kind = if is_for_ever { StorageErrorKind::Other } else { StorageErrorKind::Unreachable };
+    StorageError::new(
+        kind,
+        "connecting to",
+        location,
+        format!("the way there by ~/.ssh/config ended: {words}"),
+    )
 }
 
 /// The name of who runs this program.
