@@ -104,6 +104,12 @@ fn schedule() {
     run("schedule.py", &["wide", "light"]);
 }
 
+/// Runs by themselves while the passwords of the desktop are locked.
+#[test]
+fn alone() {
+    run("alone.py", &["narrow", "light"]);
+}
+
 /// Old snapshots are deleted by the rules of the plan, and the log says which.
 #[test]
 fn keeping() {

@@ -11,6 +11,9 @@ pub enum SecretsError {
     /// There is no Secret Service, or it does not answer.
     #[error("no password storage is available: {0}")]
     Unavailable(String),
+    /// Something is remembered there, and nobody was to be asked to unlock it.
+    #[error("the password storage is locked")]
+    Locked,
     /// It refused, for example because its question was dismissed.
     #[error("the password storage refused: {0}")]
     Refused(String),
@@ -83,13 +86,13 @@ pub async fn look_up(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
     Ok(Some(Secret::new(secret.as_bytes())))
 }
 
-/// The same without asking anybody: what is locked counts as not remembered.
+/// The same without asking anybody: what is locked is an error.
 pub async fn look_up_unlocked(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
     let keyring = keyring().await?;
     let items = keyring.search_items(&owner.attributes()[..].to_vec()).await.map_err(refused)?;
     let Some(item) = items.first() else { return Ok(None) };
     if item.is_locked().await.map_err(refused)? {
-        return Ok(None);
+        return Err(SecretsError::Locked);
     }
     let secret = item.secret().await.map_err(refused)?;
     Ok(Some(Secret::new(secret.as_bytes())))

@@ -8,12 +8,29 @@ mod place;
 use crate::engine::error::{Damage, Error, ForeignRepository};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::{Problem, RunWarning, WarningKind};
+use crate::platform::secrets::SecretsError;
 use crate::ui::words;
 
 /// A failure in words.
 pub fn problem(error: &Error) -> Problem {
     let (what, subject, advice) = parts(error);
     Problem { what, subject, advice, details: chain(error) }
+}
+
+/// A failure of what nobody could be asked about, since it is not known what is remembered.
+pub fn keyring_problem(keyring: &SecretsError, error: &Error) -> Problem {
+    Problem {
+        advice: match keyring {
+            SecretsError::Locked => gettext(
+                "It is remembered with your other passwords, which are locked. Unlock them, for example by signing in again with your password: it is tried again by itself.",
+            ),
+            _ => gettext(
+                "It could not be looked up with your other passwords. It is tried again by itself; or back up once by hand.",
+            ),
+        },
+        details: format!("{}: {keyring}", chain(error)),
+        ..problem(error)
+    }
 }
 
 /// The texts of an error and of what caused it, without saying anything twice.

@@ -161,10 +161,14 @@ impl Application {
             && !again
             && let Some(owner) = wanted.owner(place)
         {
-            secret = secrets::look_up_unlocked(&owner).await.ok().flatten();
+            secret = known_to_keyring(job, secrets::look_up_unlocked(&owner).await);
         }
         if secret.is_none() && wanted.is_of_several(place) {
-            secret = recall_earlier(place, &answers.tried_count).await;
+            secret = match earlier(place, &answers.tried_count) {
+                Some(Earlier::Known(secret)) => Some(secret),
+                Some(Earlier::Of(owner)) => known_to_keyring(job, secrets::look_up_unlocked(&owner).await),
+                None => None,
+            };
         }
         // Fails only when the job no longer waits, and then nobody needs the answer.
         let _ = reply.try_send(secret);
@@ -312,16 +316,38 @@ async fn remember_all(
     }
 }
 
-/// The next passphrase of older backups that is known or remembered.
-async fn recall_earlier(place: &Repository, tried_count: &Cell<usize>) -> Option<Secret> {
+/// A passphrase of older backups.
+enum Earlier {
+    /// This one.
+    Known(Secret),
+    /// What is remembered under this, if anything is.
+    Of(Owner),
+}
+
+/// The next passphrase of older backups to be tried.
+fn earlier(place: &Repository, tried_count: &Cell<usize>) -> Option<Earlier> {
     let index = tried_count.get();
     tried_count.set(index + 1);
     let known = place.earlier();
-    if let Some(secret) = known.get(index) {
-        return Some(secret.clone());
+    match known.get(index) {
+        Some(secret) => Some(Earlier::Known(secret.clone())),
+        None => Some(Earlier::Of(Owner::earlier(place.plan_id()?, index - known.len() + 1))),
     }
-    let owner = Owner::earlier(place.plan_id()?, index - known.len() + 1);
-    secrets::look_up(&owner).await.ok().flatten()
+}
+
+async fn recall_earlier(place: &Repository, tried_count: &Cell<usize>) -> Option<Secret> {
+    match earlier(place, tried_count)? {
+        Earlier::Known(secret) => Some(secret),
+        Earlier::Of(owner) => secrets::look_up(&owner).await.ok().flatten(),
+    }
+}
+
+/// What was found in the password storage. That it could not be looked into, the job remembers.
+fn known_to_keyring(job: &JobModel, found: Result<Option<Secret>, SecretsError>) -> Option<Secret> {
+    found.unwrap_or_else(|error| {
+        job.set_keyring_error(error);
+        None
+    })
 }
 
 /// Waits until the window is shown again, or the job no longer needs it.

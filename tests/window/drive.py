@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A drive that is pulled out in the middle of a backup, and comes back.
+"""A drive that is pulled out in the middle of a backup, and comes back; and one that a backup that runs by itself waits for.
 
     drive.py PROGRAM
 
@@ -7,6 +7,7 @@ It runs in name spaces of its own, in which a file system in memory plays the dr
 UUID, as udev would show it, and is mounted below /media.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -16,7 +17,7 @@ import sys
 
 import flows
 import sample
-from session import Session
+from session import Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DRIVE = pathlib.Path("/media/me/Blue")
@@ -52,6 +53,24 @@ def connect():
     subprocess.run(["mount", "-t", "tmpfs", os.environ[MARK], DRIVE], check=True)
 
 
+def leave(kept):
+    """Pulls the drive out. What is in memory goes with its last user, so it is kept for the drive's return."""
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(DRIVE, kept)
+    LINK.unlink()
+    subprocess.run(["umount", "--lazy", DRIVE], check=True)
+
+
+def come_back(kept):
+    """Connects it again: all at once, as a drive comes."""
+    ready = kept.with_name("ready")
+    ready.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", os.environ[MARK], ready], check=True)
+    shutil.copytree(kept, ready, dirs_exist_ok=True)
+    LINK.symlink_to(os.environ[MARK])
+    subprocess.run(["mount", "--move", ready, DRIVE], check=True)
+
+
 def main(program):
     if MARK not in os.environ:
         name_spaces = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private"]
@@ -76,10 +95,7 @@ def main(program):
         app.find("label", re.compile(r"\d of \d.* files"), flows.WORK_SECS)
         app.click("button", "Pause")
         app.find("button", "Continue")
-        # What is in memory goes with its last user, so it is kept for the drive's return.
-        shutil.copytree(DRIVE, kept)
-        LINK.unlink()
-        subprocess.run(["umount", "--lazy", DRIVE], check=True)
+        leave(kept)
         # What was under way may have missed the drive already.
         if app.has("button", "Continue"):
             app.click("button", "Continue")
@@ -87,13 +103,7 @@ def main(program):
         app.picture("waiting")
         assert not list(DRIVE.iterdir()), "the disk below got something"
 
-        # All at once, as a drive comes.
-        ready = kept.with_name("ready")
-        ready.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", os.environ[MARK], ready], check=True)
-        shutil.copytree(kept, ready, dirs_exist_ok=True)
-        LINK.symlink_to(os.environ[MARK])
-        subprocess.run(["mount", "--move", ready, DRIVE], check=True)
+        come_back(kept)
         flows.wait_for_backup(app, 2)
         app.picture("back")
         names = [path.name for path in (DRIVE / "Backups").iterdir()]
@@ -102,11 +112,28 @@ def main(program):
         # What was seen once can be looked at while the drive is away.
         flows.browse(app)
         app.click("button", "Back")
-        LINK.unlink()
-        subprocess.run(["umount", "--lazy", DRIVE], check=True)
+        leave(kept)
         flows.browse(app)
         app.find(text=re.compile("You see what was there .*; restoring has to wait"))
         app.picture("browsed-away")
+        app.close()
+
+        # What is due waits for the drive, is said once, and is made when the drive is there.
+        shown = session.home / "shown"
+        services = TOP / "tests/window/services.py"
+        session.spawn(["/usr/bin/python3", services, "notifications", "", shown])
+        history = next((session.home / ".local/share/souvenir/history").glob("*.jsonl"))
+        runs = lambda: [json.loads(line) for line in history.read_text().splitlines()]  # noqa: E731
+        history.write_text(json.dumps(runs()[0] | {"started_secs": 1_600_000_000, "ended_secs": 1_600_000_100}) + "\n")
+        flows.change_plan(session, ("^every = .*", 'every = "month"'), ("^prove = .*", "prove = false\nsince = 0"))
+        session.spawn([pathlib.Path(program).resolve().with_name("souvenir-monitor")], log="monitor.log")
+        (note,) = wait(lambda: shown.exists() and shown.read_text().splitlines(), "a word", flows.WORK_SECS)
+        assert json.loads(note)["body"] == "Connect the drive “Blue”, then it begins.", note
+        come_back(kept)
+        wait(lambda: len(runs()) == 2, "a run", flows.WORK_SECS)
+        run = runs()[1]
+        assert run["automatic"] and run["outcome"]["kind"] == "finished", run
+        assert len(shown.read_text().splitlines()) == 1
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
 

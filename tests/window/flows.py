@@ -108,6 +108,16 @@ def answer(app, passphrase=PASSPHRASE):
     app.wait_gone("alert")
 
 
+def change_plan(session, *changes):
+    """Changes the file of the plans as a text editor does."""
+    path = session.home / ".config/souvenir/plans.toml"
+    text = path.read_text()
+    for pattern, replacement in changes:
+        text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        assert count == 1, (pattern, text)
+    path.write_text(text)
+
+
 def back_up(app, count):
     """Another backup of the only plan; `count` is the number of snapshots then."""
     app.click("button", "Back Up Now")

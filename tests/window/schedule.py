@@ -44,16 +44,6 @@ def set_spin(app, name, value):
     spin.accessible.get_value_iface().set_current_value(value)
 
 
-def change_plan(session, *changes):
-    """Changes the file of the plans as a text editor does."""
-    path = session.home / ".config/souvenir/plans.toml"
-    text = path.read_text()
-    for pattern, replacement in changes:
-        text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
-        assert count == 1, (pattern, text)
-    path.write_text(text)
-
-
 def main(program, width="wide", shade="light"):
     size = (1100, 800) if width == "wide" else (360, 760)
     with Session(TOP / "target" / "schedule" / f"{width}-{shade}") as session:
@@ -137,7 +127,7 @@ def main(program, width="wide", shade="light"):
         # On battery and without a window it waits, which is said once.
         power.write_text('{"OnBattery": true}')
         (documents / "New.txt").write_text("new")
-        change_plan(session, ("^every = .*", 'every = "month"'), ("^since = .*", "since = 0"))
+        flows.change_plan(session, ("^every = .*", 'every = "month"'), ("^since = .*", "since = 0"))
         history = next((session.home / ".local/share/souvenir/history").glob("*.jsonl"))
         earlier = run | {"started_secs": 1_600_000_000, "ended_secs": 1_600_000_100}
         history.write_text(json.dumps(earlier) + "\n")

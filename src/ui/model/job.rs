@@ -11,7 +11,8 @@ use super::rate::Rate;
 use crate::engine::error::Result;
 use crate::engine::job::{self, CancelReason, Control, Event, Job, JobHandle, Phase, Progress, Question};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::history::{KEPT_WARNINGS, Problem, RunWarning, full_path};
+use crate::plan::history::{Cause, KEPT_WARNINGS, Problem, RunWarning, full_path};
+use crate::platform::secrets::SecretsError;
 use crate::ui::{error_text, words};
 
 /// What a job does.
@@ -91,6 +92,7 @@ mod imp {
 
         pub kind: Cell<JobKind>,
         pub automatic: Cell<bool>,
+        pub keyring_error: RefCell<Option<SecretsError>>,
         pub started_secs: Cell<i64>,
         pub control: RefCell<Option<Control>>,
         pub question: RefCell<Option<Question>>,
@@ -177,6 +179,16 @@ impl JobModel {
     /// Says whether it began by itself.
     pub fn set_automatic(&self, automatic: bool) {
         self.imp().automatic.set(automatic);
+    }
+
+    /// Says that it is not known what is remembered for its questions.
+    pub fn set_keyring_error(&self, error: SecretsError) {
+        self.imp().keyring_error.replace(Some(error));
+    }
+
+    /// Whether it failed for want of an answer that may be remembered.
+    pub fn lacked_keyring(&self) -> bool {
+        self.state() == JobState::Failed && self.imp().keyring_error.borrow().is_some()
     }
 
     /// When it began, in seconds since 1970.
@@ -281,7 +293,12 @@ impl JobModel {
             Ok(_) => JobState::Finished,
             Err(error) if error.is_cancelled() => JobState::Stopped,
             Err(error) => {
-                imp.problem.replace(Some(error_text::problem(error)));
+                let needs_person = Cause::of(error) == Some(Cause::Person);
+                let problem = match &*imp.keyring_error.borrow() {
+                    Some(keyring) if needs_person => error_text::keyring_problem(keyring, error),
+                    _ => error_text::problem(error),
+                };
+                imp.problem.replace(Some(problem));
                 JobState::Failed
             }
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gio::prelude::*;
 use glib::subclass::prelude::*;
 
-use super::{JobKind, JobModel, JobState, PlanObject};
+use super::{JobKind, JobModel, PlanObject};
 use crate::engine::backup::BackupKind;
 use crate::engine::chain::FullPolicy;
 use crate::engine::crypto::Keyring;
@@ -18,7 +18,6 @@ use crate::plan::schedule::Chore;
 use crate::plan::turn::Turn;
 use crate::plan::{Destination, Plan};
 use crate::platform::calm;
-use crate::ui::error_text;
 
 /// Who wants something to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +141,11 @@ impl PlanObject {
                 // A person's own backup goes on once the drive is back; for others the schedule cares.
                 let waits = cause == Some(Cause::DriveAway) && task == Task::Backup && !job.is_automatic();
                 self.imp().waiting.set(waits);
-                let cause = cause.filter(|_| job.is_automatic() || cause != Some(Cause::Person));
-                Run { outcome: failure(job, &error), cause, ..run }
+                // The storage of passwords will be there, and then nobody is needed.
+                let nobody_helps = !job.is_automatic() || job.lacked_keyring();
+                let cause = cause.filter(|cause| *cause != Cause::Person || !nobody_helps);
+                let outcome = job.problem().map_or(Outcome::Stopped, Outcome::Failed);
+                Run { outcome, cause, ..run }
             }
         };
         self.take_run(run);
@@ -199,13 +201,5 @@ impl PlanObject {
         }
         self.drop_job();
         self.look();
-    }
-}
-
-/// How a job ended that did not do what it should.
-fn failure(job: &JobModel, error: &Error) -> Outcome {
-    match job.state() {
-        JobState::Stopped => Outcome::Stopped,
-        _ => Outcome::Failed(error_text::problem(error)),
     }
 }
