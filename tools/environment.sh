@@ -65,7 +65,8 @@ host_is_complete() {
       duplicity restic borg rdiff setfattr setfacl rsvg-convert pdftotext &&
     [ -x /usr/sbin/sshd ] &&
     [ -x /usr/sbin/smbd ] &&
-    have_all ganesha.nfsd rpcbind faketime &&
+    [ -x /usr/lib/systemd/systemd ] &&
+    have_all ganesha.nfsd rpcbind faketime systemd-analyze &&
     [ -x /usr/libexec/gvfsd-dav ] &&
     [ -x /usr/libexec/at-spi-bus-launcher ] &&
     /usr/bin/python3 -c 'import pyatspi, venv' 2>/dev/null

@@ -19,6 +19,13 @@ step_desktop-files() {
   appstreamcli validate --no-net data/*.metainfo.xml
   glib-compile-schemas --strict --dry-run data
   xmllint --noout data/icons/hicolor/*/apps/*.svg
+  # The program and its manual are not in their places here.
+  local units
+  units=$(mktemp -d)
+  sed 's|^ExecStart=/usr/bin/souvenir-cli|ExecStart=/bin/true|' data/systemd/souvenir.service >"$units/souvenir.service"
+  cp data/systemd/souvenir.timer "$units"
+  XDG_RUNTIME_DIR=$units systemd-analyze --user --man=no verify "$units"/souvenir.*
+  rm -r "$units"
 }
 
 step_translations() { /usr/bin/python3 tools/po.py check; }
