@@ -33,10 +33,10 @@ fn tour() {
     run("tour.py", &[]);
 }
 
-/// Every page in the smallest window, without a complaint of GTK.
+/// Every page in the smallest window and in German, whose words are longer, without a complaint of GTK.
 #[test]
 fn every_page_narrow_and_dark() {
-    run("screenshots.py", &["narrow-dark"]);
+    run("screenshots.py", &["narrow-dark-de"]);
 }
 
 /// A deleted file is found, and an old version of a file is compared and restored.

@@ -36,11 +36,11 @@ def set_up(app, folder, destination, seen=lambda name: None, remember=True, choo
     app.type_into("New Passphrase", PASSPHRASE)
     app.type_into("Repeat Passphrase", PASSPHRASE)
     if remember:
-        app.click("check box", "Remember Passphrase")
+        app.find("check box", "Remember Passphrase").bring().click()
     seen("new-key")
     app.click("button", "Use This Key")
     app.find("list item", "Ada Lovelace")
-    app.click("check box", "Sign the Backup")
+    app.find("check box", "Sign the Backup").bring().click()
     seen("protection")
     app.click("button", "Continue")
     keep_key(app, copy or folder.parent / "Copy of the Key", seen)
@@ -51,12 +51,12 @@ def set_up(app, folder, destination, seen=lambda name: None, remember=True, choo
     wait_for_backup(app, 1)
 
 
-def without_protection(app, folder, destination):
+def without_protection(app, folder, destination, choose=choose_folder):
     """The assistant, from its first page to that of the schedule, for a backup that everybody can read."""
     app.click("button", "Do Not Back Up Home")
     app.type_into("Add a Folder", str(folder))
     app.click("button", "Continue")
-    choose_folder(app, destination)
+    choose(app, destination)
     app.click("button", "Continue")
     app.click("radio button", re.compile("Not at All"))
     app.click("button", "Continue")
@@ -138,7 +138,7 @@ def browse(app):
 def older_snapshot(app):
     """Does not wait for what the snapshot holds."""
     date = re.compile("^Snapshot of ")
-    before = app.find("toggle button", date).name
+    before = app.find("toggle button", date).english_name
     app.click("button", "Older Snapshot")
     # Within a quarter of a second GTK takes a second activation of a button for the same.
     app.find("toggle button", re.compile(f"^Snapshot of (?!{re.escape(before.removeprefix('Snapshot of '))}$)"))

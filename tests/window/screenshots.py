@@ -4,8 +4,8 @@
     screenshots.py PROGRAM [VARIANT…]
 
 The pictures are left in target/screenshots/VARIANT, and those of a variant side by side in
-target/screenshots/VARIANT.png. Variants: wide-light, narrow-light, wide-dark, narrow-dark, and with a
-language behind it, such as wide-light-de.
+target/screenshots/VARIANT.png. Variants: wide-light, narrow-light, wide-dark, narrow-dark; behind it may stand a language,
+`contrast` for high contrast and `large` for large text, such as narrow-light-de-large.
 """
 
 import pathlib
@@ -21,14 +21,20 @@ from session import Session
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = TOP / "target" / "screenshots"
 VARIANTS = ["wide-light", "narrow-light", "wide-dark", "narrow-dark"]
+# GNOME's Large Text is larger by a quarter.
+LARGE_TEXT = "Inter 14"
 SIZES = {"wide": (1000, 760), "narrow": (360, 760)}
 
 
 def photograph(program, variant):
     """One walk through the window."""
-    width, shade, *language = variant.split("-")
+    width, shade, *more = variant.split("-")
+    language = next((part for part in more if len(part) == 2), None)
     folder = PICTURES / variant
     with Session(folder) as session:
+        if "large" in more:
+            settings = session.home / ".config" / "gtk-4.0" / "settings.ini"
+            settings.write_text(settings.read_text().replace("Inter 11", LARGE_TEXT))
         documents = sample.make(session.home / "Documents")
         # Enough work to be seen at it, and something that cannot be backed up.
         (documents / "Film.mkv").write_bytes(sample.random.Random(1).randbytes(150_000_000))
@@ -36,7 +42,8 @@ def photograph(program, variant):
             door.bind(str(documents / "door"))
 
         def start():
-            app = session.launch(program, dark=shade == "dark", language=language[0] if language else None)
+            extra = {"ADW_DEBUG_HIGH_CONTRAST": "1"} if "contrast" in more else None
+            app = session.launch(program, dark=shade == "dark", language=language, extra=extra)
             app.find("button")
             app.resize(*SIZES[width])
             return app
@@ -47,16 +54,6 @@ def photograph(program, variant):
         def seen(name):
             app.picture(f"{next(number):02}-{name}")
 
-        if language:
-            # The words of the window are another language's; what needs none is shown.
-            seen("welcome")
-            for keys, name in (("ctrl+n", "assistant"), ("ctrl+o", "restore-from"), ("ctrl+question", "shortcuts")):
-                session.press(keys)
-                app.find("dialog")
-                seen(name)
-                session.press("Escape")
-                app.wait_gone("dialog")
-            return
         seen("welcome")
         session.press("ctrl+o")
         app.find("dialog", "Restore From a Backup")
@@ -89,6 +86,7 @@ def photograph(program, variant):
         app.click("button", "Back")
 
         sample.change(documents)
+        (documents / "Film 2.mkv").write_bytes(sample.random.Random(2).randbytes(150_000_000))
         # The next day nobody remembers the passphrase, so it is asked for.
         app.close()
         session.run(["gpgconf", "--kill", "all"])

@@ -25,6 +25,8 @@ import sys
 import tempfile
 import time
 
+from words import Words
+
 PR_SET_CHILD_SUBREAPER = 36
 KEYRING_PASSWORD = b"a keyring of the tests"
 # How long something may take to appear. Generous, because the machines of CI are slow; nothing waits longer
@@ -202,7 +204,7 @@ class Session:
         program = str(pathlib.Path(program).resolve()) if "/" in str(program) else program
         (self.pictures / "application.log").unlink(missing_ok=True)
         process = self.spawn([program, *arguments], extra=settings | (extra or {}), log="application.log")
-        return Application(self, process)
+        return Application(self, process, language)
 
     # --- the screen -------------------------------------------------------------------------------
 
@@ -244,11 +246,13 @@ OPENBOX_RULES = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 class Application:
-    """A running application, seen the way assistive technology sees it."""
+    """A running application, seen the way assistive technology sees it. In another language, it is found by what its words
+    are in English."""
 
-    def __init__(self, session, process):
+    def __init__(self, session, process, language=None):
         self.session = session
         self.process = process
+        self.words = Words(language) if language else None
         import gi
 
         gi.require_version("Atspi", "2.0")
@@ -424,6 +428,11 @@ class Widget:
         return self.accessible.get_name() or ""
 
     @property
+    def english_name(self):
+        words = self.application.words
+        return words.back(self.name)[0] if words else self.name
+
+    @property
     def text(self):
         """The text of an entry or a label."""
         text = self.accessible.get_text_iface()
@@ -494,7 +503,9 @@ def _fits(wanted, widget, what):
     if wanted is None:
         return True
     value = getattr(widget, what)
-    return bool(wanted.search(value)) if isinstance(wanted, re.Pattern) else value == wanted
+    words = widget.application.words
+    fits = (lambda text: bool(wanted.search(text))) if isinstance(wanted, re.Pattern) else (lambda text: text == wanted)
+    return fits(value) or words is not None and any(map(fits, words.back(value)))
 
 
 def wait(condition, what, patience=PATIENCE_SECS):
