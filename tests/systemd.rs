@@ -15,8 +15,9 @@ use souvenir::plan::{Destination, Plan, Plans};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A manager sorts what it runs into groups of its own. Here the machine's groups can only be read, and nothing was
-/// booted with systemd.
-const START: &str = "for at in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+/// booted with systemd. What it leaves in /run would be found by others: gpg's agents have their sockets below /run/user.
+const START: &str = "mount -t tmpfs run /run
+for at in /sys/fs/cgroup /sys/fs/cgroup/unified; do
   mount -o remount,rw,bind \"$at\" 2>/dev/null
 done
 mkdir -p /run/systemd/system
@@ -46,8 +47,9 @@ impl Manager {
     }
 
     fn systemctl(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new("systemctl");
-        let output = in_home(command.arg("--user").args(arguments), self.home.path()).output().unwrap();
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.process.id().to_string(), "systemctl", "--user"]);
+        let output = in_home(command.args(arguments), self.home.path()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
         said

@@ -76,7 +76,8 @@ class Session:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="svn-", dir=self.below))
         self.home = self._private("home")
-        gnupg = self._private("home/.gnupg")
+        # Where it is not in its usual place, gpg's agent has a socket that no other agent has.
+        gnupg = self._private("gnupg")
         (self._private("home/.config") / "user-dirs.dirs").write_text(
             'XDG_DOCUMENTS_DIR="$HOME/Documents"\nXDG_DOWNLOAD_DIR="$HOME/Downloads"\n'
         )
