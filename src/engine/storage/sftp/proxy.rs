@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,6 +62,8 @@ impl Proxy {
         let name = PathBuf::from(command.get_program());
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = command
+            // Ctrl+C in a terminal is for us: what was begun is put in order by this line.
+            .process_group(0)
             // What it says is looked at.
             .env("LC_ALL", "C")
             .stdin(OwnedFd::from(theirs.try_clone()?))
