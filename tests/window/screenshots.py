@@ -22,7 +22,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = TOP / "target" / "screenshots"
 VARIANTS = ["wide-light", "narrow-light", "wide-dark", "narrow-dark"]
 # GNOME's Large Text is larger by a quarter.
-LARGE_TEXT = "Inter 14"
+LARGE_TEXT = "Xft.dpi: 120"
 SIZES = {"wide": (1000, 760), "narrow": (360, 760)}
 
 
@@ -33,8 +33,7 @@ def photograph(program, variant):
     folder = PICTURES / variant
     with Session(folder) as session:
         if "large" in more:
-            settings = session.home / ".config" / "gtk-4.0" / "settings.ini"
-            settings.write_text(settings.read_text().replace("Inter 11", LARGE_TEXT))
+            session.run(["xprop", "-root", "-f", "RESOURCE_MANAGER", "8s", "-set", "RESOURCE_MANAGER", LARGE_TEXT])
         documents = sample.make(session.home / "Documents")
         # Enough work to be seen at it, and something that cannot be backed up.
         (documents / "Film.mkv").write_bytes(sample.random.Random(1).randbytes(150_000_000))

@@ -30,6 +30,24 @@ impl BrowserPage {
         for column in [&imp.name_column, &imp.size_column, &imp.modified_column, &imp.change_column] {
             columns::make_sortable(column);
         }
+        self.fit_columns();
+        let page = self.downgrade();
+        // Narrow windows hide it.
+        imp.modified_column.connect_visible_notify(move |_| {
+            if let Some(page) = page.upgrade() {
+                page.fit_columns();
+            }
+        });
+        // They outlive the page.
+        self.settings().connect_closure(
+            "notify::gtk-xft-dpi",
+            false,
+            glib::closure_local!(
+                #[watch(rename_to = page)]
+                self,
+                move |_: gtk::Settings, _: glib::ParamSpec| page.fit_columns()
+            ),
+        );
         imp.view.set_row_factory(Some(&columns::row_factory()));
         imp.view.set_model(Some(&imp.model));
         imp.view.sort_by_column(Some(&*imp.name_column), gtk::SortType::Ascending);
@@ -40,6 +58,20 @@ impl BrowserPage {
                     page.take_sorting(sorter);
                 }
             });
+        }
+    }
+
+    /// Gives the columns the room that their texts need, however large text is.
+    fn fit_columns(&self) {
+        let imp = self.imp();
+        let is_narrow = !imp.modified_column.is_visible();
+        let (size_sp, change_sp) = if is_narrow { (80.0, 84.0) } else { (96.0, 112.0) };
+        let settings = self.settings();
+        for (column, width_sp) in
+            [(&imp.size_column, size_sp), (&imp.modified_column, 170.0), (&imp.change_column, change_sp)]
+        {
+            let width_px = adw::LengthUnit::Sp.to_px(width_sp, Some(&settings));
+            column.set_fixed_width(width_px.ceil() as i32);
         }
     }
 

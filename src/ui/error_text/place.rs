@@ -20,7 +20,12 @@ pub(super) fn no_space(needed_bytes: Option<u64>, free_bytes: Option<u64>) -> St
 
 pub(super) fn storage(error: &StorageError) -> (String, String, String) {
     use StorageErrorKind as K;
+    let is_server = error.location.contains("://");
     let (what, advice) = match error.kind {
+        K::NotFound if is_server => (
+            gettext("The destination is not there"),
+            gettext("Look whether its folder was moved or renamed on the server."),
+        ),
         K::NotFound => (
             gettext("The destination is not there"),
             gettext(
@@ -50,6 +55,12 @@ pub(super) fn storage(error: &StorageError) -> (String, String, String) {
         K::NotAFolder => (
             gettext("The destination is not a folder"),
             gettext("Something else has this name. Choose a folder."),
+        ),
+        K::Unreachable if is_server => (
+            gettext("The server cannot be reached"),
+            gettext(
+                "Look whether this computer is connected to the network and the address is right, then try again.",
+            ),
         ),
         K::Unreachable => (
             gettext("The destination went away"),
