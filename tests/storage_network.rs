@@ -92,7 +92,7 @@ fn a_webdav_folder_keeps_the_contract() {
         let server = Server::start();
         let address = at(&server, "/not yet/there");
         mount(&address, USER, &[PASSWORD]).unwrap();
-        contract(&address, server.folder().join("not yet/there"), 5_000, "");
+        contract(&address, server.folder().join("not yet/there"), 100_000, "");
     });
 }
 
@@ -104,7 +104,7 @@ fn an_ssh_folder_keeps_the_contract() {
         let folder = server.folder().join("not yet/there");
         let address = ssh_address(&server, &folder);
         mount(&address, "", &[]).unwrap();
-        contract(&address, folder, 20_000, "");
+        contract(&address, folder, 100_000, "");
     });
 }
 
@@ -124,7 +124,7 @@ fn a_windows_share_keeps_the_contract() {
         let address = server.address("not yet/there");
         mount(&address, "root", &[samba::PASSWORD]).unwrap();
         // What names on such shares cannot have.
-        contract(&address, server.folder().join("not yet/there"), 20_000, "?*:");
+        contract(&address, server.folder().join("not yet/there"), 100_000, "?*:");
     });
 }
 
@@ -137,7 +137,7 @@ fn an_nfs_folder_keeps_the_contract() {
         let server = Nfs::start();
         let address = server.address("not yet/there");
         mount(&address, "", &[]).unwrap();
-        contract(&address, server.folder().join("not yet/there"), 20_000, "");
+        contract(&address, server.folder().join("not yet/there"), 100_000, "");
         comes_back(&server.address("Backups of Ada"), &server.folder().join("Backups of Ada"));
     });
 }
