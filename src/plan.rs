@@ -31,8 +31,8 @@ use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::scan::Selection;
 use crate::engine::storage::{
-    Address, AwayDrive, Credentials, DriveAddress, Limits, NetworkAddress, S3Address, SftpAddress, Storage,
-    StorageError, StorageErrorKind, WebDavAddress,
+    Address, AwayDrive, Backoff, Credentials, DriveAddress, Limits, NetworkAddress, S3Address, SftpAddress,
+    Storage, StorageError, StorageErrorKind, WebDavAddress,
 };
 
 pub use keeping::{FullEvery, Keep, Thinning};
@@ -251,15 +251,20 @@ impl Destination {
     /// The place, ready to be read and written. What it wants to know is asked through `job`.
     /// A network folder can only be opened by a program that is a part of the desktop.
     pub fn open(&self, job: &Job) -> Result<Box<dyn Storage>> {
+        self.open_with(Backoff::default(), job)
+    }
+
+    /// The same, where it is decided how often something is tried again.
+    pub fn open_with(&self, backoff: Backoff, job: &Job) -> Result<Box<dyn Storage>> {
         #[cfg(feature = "desktop")]
         if let Self::Network(address) = self {
-            return Ok(crate::platform::network::open(address, job)?);
+            return Ok(crate::platform::network::open(address, backoff, job)?);
         }
         let mut credentials = Credentials::default();
         if let Self::S3(account) = self {
             credentials.key_id = Some(account.key_id.clone());
         }
-        Ok(self.address().open(&credentials, job)?)
+        Ok(self.address().open(&credentials, backoff, job)?)
     }
 
     /// Its address.

@@ -104,6 +104,12 @@ fn schedule() {
     run("schedule.py", &["wide", "light"]);
 }
 
+/// What bad input gets, in every field.
+#[test]
+fn fields() {
+    run("fields.py", &["narrow", "light"]);
+}
+
 /// Runs by themselves while the passwords of the desktop are locked.
 #[test]
 fn alone() {

@@ -77,11 +77,11 @@ fn an_address_alone_is_enough() {
     // Nothing is connected before the first use, so this needs no server.
     let address = Address::parse("sftp://nobody@host.invalid/a".as_ref()).unwrap();
     let job = souvenir::engine::job::Job::unattended();
-    let storage = address.open(&Default::default(), &job).unwrap();
+    let storage = address.open(&Default::default(), Default::default(), &job).unwrap();
     assert_eq!(storage.location(), "sftp://nobody@host.invalid/a");
     assert!(storage.local_folder().is_none());
     // A name that nobody knows is said at once, and not tried for minutes.
     let begun = std::time::Instant::now();
-    assert_eq!(storage.list().unwrap_err().kind, StorageErrorKind::Other);
+    assert_eq!(storage.list().unwrap_err().kind, StorageErrorKind::NoSuchHost);
     assert!(begun.elapsed() < std::time::Duration::from_secs(30));
 }

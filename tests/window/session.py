@@ -485,7 +485,7 @@ class Widget:
         run = self.application.session.run
         for _turn in range(60):
             _x, y = self.centre()
-            if top + 60 < y < top + height - 90:
+            if top + 120 < y < top + height - 90:
                 break
             wheel = "5" if y >= top + height - 90 else "4"
             middle = str(left + width // 2), str(top + height // 2)

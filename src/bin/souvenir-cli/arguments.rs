@@ -23,7 +23,7 @@ use souvenir::engine::format::moment::Moment;
 use souvenir::engine::format::time::SetTime;
 use souvenir::engine::job::Job;
 use souvenir::engine::restore::Conflict;
-use souvenir::engine::storage::{Address, Credentials, Limits, Storage};
+use souvenir::engine::storage::{Address, Backoff, Credentials, Limits, Storage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -235,7 +235,7 @@ impl StoreOptions {
             session_token: std::env::var("AWS_SESSION_TOKEN").ok().map(Secret::from),
             ..Credentials::default()
         };
-        Ok(limits.hold(self.complete(address).open(&credentials, job)?, job))
+        Ok(limits.hold(self.complete(address).open(&credentials, Backoff::default(), job)?, job))
     }
 }
 
@@ -284,7 +284,7 @@ impl TargetStoreOptions {
         }
         let key_id = self.to_s3_access_key_id.clone();
         let credentials = Credentials { secret, key_id, ..Credentials::default() };
-        Ok(Some(limits.hold(address.open(&credentials, job)?, job)))
+        Ok(Some(limits.hold(address.open(&credentials, Backoff::default(), job)?, job)))
     }
 }
 

@@ -11,7 +11,7 @@ use super::object::{ObjectOptions, ObjectStorage};
 use super::sftp::{SftpOptions, SftpStorage};
 use super::webdav::{WebDavOptions, WebDavStorage};
 use super::{
-    Credentials, DriveAddress, LocalFolder, NetworkAddress, Storage, StorageError, StorageErrorKind,
+    Backoff, Credentials, DriveAddress, LocalFolder, NetworkAddress, Storage, StorageError, StorageErrorKind,
     StorageResult,
 };
 use crate::engine::job::Job;
@@ -162,19 +162,27 @@ impl Address {
 impl Address {
     /// The place, ready to be read and written. What it wants to know and `credentials` do not tell is asked
     /// through `job`; a place that must be reached first is reached at its first use. A network folder cannot be
-    /// opened here: the engine knows nothing of the desktop.
-    pub fn open(&self, credentials: &Credentials, job: &Job) -> StorageResult<Box<dyn Storage>> {
+    /// opened here: the engine knows nothing of the desktop. `backoff` is for what has to be reached over a network.
+    pub fn open(
+        &self,
+        credentials: &Credentials,
+        backoff: Backoff,
+        job: &Job,
+    ) -> StorageResult<Box<dyn Storage>> {
         match self {
             Self::Folder(folder) => Ok(Box::new(LocalFolder::new(folder))),
             Self::Drive(drive) => Ok(Box::new(LocalFolder::new(drive.folder()?))),
             Self::Sftp(address) => {
-                Ok(Box::new(SftpStorage::at(address, credentials, &SftpOptions::default(), job)))
+                let options = SftpOptions { backoff, ..SftpOptions::default() };
+                Ok(Box::new(SftpStorage::at(address, credentials, &options, job)))
             }
             Self::WebDav(address) => {
-                Ok(Box::new(WebDavStorage::at(address, credentials, WebDavOptions::default(), job)?))
+                let options = WebDavOptions { backoff, ..WebDavOptions::default() };
+                Ok(Box::new(WebDavStorage::at(address, credentials, options, job)?))
             }
             Self::S3(address) => {
-                Ok(Box::new(ObjectStorage::new(address, credentials, ObjectOptions::default(), job)?))
+                let options = ObjectOptions { backoff, ..ObjectOptions::default() };
+                Ok(Box::new(ObjectStorage::new(address, credentials, options, job)?))
             }
             Self::Network(address) => Err(StorageError::new(
                 StorageErrorKind::Other,

@@ -44,6 +44,8 @@ pub enum StorageErrorKind {
     ClockWrong,
     /// Nobody who is trusted vouches for the server's certificate.
     Certificate,
+    /// Nobody knows a server of this name. Without a network, nobody knows any.
+    NoSuchHost,
     /// The object is in a class that has to be brought back before it can be read.
     Archived,
     /// The job was stopped while it waited for the place.
@@ -115,6 +117,8 @@ impl StorageErrorKind {
             K::FileTooLarge => Self::TooLarge,
             K::NotADirectory => Self::NotAFolder,
             K::TimedOut => Self::Timeout,
+            // Of a lookup; the system itself means another address by it.
+            K::AddrNotAvailable if error.raw_os_error().is_none() => Self::NoSuchHost,
             K::NetworkDown
             | K::NetworkUnreachable
             | K::HostUnreachable

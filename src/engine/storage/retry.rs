@@ -39,6 +39,11 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// For a person who waits for the answer: what fails is tried once more, and then told.
+    pub fn brief() -> Self {
+        Self { give_up_after: Duration::from_secs(1), ..Self::default() }
+    }
+
     /// Makes attempts until one succeeds, fails in a way that will not pass, or it has taken too long. The
     /// operation is told how many attempts were made before. Once the job is to stop, nothing is tried again.
     pub fn run<T>(&self, job: &Job, mut operation: impl FnMut(u32) -> StorageResult<T>) -> StorageResult<T> {

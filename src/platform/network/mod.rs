@@ -63,8 +63,9 @@ impl NetworkStorage {
 }
 
 /// The same with the usual limits.
-pub fn open(address: &NetworkAddress, job: &Job) -> StorageResult<Box<dyn Storage>> {
-    Ok(Box::new(NetworkStorage::at(address, NetworkOptions::default(), job)?))
+pub fn open(address: &NetworkAddress, backoff: Backoff, job: &Job) -> StorageResult<Box<dyn Storage>> {
+    let options = NetworkOptions { backoff, ..NetworkOptions::default() };
+    Ok(Box::new(NetworkStorage::at(address, options, job)?))
 }
 
 /// A folder on the network, with a single attempt for each operation.

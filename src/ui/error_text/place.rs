@@ -88,6 +88,10 @@ pub(super) fn storage(error: &StorageError) -> (String, String, String) {
             gettext("The server has too much to do"),
             gettext("It asked several times to be left alone for a while. Try again later."),
         ),
+        K::NoSuchHost => (
+            gettext("There is no server of this name"),
+            gettext("Check the name, and whether this computer is connected to the network."),
+        ),
         K::NoSuchBucket => (
             gettext("There is no bucket of this name"),
             gettext("Check the name, or make the bucket on the pages of your provider."),

@@ -9,7 +9,7 @@ use adw::subclass::prelude::*;
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::status::{Status, status};
-use crate::engine::storage::{DriveAddress, Drives, LocalFolder, try_writing};
+use crate::engine::storage::{Backoff, DriveAddress, Drives, LocalFolder, try_writing};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::Destination;
 use crate::plan::history::Problem;
@@ -82,7 +82,7 @@ impl DestinationCheck {
     async fn of_server(destination: Destination, repository: Repository, asker: &gtk::Widget) -> Self {
         let (sender, receiver) = async_channel::bounded(1);
         let look = move |job: &Job| {
-            let storage = destination.open(job)?;
+            let storage = destination.open_with(Backoff::brief(), job)?;
             let found = status(&*storage, job)?;
             if found.foreign.is_none() {
                 try_writing(&*storage)?;
