@@ -116,16 +116,22 @@ impl BrowserPage {
         if let Some(left) = imp.left.take() {
             tracing::debug!("{} rows were there after {} ms", rows.len(), left.elapsed().as_millis());
         }
-        imp.model.set_rows(Some(Arc::new(rows)));
+        imp.model.set_rows(Arc::new(rows));
         self.leave_search();
         self.refresh_contents();
         if imp.model.n_items() > 0 {
-            let position = position.and_then(|position| u32::try_from(position).ok());
-            let flags = match position {
-                Some(_) => gtk::ListScrollFlags::FOCUS | gtk::ListScrollFlags::SELECT,
-                None => gtk::ListScrollFlags::FOCUS,
-            };
-            imp.view.scroll_to(position.unwrap_or(0), None, flags, None);
+            match position.and_then(|position| u32::try_from(position).ok()) {
+                Some(position) => {
+                    let view = imp.view.downgrade();
+                    let flags = gtk::ListScrollFlags::FOCUS | gtk::ListScrollFlags::SELECT;
+                    imp.model.when_told(move || {
+                        if let Some(view) = view.upgrade() {
+                            view.scroll_to(position, None, flags, None);
+                        }
+                    });
+                }
+                None => imp.view.scroll_to(0, None, gtk::ListScrollFlags::FOCUS, None),
+            }
             imp.view.grab_focus();
         }
     }

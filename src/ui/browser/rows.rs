@@ -101,8 +101,12 @@ impl BrowserPage {
         let page = self.downgrade();
         glib::spawn_future_local(async move {
             if let (Some(Ok(rows)), Some(page)) = (sorted.await, page.upgrade()) {
-                page.imp().model.set_rows(Some(Arc::new(rows)));
+                let imp = page.imp();
+                imp.model.set_rows(Arc::new(rows));
                 page.refresh_contents();
+                if imp.model.n_items() > 0 {
+                    imp.view.scroll_to(0, None, gtk::ListScrollFlags::NONE, None);
+                }
             }
         });
     }

@@ -2,8 +2,11 @@
 //! they are needed, and a selection is a set of positions, so that a folder with a hundred thousand entries
 //! is shown, and selected, at once. `GtkMultiSelection` would make an object of each row that is selected,
 //! and look for it among all new ones.
+//!
+//! A list view makes the widgets of two hundred rows at once, which takes longer than a frame. So it is told of the
+//! first rows, and of the others while nothing else is to be done.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use gtk::prelude::*;
@@ -11,17 +14,32 @@ use gtk::subclass::prelude::*;
 
 use super::{FileNode, FolderRows};
 
+/// How many more rows a list view is told of at a time: more than a window shows.
+const STEP: usize = 48;
+
+/// Of how many rows a list view has widgets at most (`GTK_LIST_VIEW_MAX_LIST_ITEMS`). Those beyond cost nothing.
+const MOST_WIDGETS: usize = 200;
+
 mod imp {
     use super::*;
 
     pub struct FolderModel {
         pub rows: RefCell<Option<Arc<FolderRows>>>,
+        /// How many of them the view was told of.
+        pub told: Cell<usize>,
+        /// What is to be done once that is all of them.
+        pub then: RefCell<Option<Box<dyn FnOnce()>>>,
         pub selected: RefCell<gtk::Bitset>,
     }
 
     impl Default for FolderModel {
         fn default() -> Self {
-            Self { rows: RefCell::default(), selected: RefCell::new(gtk::Bitset::new_empty()) }
+            Self {
+                rows: RefCell::default(),
+                told: Cell::default(),
+                then: RefCell::default(),
+                selected: RefCell::new(gtk::Bitset::new_empty()),
+            }
         }
     }
 
@@ -40,8 +58,7 @@ mod imp {
         }
 
         fn n_items(&self) -> u32 {
-            let count = self.rows.borrow().as_ref().map_or(0, |rows| rows.len());
-            u32::try_from(count).unwrap_or(u32::MAX)
+            count(self.told.get())
         }
 
         fn item(&self, position: u32) -> Option<glib::Object> {
@@ -70,6 +87,7 @@ mod imp {
         }
 
         fn select_all(&self) -> bool {
+            self.obj().tell_all();
             self.select_range(0, self.n_items(), true)
         }
 
@@ -133,18 +151,65 @@ impl FolderModel {
     }
 
     /// Shows other rows, of which none is selected.
-    pub fn set_rows(&self, rows: Option<Arc<FolderRows>>) {
+    pub fn set_rows(&self, rows: Arc<FolderRows>) {
         let imp = self.imp();
-        let removed = self.n_items();
+        let removed = imp.told.get();
         imp.selected.replace(gtk::Bitset::new_empty());
-        // In two steps: where some rows come in the place of others, a list view looks for the old ones
-        // among all new ones.
-        let old = imp.rows.take();
-        self.items_changed(0, removed, 0);
-        imp.rows.replace(rows);
-        self.items_changed(0, 0, self.n_items());
+        imp.then.take();
+        // The widgets of the rows before are used again. A list view looks for the old rows among those that come in
+        // their place, so these must not be very many.
+        let told = rows.len().min(STEP);
+        let old = imp.rows.replace(Some(rows));
+        imp.told.set(told);
+        self.items_changed(0, count(removed), count(told));
+        self.tell_rest();
         // To take very many apart takes time.
         drop(old.map(|old| gio::spawn_blocking(move || drop(old))));
+    }
+
+    /// Calls `then` once the view was told of all rows; never, if others come first.
+    pub fn when_told(&self, then: impl FnOnce() + 'static) {
+        self.imp().then.replace(Some(Box::new(then)));
+        self.call_if_told();
+    }
+
+    /// Tells the view of the other rows, as long as they are those of now.
+    fn tell_rest(&self) {
+        let Some(rows) = self.rows() else { return };
+        let model = self.downgrade();
+        glib::idle_add_local_full(glib::Priority::DEFAULT_IDLE, move || {
+            let Some(model) = model.upgrade() else { return glib::ControlFlow::Break };
+            let told = model.imp().told.get();
+            if !model.rows().is_some_and(|now| Arc::ptr_eq(&now, &rows)) || told == rows.len() {
+                return glib::ControlFlow::Break;
+            }
+            model.tell(if told < MOST_WIDGETS { rows.len().min(told + STEP) } else { rows.len() });
+            glib::ControlFlow::Continue
+        });
+    }
+
+    /// Tells the view of all rows at once.
+    fn tell_all(&self) {
+        if let Some(rows) = self.rows() {
+            self.tell(rows.len());
+        }
+    }
+
+    fn tell(&self, told: usize) {
+        let before = self.imp().told.replace(told);
+        if told > before {
+            self.items_changed(count(before), 0, count(told - before));
+        }
+        self.call_if_told();
+    }
+
+    fn call_if_told(&self) {
+        let imp = self.imp();
+        if self.rows().is_some_and(|rows| rows.len() == imp.told.get())
+            && let Some(then) = imp.then.take()
+        {
+            then();
+        }
     }
 
     /// The positions of what is selected.
@@ -155,4 +220,8 @@ impl FolderModel {
             None => Vec::new(),
         }
     }
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
 }
