@@ -100,6 +100,8 @@ pub fn drill(request: &DrillRequest<'_>, job: &Job) -> Result<DrillSummary> {
     )?;
 
     job.phase(Phase::Verifying);
+    job.add_total(sample.len() as u64, sample.iter().filter_map(|sampled| sampled.entry.size_bytes).sum());
+    job.total_is_known();
     let target = Tree::open(&target).map_err(local("opening the scratch folder"))?;
     let source = request.root.and_then(|root| Tree::open(root).ok());
     let mut summary = DrillSummary {
@@ -115,6 +117,8 @@ pub fn drill(request: &DrillRequest<'_>, job: &Job) -> Result<DrillSummary> {
     };
     for Sampled { entry, signature } in sample {
         job.check()?;
+        job.entry_started(&entry.path);
+        let size_bytes = entry.size_bytes.unwrap_or(0);
         let proved = prove(&target, &entry, &signature).and_then(|()| {
             equals_source(&target, source.as_ref(), &entry).map_err(|error| error.to_string())
         });
@@ -129,6 +133,8 @@ pub fn drill(request: &DrillRequest<'_>, job: &Job) -> Result<DrillSummary> {
             }
             Err(reason) => summary.failures.push((entry.path, reason)),
         }
+        job.entry_done();
+        job.bytes_done(size_bytes);
     }
     summary.warning_count = job.warning_count();
     summary.elapsed = started.elapsed();

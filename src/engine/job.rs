@@ -141,7 +141,7 @@ pub enum Phase {
     Copying,
 }
 
-/// How far a job is. Totals are valid once `total_known` is set.
+/// How far the phase of a job is. Totals are valid once `total_known` is set.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// What is being done.
@@ -393,6 +393,17 @@ struct Counters {
     slow: Mutex<SlowCounters>,
 }
 
+impl Counters {
+    fn begin_anew(&self) {
+        self.total_known.store(false, Ordering::Relaxed);
+        for counter in
+            [&self.done_files, &self.total_files, &self.done_bytes, &self.total_bytes, &self.stored_bytes]
+        {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 struct SlowCounters {
     phase: Phase,
     current_path: EntryPath,
@@ -442,9 +453,12 @@ impl Job {
         self.0.control.check()
     }
 
-    /// Begins a phase.
+    /// Begins a phase. Each counts its own work, but [`Phase::Finishing`] goes on with that of the phase before.
     pub fn phase(&self, phase: Phase) {
         self.slow().phase = phase;
+        if phase != Phase::Finishing {
+            self.0.counters.begin_anew();
+        }
         (self.0.emit)(Rare::Phase(phase));
         self.publish();
     }

@@ -183,7 +183,7 @@ impl StoredReader {
 
     /// The same for a file that is verified: what is read of it counts as done.
     pub fn open_counted(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
-        let source = Source { inner: storage.open(name)?, counts: Counts::Done, job: job.clone() };
+        let source = Source::new(storage.open(name)?, Counts::Done, job);
         Self::unwrap(source, name, codec_of(name), opener)
     }
 
@@ -195,7 +195,7 @@ impl StoredReader {
         opener: &Opener,
         job: &Job,
     ) -> Result<Self> {
-        let source = Source { inner: storage.open(name)?, counts: Counts::Stored, job: job.clone() };
+        let source = Source::new(storage.open(name)?, Counts::Stored, job);
         Self::unwrap(source, name, codec, opener)
     }
 
@@ -271,6 +271,7 @@ impl Read for Members {
 struct Source {
     inner: Box<dyn Read + Send>,
     counts: Counts,
+    read_bytes: u64,
     job: Job,
 }
 
@@ -283,17 +284,32 @@ enum Counts {
     Stored,
     /// As those, and as work that is done.
     Done,
+    /// As half of the work, rounded down; the other half is done when they are read again.
+    FirstHalf,
+    /// As bytes from the storage, and as the other half of the work.
+    SecondHalf,
+}
+
+impl Source {
+    fn new(inner: Box<dyn Read + Send>, counts: Counts, job: &Job) -> Self {
+        Self { inner, counts, read_bytes: 0, job: job.clone() }
+    }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.job.check().map_err(Error::into_stream)?;
         let count = self.inner.read(buffer)?;
-        if self.counts != Counts::Nothing {
+        let before = self.read_bytes;
+        self.read_bytes += count as u64;
+        if matches!(self.counts, Counts::Stored | Counts::Done | Counts::SecondHalf) {
             self.job.bytes_stored(count as u64);
         }
-        if self.counts == Counts::Done {
-            self.job.bytes_done(count as u64);
+        match self.counts {
+            Counts::Nothing | Counts::Stored => {}
+            Counts::Done => self.job.bytes_done(count as u64),
+            Counts::FirstHalf => self.job.bytes_done(self.read_bytes / 2 - before / 2),
+            Counts::SecondHalf => self.job.bytes_done(self.read_bytes.div_ceil(2) - before.div_ceil(2)),
         }
         Ok(count)
     }

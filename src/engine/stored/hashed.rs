@@ -58,15 +58,15 @@ fn open_if_hash(
 ) -> Result<StoredReader> {
     let inner = storage.open(name)?;
     if storage.local_folder().is_some() {
-        let unseen = Source { inner, counts: Counts::Nothing, job: job.clone() };
-        check_hash(unseen, &mut io::sink(), name, hash)?;
-        return StoredReader::open_counted(storage, name, opener, job);
+        check_hash(Source::new(inner, Counts::FirstHalf, job), &mut io::sink(), name, hash)?;
+        let again = Source::new(storage.open(name)?, Counts::SecondHalf, job);
+        return StoredReader::unwrap(again, name, codec_of(name), opener);
     }
-    let source = Source { inner, counts: Counts::Done, job: job.clone() };
+    let source = Source::new(inner, Counts::Done, job);
     let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, spool_folder());
     check_hash(source, &mut spool, name, hash)?;
     spool.rewind().map_err(spool_failed)?;
-    let source = Source { inner: Box::new(Spool(spool)), counts: Counts::Nothing, job: job.clone() };
+    let source = Source::new(Box::new(Spool(spool)), Counts::Nothing, job);
     StoredReader::unwrap(source, name, codec_of(name), opener)
 }
 

@@ -85,7 +85,6 @@ pub fn compare(request: &CompareRequest<'_>, job: &Job) -> Result<CompareSummary
     let known = KnownTree::open(request.storage, &Copies::none(), sets, &opener, job)?;
 
     job.phase(Phase::Verifying);
-    let done_before = job.progress().done_files;
     let everything = Selection::everything();
     let walk = Walk::new(&tree, &everything, &[], true, job)?;
     let mut differences = Vec::new();
@@ -110,7 +109,7 @@ pub fn compare(request: &CompareRequest<'_>, job: &Job) -> Result<CompareSummary
     Ok(CompareSummary {
         set_time,
         // What is the same was counted as done.
-        entry_count: job.progress().done_files - done_before + differing_count,
+        entry_count: job.progress().done_files + differing_count,
         differences,
         difference_count: missing_count + differing_count,
         warning_count: job.warning_count(),
