@@ -73,7 +73,7 @@ impl BrowserPage {
             Err(Error::Cancelled(_)) => {
                 return self.show_problem(&Problem {
                     what: gettext("The snapshots were not opened"),
-                    advice: gettext("Try again, and type the passphrase when you are asked for it."),
+                    advice: gettext("It was stopped before they were read. Try again to see them."),
                     ..Problem::default()
                 });
             }

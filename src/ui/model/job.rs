@@ -333,12 +333,18 @@ impl JobModel {
         self.set_text(&imp.files, files_text(news, counted), "files");
         self.set_text(&imp.bytes, bytes_text(news, total), "bytes");
         self.set_text(&imp.current_path, current_text(news), "current-path");
+        // To delete a large file is no more work than to delete a small one.
+        let by_files = news.phase == Phase::Deleting;
         if total {
-            // Small files cost more than their bytes, so both count.
             let part = |done: u64, all: u64| if all == 0 { 1.0 } else { done.min(all) as f64 / all as f64 };
+            let files = part(news.done_files, news.total_files);
             let bytes = part(done_bytes(news), news.total_bytes);
-            let fraction =
-                if counted { 0.9 * bytes + 0.1 * part(news.done_files, news.total_files) } else { bytes };
+            let fraction = match (by_files, counted) {
+                (true, _) => files,
+                // Small files cost more than their bytes, so both count.
+                (false, true) => 0.9 * bytes + 0.1 * files,
+                (false, false) => bytes,
+            };
             imp.fraction.set(fraction);
             self.notify_fraction();
         }
@@ -350,11 +356,11 @@ impl JobModel {
         }
         let now = Instant::now();
         let mut speed = imp.speed.borrow_mut();
-        speed.note(now, done_bytes(news));
-        let rate = speed.bytes_per_sec().filter(|rate| *rate > 0);
-        let rate = rate.map(|rate| gettext_f("{size}/s", &[("size", &words::size(rate))]));
-        let left = news.total_bytes.saturating_sub(done_bytes(news));
-        let left = speed.secs_left(now, left).filter(|_| total).map(words::time_left);
+        let (done, all) =
+            if by_files { (news.done_files, news.total_files) } else { (done_bytes(news), news.total_bytes) };
+        speed.note(now, done);
+        let rate = speed.per_sec().filter(|rate| *rate > 0).map(|rate| rate_text(rate, by_files));
+        let left = speed.secs_left(now, all.saturating_sub(done)).filter(|_| total).map(words::time_left);
         drop(speed);
         self.set_text(&imp.rate, rate.unwrap_or_default(), "rate");
         self.set_text(&imp.time_left, left.unwrap_or_default(), "time-left");
@@ -373,6 +379,14 @@ fn done_bytes(news: &Progress) -> u64 {
     match news.phase {
         Phase::Listing => news.stored_bytes.min(news.total_bytes),
         _ => news.done_bytes,
+    }
+}
+
+fn rate_text(rate: u64, by_files: bool) -> String {
+    if by_files {
+        ngettext_f("{count} file/s", "{count} files/s", rate, &[("count", &words::count(rate))])
+    } else {
+        gettext_f("{size}/s", &[("size", &words::size(rate))])
     }
 }
 

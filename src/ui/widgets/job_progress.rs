@@ -14,7 +14,7 @@ const PULSE_INTERVAL: Duration = Duration::from_millis(80);
 
 mod imp {
     use super::*;
-    use std::cell::OnceCell;
+    use std::cell::{Cell, OnceCell};
 
     #[derive(Default, gtk::CompositeTemplate)]
     #[template(file = "job_progress.ui")]
@@ -32,6 +32,7 @@ mod imp {
         #[template_child]
         pub stop_button: TemplateChild<gtk::Button>,
         pub job: OnceCell<glib::SignalGroup>,
+        pub pulsing: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -109,9 +110,6 @@ impl JobProgress {
         }
         self.imp().bar.set_fraction(0.0);
         self.refresh();
-        if job.is_some() {
-            self.pulse();
-        }
     }
 
     fn refresh(&self) {
@@ -125,6 +123,8 @@ impl JobProgress {
         imp.path_label.set_label(&job.current_path());
         if job.measured() {
             imp.bar.set_fraction(job.fraction());
+        } else if job.is_running() && !imp.pulsing.replace(true) {
+            self.pulse();
         }
         imp.pause_button.set_label(&if job.paused() { gettext("_Continue") } else { gettext("_Pause") });
         imp.pause_button.set_sensitive(!job.stopping());
@@ -134,14 +134,11 @@ impl JobProgress {
     fn pulse(&self) {
         let widget = self.downgrade();
         glib::timeout_add_local(PULSE_INTERVAL, move || {
-            let Some((widget, job)) =
-                widget.upgrade().and_then(|widget| Some((widget.clone(), widget.job()?)))
-            else {
+            let Some(widget) = widget.upgrade() else { return glib::ControlFlow::Break };
+            let Some(job) = widget.job().filter(|job| job.is_running() && !job.measured()) else {
+                widget.imp().pulsing.set(false);
                 return glib::ControlFlow::Break;
             };
-            if !job.is_running() || job.measured() {
-                return glib::ControlFlow::Break;
-            }
             if !job.paused() && widget.is_mapped() {
                 widget.imp().bar.pulse();
             }
