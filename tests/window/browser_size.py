@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A folder of very many files in the browser: how soon it is there, and how long the main loop was blocked.
 
-    browser_size.py PROGRAM COMMAND-LINE [FOLDER] [FILES]
+    browser_size.py PROGRAM COMMAND-LINE [FOLDER] [FILES] [OTHERS] [SNAPSHOTS]
 
-Two snapshots of a folder of 100,000 empty files are opened, gone through, sorted and searched. The window itself
-says when its main loop was kept from its work (src/ui/tick.rs); the worst of each step is printed, and fails
-above a bound that a slow machine keeps too.
+Snapshots of a folder of FILES (100,000) empty files are opened, gone through, sorted and searched. Beside it lie
+OTHERS (none) in folders of a hundred each; from one of the SNAPSHOTS (2) to the next one file of a hundred is
+changed. The window itself says when its main loop was kept from its work (src/ui/tick.rs); the worst of each step
+is printed, and fails above a bound that a slow machine keeps too.
 """
 
 import pathlib
@@ -49,19 +50,30 @@ class Watch:
         )
 
 
-def main(program, command_line, pictures, count):
+def make_snapshots(session, command_line, store, files, others, snapshots):
+    documents = session.home / "Documents"
+    many = documents / "Many"
+    many.mkdir(parents=True)
+    paths = [many / f"file {number:06}.txt" for number in range(files)]
+    for number in range(others):
+        folder = documents / f"Others {number // 10_000:03}" / f"{number // 100 % 100:02}"
+        folder.mkdir(parents=True, exist_ok=True)
+        paths.append(folder / f"note {number:07}.txt")
+    for path in [*paths, documents / "Letter.txt"]:
+        path.touch()
+    end = int(time.time()) - 60
+    for snapshot in range(snapshots):
+        when = str(end - (snapshots - 1 - snapshot) * DAY)
+        back_up = [command_line, "backup", "--no-encryption", documents, store, "--current-time", when]
+        session.run(back_up, timeout=flows.WORK_SECS * 10)
+        for path in paths[snapshot % 100 :: 100]:
+            path.write_text(f"changed after snapshot {snapshot}\n")
+
+
+def main(program, command_line, pictures, count, others, snapshots):
     with Session(pictures) as session:
-        many, store = session.home / "Documents" / "Many", session.home / "Backup Drive"
-        many.mkdir(parents=True)
-        for number in range(count):
-            (many / f"file {number:06}.txt").touch()
-        (session.home / "Documents" / "Letter.txt").write_text("hello\n")
-        now = int(time.time())
-        back_up = [command_line, "backup", "--no-encryption", session.home / "Documents", store, "--current-time"]
-        session.run([*back_up, str(now - DAY)])
-        for number in range(0, count, 1_000):
-            (many / f"file {number:06}.txt").write_text("changed\n")
-        session.run([*back_up, str(now - 60)])
+        store = session.home / "Backup Drive"
+        make_snapshots(session, command_line, store, count, others, snapshots)
         app = session.launch(program, extra={"SOUVENIR_LOG": "souvenir::ui::tick=debug,souvenir::ui::browser=debug"})
         app.find("button", "Set Up a Backup…")
         watch = Watch(pictures / "application.log")
@@ -85,8 +97,8 @@ def main(program, command_line, pictures, count):
         watch.step(f"folder of {count:,}", enter, lambda: app.find("table row", "file 000000.txt"))
         watch.step(
             "older snapshot",
-            lambda: app.click("button", "Older Snapshot"),
-            lambda: app.find("label", "Full snapshot"),
+            lambda: flows.older_snapshot(app),
+            lambda: app.find("table row", "file 000000.txt"),
         )
         watch.step("to its end", lambda: session.press("ctrl+End"), lambda: app.find("table row", f"file {count - 1:06}.txt"))
         watch.step("everything selected", lambda: session.press("ctrl+a"), lambda: app.find("label", re.compile("selected")))
@@ -105,11 +117,8 @@ def main(program, command_line, pictures, count):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4, 5):
+    if not 3 <= len(sys.argv) <= 7:
         sys.exit(__doc__)
-    main(
-        pathlib.Path(sys.argv[1]).resolve(),
-        pathlib.Path(sys.argv[2]).resolve(),
-        pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else TOP / "target" / "browser-size",
-        int(sys.argv[4]) if len(sys.argv) > 4 else 100_000,
-    )
+    programs, rest = [pathlib.Path(name).resolve() for name in sys.argv[1:3]], sys.argv[3:]
+    folder = pathlib.Path(rest.pop(0)) if rest else TOP / "target" / "browser-size"
+    main(*programs, folder, *map(int, rest + ["100000", "0", "2"][len(rest) :]))

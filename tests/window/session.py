@@ -190,8 +190,9 @@ class Session:
 
     def run(self, command, check=True, **options):
         """Runs a program in the session and gives its output."""
+        options = {"timeout": 120} | options
         done = subprocess.run(
-            command, env=self.environment, cwd=self.home, capture_output=True, check=False, timeout=120, **options
+            command, env=self.environment, cwd=self.home, capture_output=True, check=False, **options
         )
         if check and done.returncode:
             raise RuntimeError(f"{command}: {done.stderr.decode(errors='replace')}")
