@@ -92,6 +92,12 @@ fn turns() {
     run("turns.py", &[]);
 }
 
+/// What every kind of work shows and obeys; closing the window, starting again, and the end of the session meanwhile.
+#[test]
+fn jobs() {
+    run("jobs.py", &["narrow", "dark"]);
+}
+
 /// The settings of a plan: folders, another passphrase, another destination, and its end.
 #[test]
 fn settings() {

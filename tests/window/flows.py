@@ -59,6 +59,7 @@ def without_protection(app, folder, destination, choose=choose_folder):
     choose(app, destination)
     app.click("button", "Continue")
     app.click("radio button", re.compile("Not at All"))
+    app.wait_gone("button", "Create a Key…")
     app.click("button", "Continue")
 
 

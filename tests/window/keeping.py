@@ -28,6 +28,7 @@ def set_up(app, folder, destination, count):
     app.find("list item", re.compile("backups? (is|are) here|The folder will be made"))
     app.click("button", "Continue")
     app.click("radio button", re.compile("Not at All"))
+    app.wait_gone("button", "Create a Key…")
     app.click("button", "Continue")
     flows.schedule(app)
     app.click("button", "Back Up Now", within=app.find("dialog"))
