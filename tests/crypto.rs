@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::gpg::Home;
+use common::sealing::{crypto_error, open, open_signed, ours, seal, secrets, signed, to_keys};
 use souvenir::engine::crypto::{
     AgentTrouble, CryptoError, Encryption, KeyAlgorithm, KeyState, Keyring, NewKey, Opener, PassphraseFor,
     PassphraseRequest, Passphrases, Pinentry, Protection, Recipient, SealDamage, Sealer, Secret,
@@ -39,64 +40,6 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-fn to_keys(keys: &[&str]) -> Protection {
-    let recipients = keys.iter().map(|key| Recipient { key: (*key).to_owned(), hidden: false }).collect();
-    Protection { encryption: Encryption::Keys(recipients), sign_key: None }
-}
-
-fn signed(protection: Protection, key: &str) -> Protection {
-    Protection { sign_key: Some(key.to_owned()), ..protection }
-}
-
-fn secrets(archive: &str) -> Passphrases {
-    let passphrases = Passphrases::new();
-    passphrases.set_archive(archive.into());
-    passphrases
-}
-
-fn seal(
-    keyring: &Keyring,
-    protection: &Protection,
-    passphrases: &Passphrases,
-    plain: &[u8],
-) -> Result<Vec<u8>> {
-    let sealer = Sealer::new(keyring, protection, passphrases, &Job::unattended())?;
-    let mut writer = sealer.seal(Vec::new())?;
-    writer.write_all(plain).map_err(ours)?;
-    writer.finish()
-}
-
-fn open(keyring: &Keyring, passphrases: &Passphrases, sealed: &[u8]) -> Result<(Vec<u8>, SignatureState)> {
-    open_signed(keyring, passphrases, None, sealed, &Job::unattended())
-}
-
-fn open_signed(
-    keyring: &Keyring,
-    passphrases: &Passphrases,
-    signer: Option<&str>,
-    sealed: &[u8],
-    job: &Job,
-) -> Result<(Vec<u8>, SignatureState)> {
-    let mut reader =
-        Opener::new(keyring, passphrases, signer, job)?.open(io::Cursor::new(sealed.to_vec()))?;
-    let mut plain = Vec::new();
-    reader.read_to_end(&mut plain).map_err(ours)?;
-    let state = reader.finish()?;
-    Ok((plain, state))
-}
-
-/// The error of ours that a stream's error carries.
-fn ours(error: io::Error) -> Error {
-    *error.into_inner().expect("an error of ours").downcast::<Error>().expect("an error of ours")
-}
-
-fn crypto_error<T: std::fmt::Debug>(result: Result<T>) -> CryptoError {
-    match result {
-        Err(Error::Crypto { source, .. }) => source,
-        other => panic!("not a crypto error: {other:?}"),
     }
 }
 

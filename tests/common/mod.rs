@@ -14,6 +14,7 @@ pub mod hooked;
 pub mod odd;
 pub mod program;
 pub mod proxy;
+pub mod sealing;
 pub mod sshd;
 pub mod synthetic;
 pub mod tree;

@@ -222,7 +222,10 @@ impl Runner<'_> {
     fn run(&self, plan: &Plan, chore: Chore, by: By) -> anyhow::Result<Worst> {
         let started_secs = now_secs();
         let runs = self.shelf.runs(plan);
-        let (keyring, passphrases, of) = (self.keyring.clone(), self.passphrases.clone(), plan.clone());
+        let (passphrases, of) = (self.passphrases.clone(), plan.clone());
+        let keyring = self.keyring.clone();
+        // Nothing comes up by itself.
+        let keyring = if by == By::Schedule { keyring.without_pins() } else { keyring };
         let work = move |job: &Job| {
             let means = Means { runs: &runs, keyring: &keyring, passphrases: &passphrases };
             match chore {

@@ -11,8 +11,8 @@ use super::packets::PacketWatch;
 use super::passphrases::PassphraseFor;
 use super::pipe::PipeReader;
 use super::piped::Piped;
-use super::status;
-use super::talk::{self, Answers, Talk};
+use super::talk::{self, Answers, Talk, Wanted};
+use super::{signing, status};
 use crate::engine::error::Result;
 use crate::engine::job::Control;
 
@@ -70,7 +70,12 @@ impl GpgSealer {
         sink: &mut Sink<W>,
     ) -> Result<(), Stop> {
         let recipients = &self.recipients;
-        let mut context = talk.context(&self.keyring, recipients.is_empty())?;
+        let wanted = match &self.signer {
+            _ if recipients.is_empty() => Wanted::Archive,
+            Some(signer) => signing::wanted_by(signer),
+            None => Wanted::Key,
+        };
+        let mut context = talk.context(&self.keyring, wanted)?;
         // Exactly the plan's recipients: neither trust nor an `encrypt-to` in gpg.conf changes them.
         let flags = EncryptFlags::ALWAYS_TRUST | EncryptFlags::NO_ENCRYPT_TO;
         let mut plain = Data::from_reader(talk.input(source)).map_err(|error| Stop::Gpg(error.error()))?;

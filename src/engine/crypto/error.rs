@@ -188,6 +188,12 @@ pub enum AgentTrouble {
         "it has no pinentry program to ask for the passphrase with; install one, or unlock the key first"
     )]
     NoPinentry,
+    /// The card that has the key is not there, or its PIN was not entered, and nobody was to be asked.
+    #[error("the card that has it is not there, or its PIN was not entered; insert it and try again")]
+    NoCard,
+    /// The PIN of the card was wrong too often.
+    #[error("the PIN of the card was wrong too often; unblock it with \"gpg --card-edit\"")]
+    PinBlocked,
     /// The person closed its question.
     #[error("its question for the passphrase was cancelled; try again")]
     Declined,

@@ -17,7 +17,7 @@ use super::error::{CryptoError, UnusableReason};
 use super::keys::{self, Key, Keyring};
 use super::passphrases::{PassphraseFor, Passphrases, Purpose};
 use super::status;
-use super::talk::{Answers, Talk};
+use super::talk::{Answers, Talk, Wanted};
 use super::trust;
 use crate::engine::error::{Error, Result};
 use crate::engine::job::Job;
@@ -162,7 +162,7 @@ impl Keyring {
     }
 
     fn export_once(&self, raw: &gpgme::Key, form: Form, talk: &Talk) -> Result<Zeroizing<Vec<u8>>> {
-        let mut context = talk.context(self, false)?;
+        let mut context = talk.context(self, Wanted::Key)?;
         context.set_armor(form == Form::Armoured);
         let mode = match form {
             Form::Armoured => ExportMode::SECRET,

@@ -11,7 +11,7 @@ use super::error::{AgentTrouble, CryptoError, KeyName, UnusableReason};
 use super::home::{self, own_home};
 use super::passphrases::{Passphrases, Purpose, Secret};
 use super::status;
-use super::talk::{Answers, Talk};
+use super::talk::{Answers, Talk, Wanted};
 use super::{Encryption, Protection};
 use crate::engine::error::Result;
 use crate::engine::job::Job;
@@ -21,6 +21,7 @@ use crate::engine::job::Job;
 pub struct Keyring {
     home: Option<PathBuf>,
     pinentry: Pinentry,
+    asks_for_pins: bool,
 }
 
 impl Default for Keyring {
@@ -31,14 +32,14 @@ impl Default for Keyring {
         if let Some(home) = &home {
             home::make(home);
         }
-        Self { home, pinentry: Pinentry::default() }
+        Self { home, pinentry: Pinentry::default(), asks_for_pins: true }
     }
 }
 
 /// Who asks for the passphrase of a secret key that gpg-agent does not remember.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pinentry {
-    /// This program, through [`Job::ask_passphrase`].
+    /// This program, through [`Job::ask_passphrase`]. For the PIN of a card the agent's own pinentry asks.
     #[default]
     Ours,
     /// The agent's own pinentry. The passphrase of a backup is still asked for by this program.
@@ -49,12 +50,22 @@ impl Keyring {
     /// The keyring in this folder, rather than the one that [`Keyring::default`] means. The path must be shorter
     /// than about 80 bytes, since sockets are made in it.
     pub fn at(home: impl Into<PathBuf>) -> Self {
-        Self { home: Some(home.into()), pinentry: Pinentry::default() }
+        Self { home: Some(home.into()), ..Self::default() }
     }
 
     /// The same keyring with another way of asking.
     pub fn with_pinentry(self, pinentry: Pinentry) -> Self {
         Self { pinentry, ..self }
+    }
+
+    /// Lets nobody be asked for a card or its PIN, which then must be there and entered already.
+    pub fn without_pins(self) -> Self {
+        Self { asks_for_pins: false, ..self }
+    }
+
+    /// Whether the agent's pinentry may ask for cards and their PINs.
+    pub(super) fn asks_for_pins(&self) -> bool {
+        self.asks_for_pins
     }
 
     /// The folder, unless it is the one that gpg takes by itself.
@@ -92,7 +103,7 @@ impl Keyring {
             passphrases.set_archive(secret.clone());
         }
         let talk = Talk::new(Answers::new(passphrases, Job::unattended(), Purpose::Seal));
-        let mut context = talk.context(self, true)?;
+        let mut context = talk.context(self, Wanted::Archive)?;
         let made = context
             .generate_key(parameters, None::<gpgme::Data<'_>>, None::<gpgme::Data<'_>>)
             .map_err(|error| talk.facts().seal_error(error))?;
@@ -141,10 +152,19 @@ impl Keyring {
         }
     }
 
+    /// Long ids of keys that decrypt, and whose secret parts are on cards.
+    pub(super) fn decrypting_card_keys(&self) -> Result<Vec<String>, CryptoError> {
+        let ids = |raw: &gpgme::Key| {
+            let on_card = raw.subkeys().filter(|subkey| subkey.can_encrypt() && subkey.is_card_key());
+            on_card.filter_map(|subkey| Some(subkey.id().ok()?.to_owned())).collect::<Vec<_>>()
+        };
+        Ok(self.listing(None)?.iter().flat_map(ids).collect())
+    }
+
     fn agent_answers(&self) -> Result<bool, CryptoError> {
         let (passphrases, job) = (Passphrases::new(), Job::unattended());
         let talk = Talk::new(Answers::new(passphrases, job, Purpose::Open));
-        let mut context = talk.context(self, false)?;
+        let mut context = talk.context(self, Wanted::Key)?;
         let first = context.secret_keys().map_err(status::plain)?.next();
         drop(context);
         Ok(match first {

@@ -5,8 +5,8 @@
 //! end in order.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use gpgme::{Data, DecryptFlags};
 
@@ -14,9 +14,9 @@ use super::error::{CryptoError, KeyName, SealDamage};
 use super::keys::Keyring;
 use super::passphrases::{PassphraseFor, Passphrases, Purpose};
 use super::pipe::{self, PipeReader, PipeWriter};
-use super::replay::Replay;
+use super::replay::{FirstLock, Replay};
 use super::status::{Facts, SignatureFact, Verdict};
-use super::talk::{self, Answers, Talk};
+use super::talk::{self, Answers, Talk, Wanted};
 use super::worker::Worker;
 use crate::engine::error::{Error, Result};
 use crate::engine::job::{Control, Job};
@@ -28,6 +28,7 @@ pub struct Opener {
     keyring: Keyring,
     answers: Answers,
     expected: Option<Expected>,
+    card_keys: Arc<OnceLock<Vec<String>>>,
 }
 
 /// The key by which every file must be signed.
@@ -79,7 +80,7 @@ impl Opener {
     ) -> Result<Self> {
         let answers = Answers::new(passphrases.clone(), job.clone(), Purpose::Open);
         let expected = sign_key.map(|key| Expected::find(keyring, key)).transpose()?;
-        Ok(Self { keyring: keyring.clone(), answers, expected })
+        Ok(Self { keyring: keyring.clone(), answers, expected, card_keys: Arc::default() })
     }
 
     /// Begins to open a file. A thread and a process of gpg work behind it; about 1 MiB is on its way at
@@ -101,12 +102,12 @@ impl Opener {
         let has_plaintext = Arc::new(AtomicBool::new(false));
         let mut source = Replay::new(source, Arc::clone(&has_plaintext));
         let mut sink = Sink { pipe, has_plaintext };
-        let archive_is_asked = source.begins_with_passphrase().map_err(Failure::Stream)?;
+        let wanted = self.wanted_for(&mut source)?;
         let answers = self.answers.for_another_file();
         loop {
             self.answers.job.check()?;
             let talk = Talk::new(answers.clone());
-            let result = self.decrypt(&talk, &mut source, &mut sink, archive_is_asked);
+            let result = self.decrypt(&talk, &mut source, &mut sink, wanted);
             if let Some(error) = source.take_error() {
                 return Err(Failure::Stream(error));
             }
@@ -142,14 +143,39 @@ impl Opener {
         }
     }
 
+    /// What gpg may want to be told to open a file.
+    fn wanted_for<R: Read>(&self, source: &mut Replay<R>) -> Result<Wanted, Failure> {
+        match source.first_lock().map_err(Failure::Stream)? {
+            Some(FirstLock::Passphrase) => return Ok(Wanted::Archive),
+            Some(FirstLock::Key) => {}
+            None => return Ok(Wanted::Key),
+        }
+        let on_cards = self.card_keys()?;
+        if on_cards.is_empty() {
+            return Ok(Wanted::Key);
+        }
+        let mut recipients = source.key_ids().map_err(Failure::Stream)?.into_iter().map(KeyName::id);
+        let is_on_card = |key: KeyName| key.is_hidden() || on_cards.contains(&key.id);
+        Ok(if recipients.any(is_on_card) { Wanted::Pin } else { Wanted::Key })
+    }
+
+    /// Long ids of the keys whose secret parts are on cards, looked for once.
+    fn card_keys(&self) -> Result<&[String], CryptoError> {
+        if let Some(known) = self.card_keys.get() {
+            return Ok(known);
+        }
+        let found = self.keyring.decrypting_card_keys()?;
+        Ok(self.card_keys.get_or_init(|| found))
+    }
+
     fn decrypt<R: Read + Send>(
         &self,
         talk: &Talk,
         source: &mut Replay<R>,
         sink: &mut Sink,
-        archive_is_asked: bool,
+        wanted: Wanted,
     ) -> Result<(), Stop> {
-        let mut context = talk.context(&self.keyring, archive_is_asked)?;
+        let mut context = talk.context(&self.keyring, wanted)?;
         let mut sealed = Data::from_reader(talk.input(source)).map_err(|error| Stop::Gpg(error.error()))?;
         let mut plain = Data::from_writer(sink).map_err(|error| Stop::Gpg(error.error()))?;
         talk::enlarge(&mut sealed)?;

@@ -7,6 +7,20 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pgp::packet::{Packet, PacketParser};
+
+/// Of a file, what holds the packets of a dozen recipients.
+const RECIPIENTS_BYTES: usize = 8 << 10;
+
+/// Who can open a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstLock {
+    /// Whoever knows a passphrase.
+    Passphrase,
+    /// The owner of a key.
+    Key,
+}
+
 /// The source of gpg's input.
 pub(super) struct Replay<R> {
     source: R,
@@ -21,12 +35,32 @@ impl<R: Read> Replay<R> {
         Self { source, kept: Vec::new(), position: 0, has_plaintext, error: None }
     }
 
-    /// Whether the first packet is one for a passphrase (tag 3 of RFC 4880, 4.3).
-    pub(super) fn begins_with_passphrase(&mut self) -> io::Result<bool> {
-        let mut first = [0];
-        let count = read_some(&mut self.source, &mut first)?;
-        self.kept.extend_from_slice(&first[..count]);
-        Ok(count > 0 && matches!(first[0], 0x8c..=0x8f | 0xc3))
+    /// What the first packet says of who can open the file (tags 1 and 3 of RFC 4880, 4.3).
+    pub(super) fn first_lock(&mut self) -> io::Result<Option<FirstLock>> {
+        self.read_ahead(1)?;
+        Ok(match self.kept.first() {
+            Some(0x84..=0x87 | 0xc1) => Some(FirstLock::Key),
+            Some(0x8c..=0x8f | 0xc3) => Some(FirstLock::Passphrase),
+            _ => None,
+        })
+    }
+
+    /// Long ids of the keys that can open the file, in the order of the packets; all zeros for one that it does not
+    /// name.
+    pub(super) fn key_ids(&mut self) -> io::Result<Vec<String>> {
+        self.read_ahead(RECIPIENTS_BYTES)?;
+        let ids = PacketParser::new(&self.kept[..]).map_while(|packet| match packet {
+            Ok(Packet::PublicKeyEncryptedSessionKey(lock)) => {
+                Some(lock.id().ok()?.to_string().to_uppercase())
+            }
+            _ => None,
+        });
+        Ok(ids.collect())
+    }
+
+    fn read_ahead(&mut self, wanted: usize) -> io::Result<()> {
+        let missing = wanted.saturating_sub(self.kept.len());
+        self.source.by_ref().take(missing as u64).read_to_end(&mut self.kept).map(drop)
     }
 
     /// The source's own error, which gpgme would reduce to a number.

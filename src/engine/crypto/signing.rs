@@ -13,7 +13,7 @@ use super::passphrases::PassphraseFor;
 use super::pipe::PipeReader;
 use super::piped::Piped;
 use super::status;
-use super::talk::{self, Answers, Talk};
+use super::talk::{self, Answers, Talk, Wanted};
 use crate::engine::error::{Error, Result};
 
 /// Makes sure that the key can sign, asking for its passphrase if need be: gpg would ask only after the
@@ -33,10 +33,16 @@ fn is_wrong_passphrase(error: &Error) -> bool {
     matches!(error, Error::Crypto { source: CryptoError::WrongPassphrase { .. }, .. })
 }
 
+/// What gpg may want to be told to sign by a key.
+pub(super) fn wanted_by(signer: &gpgme::Key) -> Wanted {
+    let is_on_card = signer.subkeys().any(|part| part.can_sign() && !part.is_bad() && part.is_card_key());
+    if is_on_card { Wanted::Pin } else { Wanted::Key }
+}
+
 /// One detached signature.
 fn sign(keyring: &Keyring, signer: &gpgme::Key, talk: &Talk, source: impl Read + Send) -> Result<Vec<u8>> {
     let mut signature = Vec::new();
-    let mut context = talk.context(keyring, false)?;
+    let mut context = talk.context(keyring, wanted_by(signer))?;
     context.add_signer(signer).map_err(status::plain)?;
     let result = {
         let mut plain =

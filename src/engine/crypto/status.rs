@@ -20,6 +20,7 @@ mod code {
     pub(super) const PIN_ENTRY: u32 = 86;
     pub(super) const BAD_PIN: u32 = 87;
     pub(super) const CANCELED: u32 = 99;
+    pub(super) const PIN_BLOCKED: u32 = 130;
     pub(super) const INV_ENGINE: u32 = 150;
     pub(super) const NO_PASSPHRASE: u32 = 177;
     pub(super) const FULLY_CANCELED: u32 = 198;
@@ -56,6 +57,8 @@ const KEYWORDS: [&str; 25] = [
 /// What the status lines of one operation said so far.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// Whether nobody is asked for the PIN of a card, nor for the card.
+    pub(super) is_pin_refused: bool,
     /// What gpg needs a passphrase for next.
     pub(super) needs: Option<PassphraseFor>,
     user_id_hint: Option<(String, String)>,
@@ -260,7 +263,11 @@ impl Facts {
 
     fn agent_error(&self) -> Option<CryptoError> {
         // gpg adds a cancel to every other trouble.
-        let trouble = if self.has_code(&[code::NO_PIN_ENTRY, code::PIN_ENTRY]) {
+        let trouble = if self.has_code(&[code::PIN_BLOCKED]) {
+            AgentTrouble::PinBlocked
+        } else if self.is_pin_refused && self.has_code(&[code::NO_PIN_ENTRY]) {
+            AgentTrouble::NoCard
+        } else if self.has_code(&[code::NO_PIN_ENTRY, code::PIN_ENTRY]) {
             AgentTrouble::NoPinentry
         } else if self.has_code(&[code::NO_AGENT, code::AGENT]) {
             AgentTrouble::Unreachable

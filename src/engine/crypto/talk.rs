@@ -102,6 +102,17 @@ impl Answers {
     }
 }
 
+/// What gpg may want to be told in an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The passphrase of the backup itself, which the agent's pinentry must not ask for.
+    Archive,
+    /// The passphrase of a secret key in the keyring.
+    Key,
+    /// The PIN of the card that has the secret key, or the card itself.
+    Pin,
+}
+
 /// One run of gpg.
 pub(super) struct Talk {
     answers: Answers,
@@ -132,20 +143,28 @@ impl Talk {
         Input { inner, is_open: Arc::clone(&self.has_input) }
     }
 
-    /// A context whose questions come here. `archive_is_asked` says that gpg may want the passphrase of
-    /// the backup itself, which its own pinentry must not ask for.
+    /// A context whose questions come here, but for those about a card. gpg would ask here for a card that is away again
+    /// and again, without end; and a few wrong answers block a card, so that nothing must be tried. The agent's pinentry
+    /// says how many are left.
     pub(super) fn context(
         &self,
         keyring: &Keyring,
-        archive_is_asked: bool,
+        wanted: Wanted,
     ) -> Result<ContextWithCallbacks<'static>, CryptoError> {
         let mut context = ContextWithCallbacks::from(keyring.context()?);
         context.set_status_handler(Listener {
             notes: Arc::clone(&self.notes),
             has_input: Arc::clone(&self.has_input),
         });
-        if archive_is_asked || keyring.pinentry() == Pinentry::Ours {
-            context.set_pinentry_mode(PinentryMode::Loopback).map_err(status::plain)?;
+        let mode = match wanted {
+            Wanted::Pin if keyring.asks_for_pins() => PinentryMode::Default,
+            Wanted::Pin => PinentryMode::Error,
+            Wanted::Key if keyring.pinentry() == Pinentry::Agent => PinentryMode::Default,
+            Wanted::Archive | Wanted::Key => PinentryMode::Loopback,
+        };
+        self.notes().facts.is_pin_refused = mode == PinentryMode::Error;
+        context.set_pinentry_mode(mode).map_err(status::plain)?;
+        if mode == PinentryMode::Loopback {
             context.set_passphrase_provider(Answerer {
                 answers: self.answers.clone(),
                 notes: Arc::clone(&self.notes),

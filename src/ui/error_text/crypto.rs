@@ -109,6 +109,12 @@ fn agent(trouble: AgentTrouble) -> String {
         AgentTrouble::NoPinentry => {
             gettext("The program that asks for the passphrase is not installed. Install “pinentry-gnome3”.")
         }
+        AgentTrouble::NoCard => gettext(
+            "Its card is not there, or wants its PIN. Insert the card and try again: then the PIN is asked for.",
+        ),
+        AgentTrouble::PinBlocked => gettext(
+            "The PIN of its card was wrong too often. Unblock the card in a terminal: gpg --card-edit",
+        ),
         AgentTrouble::Declined => {
             gettext("The question for the passphrase was cancelled. Try again and answer it.")
         }

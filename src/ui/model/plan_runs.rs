@@ -101,7 +101,10 @@ impl PlanObject {
                 calm::lower_priority();
             }
             let _turn = Turn::take(job)?;
-            work(&plan, &Means { runs: &runs, keyring: &Keyring::default(), passphrases: &passphrases }, job)
+            let keyring = Keyring::default();
+            // Nothing comes up by itself.
+            let keyring = if by == By::Schedule { keyring.without_pins() } else { keyring };
+            work(&plan, &Means { runs: &runs, keyring: &keyring, passphrases: &passphrases }, job)
         };
         let (kind, name) = match task {
             Task::Backup => (JobKind::Backup, "backup"),
