@@ -45,6 +45,12 @@ fn browser() {
     run("browser.py", &[env!("CARGO_BIN_EXE_souvenir-cli")]);
 }
 
+/// Files are dragged out of a snapshot and dropped on another program.
+#[test]
+fn dragging() {
+    run("dragging.py", &[env!("CARGO_BIN_EXE_souvenir-cli")]);
+}
+
 /// A folder of a hundred thousand files: how long the main loop was blocked.
 #[test]
 fn browser_with_very_many_files() {

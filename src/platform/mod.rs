@@ -4,6 +4,8 @@
 pub mod autostart;
 pub mod calm;
 pub mod folder;
+#[cfg(feature = "gui")]
+pub mod handover;
 pub mod machine;
 pub mod network;
 pub mod secrets;

@@ -4,6 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -16,6 +17,7 @@ use crate::config;
 use crate::engine::job::CancelReason;
 use crate::i18n::gettext;
 use crate::plan::history::Problem;
+use crate::platform::handover;
 use crate::platform::machine::MachineWatch;
 
 mod imp {
@@ -47,6 +49,7 @@ mod imp {
             gtk::Window::set_default_icon_name(config::APP_ID);
             self.obj().set_up_actions();
             self.obj().watch_drives();
+            drop(gio::spawn_blocking(|| handover::remove_old(&glib::user_cache_dir(), SystemTime::now())));
         }
 
         fn command_line(&self, line: &gio::ApplicationCommandLine) -> glib::ExitCode {

@@ -44,14 +44,18 @@ pub fn set_up_checks(column: &gtk::ColumnViewColumn, selection: &FolderModel) {
     column.set_factory(Some(&factory));
 }
 
-/// Fills the column with icons and names.
-pub fn set_up_names(column: &gtk::ColumnViewColumn) {
+/// Fills the column with icons and names, at which a row can be dragged.
+pub fn set_up_names(
+    column: &gtk::ColumnViewColumn,
+    drag_source: impl Fn(&gtk::ColumnViewCell) -> gtk::DragSource + 'static,
+) {
     let factory = gtk::SignalListItemFactory::new();
-    factory.connect_setup(|_, object| {
+    factory.connect_setup(move |_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         let line = gtk::Box::builder().spacing(12).build();
         line.append(&gtk::Image::builder().accessible_role(gtk::AccessibleRole::Presentation).build());
         line.append(&gtk::Label::builder().xalign(0.0).ellipsize(gtk::pango::EllipsizeMode::Middle).build());
+        line.add_controller(drag_source(cell));
         cell.set_child(Some(&line));
     });
     factory.connect_bind(|_, object| {

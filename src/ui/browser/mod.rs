@@ -5,6 +5,7 @@ mod breadcrumb;
 mod browser_page;
 mod columns;
 mod compare_dialog;
+mod dragging;
 mod file_pane;
 mod loading_view;
 mod pane;

@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use crate::engine::crypto::Keyring;
-use crate::engine::error::Result;
+use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job};
 use crate::engine::path::EntryPath;
@@ -22,6 +23,9 @@ use crate::ui::overview::WarningsPage;
 use crate::ui::widgets::{JobProgress, PathRow, ProblemView, show_hint};
 use crate::ui::window::Window;
 use crate::ui::words;
+
+/// How long another program waits for files before anything is shown of it.
+const A_WHILE: Duration = Duration::from_millis(500);
 
 /// What is to be restored.
 #[derive(Debug, Clone)]
@@ -96,6 +100,8 @@ mod imp {
         pub window: glib::WeakRef<Window>,
         pub job: RefCell<Option<JobModel>>,
         pub target: RefCell<PathBuf>,
+        /// Who waits for the files, if another program takes them from where they are restored to.
+        pub taker: RefCell<Option<async_channel::Sender<Option<PathBuf>>>>,
         /// What the rows say as long as nothing is known of the target.
         pub plain_texts: RefCell<Vec<(adw::ActionRow, Conflict, String)>>,
         /// Changes with the target: what was found out about another is not wanted.
@@ -214,6 +220,19 @@ impl RestoreDialog {
         self.imp().window.set(Some(window));
     }
 
+    /// Restores into a new folder that another program takes the files from, and gives it once they are there; none if
+    /// they never will be. The dialog is shown if that takes a while, or if there is something to say.
+    pub(super) async fn hand_over(&self, folder: PathBuf) -> Option<PathBuf> {
+        let imp = self.imp();
+        let wish = imp.wish.borrow().clone()?;
+        let (taker, restored) = async_channel::bounded(1);
+        imp.target.replace(folder.clone());
+        imp.taker.replace(Some(taker));
+        let strip = wish.strip.clone();
+        self.run(wish, folder, strip, Conflict::Skip);
+        restored.recv().await.ok().flatten()
+    }
+
     /// Whether the files go to where they were.
     pub(super) fn is_in_place(&self, wish: &RestoreWish) -> bool {
         self.imp().original_check.is_active() && wish.original_known
@@ -292,6 +311,9 @@ impl RestoreDialog {
                 dialog.show_result(job, result);
             }
         });
+        if imp.taker.borrow().is_some() {
+            self.show_later(&job);
+        }
         if let Some(window) = imp.window.upgrade() {
             window.watch(&job, &repository);
         }
@@ -301,17 +323,54 @@ impl RestoreDialog {
         self.set_can_close(false);
     }
 
+    /// Shows the dialog if the job takes a while, and before it asks something: what it asks is then on top.
+    fn show_later(&self, job: &JobModel) {
+        let dialog = self.downgrade();
+        job.connect_question(move |_| {
+            if let Some(dialog) = dialog.upgrade() {
+                dialog.show();
+            }
+        });
+        let (dialog, job) = (self.downgrade(), job.downgrade());
+        glib::timeout_add_local_once(A_WHILE, move || {
+            if let (Some(dialog), Some(job)) = (dialog.upgrade(), job.upgrade())
+                && job.is_running()
+            {
+                dialog.show();
+            }
+        });
+    }
+
+    fn show(&self) {
+        if self.parent().is_none() {
+            self.present(self.imp().window.upgrade().as_ref());
+        }
+    }
+
     fn show_result(&self, job: &JobModel, result: Result<RestoreSummary>) {
         let imp = self.imp();
         self.set_can_close(true);
         let losses = job.warnings().iter().filter(|warning| warning.kind.is_loss()).count() as u64;
+        let taker = imp.taker.take();
+        let is_taken = taker.is_some();
+        if let Some(taker) = taker {
+            // Whoever waited may have gone.
+            drop(taker.try_send(result.is_ok().then(|| imp.target.borrow().clone())));
+            if (result.is_ok() && losses == 0) || result.as_ref().is_err_and(Error::is_cancelled) {
+                if self.parent().is_some() {
+                    self.close();
+                }
+                return;
+            }
+            self.show();
+        }
         let page = &imp.result_page;
         page.set_icon_name(None);
         page.remove_css_class("good");
         page.remove_css_class("incomplete");
         imp.problem_view.set_problem(job.problem().as_ref());
-        imp.again_button.set_visible(result.is_err());
-        imp.show_button.set_visible(result.is_ok());
+        imp.again_button.set_visible(result.is_err() && !is_taken);
+        imp.show_button.set_visible(result.is_ok() && !is_taken);
         match &result {
             Ok(summary) => {
                 page.set_title(&if losses == 0 {

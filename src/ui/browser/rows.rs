@@ -6,7 +6,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::browser_page::BrowserPage;
-use super::columns;
+use super::{columns, dragging};
 use crate::engine::catalog::Amount;
 use crate::engine::path::EntryPath;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
@@ -23,7 +23,8 @@ impl BrowserPage {
             }
         });
         columns::set_up_checks(&imp.check_column, &imp.model);
-        columns::set_up_names(&imp.name_column);
+        let page = self.downgrade();
+        columns::set_up_names(&imp.name_column, move |cell| dragging::source(&page, cell));
         columns::set_up_text(&imp.size_column, 1.0, FileNode::size);
         columns::set_up_text(&imp.modified_column, 0.0, FileNode::modified);
         columns::set_up_changes(&imp.change_column);
@@ -31,6 +32,17 @@ impl BrowserPage {
             columns::make_sortable(column);
         }
         self.fit_columns();
+        // To its end means to that of all rows.
+        let keys =
+            gtk::EventControllerKey::builder().propagation_phase(gtk::PropagationPhase::Capture).build();
+        let model = imp.model.downgrade();
+        keys.connect_key_pressed(move |_, _, _, _| {
+            if let Some(model) = model.upgrade() {
+                model.tell_all();
+            }
+            glib::Propagation::Proceed
+        });
+        imp.view.add_controller(keys);
         let page = self.downgrade();
         // Narrow windows hide it.
         imp.modified_column.connect_visible_notify(move |_| {
@@ -120,6 +132,12 @@ impl BrowserPage {
         let folder = rows.folder().clone();
         let strip = if is_whole(&rows, &positions) { folder.parent().unwrap_or_default() } else { folder };
         Some((paths(&rows, &positions), strip))
+    }
+
+    /// The selected entries that are there, and the folder that is cut off their paths.
+    pub(super) fn chosen_rows(&self) -> Option<(Vec<EntryPath>, EntryPath)> {
+        let rows = self.imp().model.rows()?;
+        Some((paths(&rows, &self.imp().model.selected()), rows.folder().clone()))
     }
 
     /// Shows what is selected, and how much it is once that is counted.

@@ -156,9 +156,9 @@ impl FolderModel {
         let removed = imp.told.get();
         imp.selected.replace(gtk::Bitset::new_empty());
         imp.then.take();
-        // The widgets of the rows before are used again. A list view looks for the old rows among those that come in
-        // their place, so these must not be very many.
-        let told = rows.len().min(STEP);
+        // The widgets of the rows before are used again, which takes less time than to make them. A list view looks for
+        // the old rows among those that come in their place, so these must not be very many.
+        let told = rows.len().min(removed.clamp(STEP, MOST_WIDGETS));
         let old = imp.rows.replace(Some(rows));
         imp.told.set(told);
         self.items_changed(0, count(removed), count(told));
@@ -189,7 +189,7 @@ impl FolderModel {
     }
 
     /// Tells the view of all rows at once.
-    fn tell_all(&self) {
+    pub fn tell_all(&self) {
         if let Some(rows) = self.rows() {
             self.tell(rows.len());
         }
