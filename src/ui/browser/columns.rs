@@ -1,4 +1,5 @@
-//! The columns of the browser: a check button, name, size, time, and what the snapshot changed.
+//! The columns of the browser: a check button, name, size, time, and what the snapshot changed. Their texts are
+//! inscriptions, which are only laid out where they are seen: a list view has two hundred rows, and shows twenty.
 
 use gtk::prelude::*;
 
@@ -54,7 +55,8 @@ pub fn set_up_names(
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         let line = gtk::Box::builder().spacing(12).build();
         line.append(&gtk::Image::builder().accessible_role(gtk::AccessibleRole::Presentation).build());
-        line.append(&gtk::Label::builder().xalign(0.0).ellipsize(gtk::pango::EllipsizeMode::Middle).build());
+        let name = inscription().text_overflow(gtk::InscriptionOverflow::EllipsizeMiddle).min_chars(3);
+        line.append(&name.hexpand(true).build());
         line.add_controller(drag_source(cell));
         cell.set_child(Some(&line));
     });
@@ -64,9 +66,9 @@ pub fn set_up_names(
         if let Some(image) = line.first_child().and_downcast::<gtk::Image>() {
             image.set_icon_name(Some(node.icon_name()));
         }
-        if let Some(label) = line.last_child().and_downcast::<gtk::Label>() {
-            label.set_label(&node.name());
-            label.set_css_classes(if node.is_gone() { &["dimmed"] } else { &[] });
+        if let Some(name) = line.last_child().and_downcast::<gtk::Inscription>() {
+            name.set_text(Some(&node.name()));
+            set_class(&name, "dimmed", node.is_gone());
         }
     });
     column.set_factory(Some(&factory));
@@ -81,13 +83,12 @@ pub fn set_up_text(
     let factory = gtk::SignalListItemFactory::new();
     factory.connect_setup(move |_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        let label = gtk::Label::builder().xalign(xalign).css_classes(["numeric", "dimmed"]).build();
-        cell.set_child(Some(&label));
+        cell.set_child(Some(&inscription().xalign(xalign).css_classes(["numeric", "dimmed"]).build()));
     });
     factory.connect_bind(move |_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        if let (Some(node), Some(label)) = (node(cell), cell.child().and_downcast::<gtk::Label>()) {
-            label.set_label(&text(&node));
+        if let (Some(node), Some(told)) = (node(cell), cell.child().and_downcast::<gtk::Inscription>()) {
+            told.set_text(Some(&text(&node)));
         }
     });
     column.set_factory(Some(&factory));
@@ -113,21 +114,17 @@ pub fn set_up_changes(column: &gtk::ColumnViewColumn) {
     factory.connect_setup(|_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         // A date that does not fit goes into a second line.
-        let label = gtk::Label::builder()
-            .xalign(0.0)
-            .wrap(true)
-            .lines(2)
-            .ellipsize(gtk::pango::EllipsizeMode::End)
-            .build();
-        cell.set_child(Some(&label));
+        let change = inscription().text_overflow(gtk::InscriptionOverflow::EllipsizeEnd).nat_lines(2);
+        cell.set_child(Some(&change.css_classes(["caption"]).build()));
     });
     factory.connect_bind(|_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        let (Some(node), Some(label)) = (node(cell), cell.child().and_downcast::<gtk::Label>()) else {
+        let (Some(node), Some(change)) = (node(cell), cell.child().and_downcast::<gtk::Inscription>()) else {
             return;
         };
-        label.set_label(&node.change());
-        label.set_css_classes(&["caption", if node.is_gone() { "dimmed" } else { "change" }]);
+        change.set_text(Some(&node.change()));
+        set_class(&change, "dimmed", node.is_gone());
+        set_class(&change, "change", !node.is_gone());
     });
     column.set_factory(Some(&factory));
 }
@@ -153,6 +150,23 @@ pub fn date_factory() -> gtk::SignalListItemFactory {
 /// Lets a click on a column's title sort by it. The sorting itself is the model's.
 pub fn make_sortable(column: &gtk::ColumnViewColumn) {
     column.set_sorter(Some(&gtk::CustomSorter::new(|_, _| gtk::Ordering::Equal)));
+}
+
+/// Adds or removes a class, unless it is so already: all that hangs on it would be worked out again.
+fn set_class(widget: &impl IsA<gtk::Widget>, class: &str, wanted: bool) {
+    if widget.has_css_class(class) == wanted {
+        return;
+    }
+    if wanted {
+        widget.add_css_class(class);
+    } else {
+        widget.remove_css_class(class);
+    }
+}
+
+/// A text that takes the width of its column.
+fn inscription() -> gtk::builders::InscriptionBuilder {
+    gtk::Inscription::builder().xalign(0.0).yalign(0.5).min_chars(0).nat_chars(0)
 }
 
 fn node(cell: &gtk::ColumnViewCell) -> Option<FileNode> {

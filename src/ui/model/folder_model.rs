@@ -3,8 +3,9 @@
 //! is shown, and selected, at once. `GtkMultiSelection` would make an object of each row that is selected,
 //! and look for it among all new ones.
 //!
-//! A list view makes the widgets of two hundred rows at once, which takes longer than a frame. So it is told of the
-//! first rows, and of the others while nothing else is to be done.
+//! A list view has the widgets of two hundred rows, and to make them or give them other rows at once takes longer than a
+//! frame. So other rows come in steps, the first of them at once and the next while nothing else is to be done; behind
+//! them are the rows from before meanwhile.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use gtk::subclass::prelude::*;
 
 use super::{FileNode, FolderRows};
 
-/// How many more rows a list view is told of at a time: more than a window shows.
-const STEP: usize = 48;
+/// How many more rows a list view is told of at a time: about as many as a window shows.
+const STEP: usize = 24;
 
 /// Of how many rows a list view has widgets at most (`GTK_LIST_VIEW_MAX_LIST_ITEMS`). Those beyond cost nothing.
 const MOST_WIDGETS: usize = 200;
@@ -27,6 +28,11 @@ mod imp {
         pub rows: RefCell<Option<Arc<FolderRows>>>,
         /// How many of them the view was told of.
         pub told: Cell<usize>,
+        /// The rows from before, of which the last are still behind those that the view was told of.
+        pub old: RefCell<Option<Arc<FolderRows>>>,
+        pub old_left: Cell<usize>,
+        /// How many of them there were.
+        pub old_len: Cell<usize>,
         /// What is to be done once that is all of them.
         pub then: RefCell<Option<Box<dyn FnOnce()>>>,
         pub selected: RefCell<gtk::Bitset>,
@@ -37,6 +43,9 @@ mod imp {
             Self {
                 rows: RefCell::default(),
                 told: Cell::default(),
+                old: RefCell::default(),
+                old_left: Cell::default(),
+                old_len: Cell::default(),
                 then: RefCell::default(),
                 selected: RefCell::new(gtk::Bitset::new_empty()),
             }
@@ -58,12 +67,17 @@ mod imp {
         }
 
         fn n_items(&self) -> u32 {
-            count(self.told.get())
+            count(self.told.get() + self.old_left.get())
         }
 
         fn item(&self, position: u32) -> Option<glib::Object> {
-            let rows = self.rows.borrow();
-            Some(FileNode::new(rows.as_ref()?, position as usize)?.upcast())
+            let (position, told) = (position as usize, self.told.get());
+            let (rows, position) = if position < told {
+                (&self.rows, position)
+            } else {
+                (&self.old, position - told + self.old_len.get() - self.old_left.get())
+            };
+            Some(FileNode::new(rows.borrow().as_ref()?, position)?.upcast())
         }
     }
 
@@ -153,18 +167,23 @@ impl FolderModel {
     /// Shows other rows, of which none is selected.
     pub fn set_rows(&self, rows: Arc<FolderRows>) {
         let imp = self.imp();
-        let removed = imp.told.get();
         imp.selected.replace(gtk::Bitset::new_empty());
         imp.then.take();
-        // The widgets of the rows before are used again, which takes less time than to make them. A list view looks for
-        // the old rows among those that come in their place, so these must not be very many.
-        let told = rows.len().min(removed.clamp(STEP, MOST_WIDGETS));
+        let (told, rest) = (imp.told.take(), imp.old_left.take());
+        if rest > 0 {
+            // They come in the place of others that had not all come.
+            imp.told.set(told);
+            self.items_changed(count(told), count(rest), 0);
+            imp.told.set(0);
+        }
+        imp.old_len.set(told);
+        imp.old_left.set(told);
         let old = imp.rows.replace(Some(rows));
-        imp.told.set(told);
-        self.items_changed(0, count(removed), count(told));
+        let older = imp.old.replace(old);
+        self.tell_more();
         self.tell_rest();
         // To take very many apart takes time.
-        drop(old.map(|old| gio::spawn_blocking(move || drop(old))));
+        drop(older.map(|rows| gio::spawn_blocking(move || drop(rows))));
     }
 
     /// Calls `then` once the view was told of all rows; never, if others come first.
@@ -179,33 +198,47 @@ impl FolderModel {
         let model = self.downgrade();
         glib::idle_add_local_full(glib::Priority::DEFAULT_IDLE, move || {
             let Some(model) = model.upgrade() else { return glib::ControlFlow::Break };
-            let told = model.imp().told.get();
-            if !model.rows().is_some_and(|now| Arc::ptr_eq(&now, &rows)) || told == rows.len() {
+            if !model.rows().is_some_and(|now| Arc::ptr_eq(&now, &rows)) || model.is_told() {
                 return glib::ControlFlow::Break;
             }
-            model.tell(if told < MOST_WIDGETS { rows.len().min(told + STEP) } else { rows.len() });
+            model.tell_more();
             glib::ControlFlow::Continue
         });
     }
 
-    /// Tells the view of all rows at once.
+    /// Tells the view of all rows.
     pub fn tell_all(&self) {
-        if let Some(rows) = self.rows() {
-            self.tell(rows.len());
+        while !self.is_told() {
+            self.tell_more();
         }
     }
 
-    fn tell(&self, told: usize) {
-        let before = self.imp().told.replace(told);
-        if told > before {
-            self.items_changed(count(before), 0, count(told - before));
+    fn is_told(&self) -> bool {
+        let imp = self.imp();
+        imp.old_left.get() == 0 && self.rows().is_none_or(|rows| rows.len() == imp.told.get())
+    }
+
+    /// Tells the view of some more rows, in the place of as many from before.
+    fn tell_more(&self) {
+        let imp = self.imp();
+        let Some(rows) = self.rows() else { return };
+        let (before, left) = (imp.told.get(), imp.old_left.get());
+        let told = if before < MOST_WIDGETS { rows.len().min(before + STEP) } else { rows.len() };
+        // Nothing old is seen behind the last of them.
+        let gone = if told < rows.len() { left.min(told - before) } else { left };
+        imp.told.set(told);
+        imp.old_left.set(left - gone);
+        self.items_changed(count(before), count(gone), count(told - before));
+        if self.is_told() {
+            let old = imp.old.take();
+            drop(old.map(|rows| gio::spawn_blocking(move || drop(rows))));
+            self.call_if_told();
         }
-        self.call_if_told();
     }
 
     fn call_if_told(&self) {
         let imp = self.imp();
-        if self.rows().is_some_and(|rows| rows.len() == imp.told.get())
+        if self.is_told()
             && let Some(then) = imp.then.take()
         {
             then();
