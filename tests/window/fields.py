@@ -9,6 +9,7 @@ import pathlib
 import re
 import socket
 import sys
+import time
 
 import flows
 import sample
@@ -26,6 +27,10 @@ def main(program, width="narrow", shade="light"):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             deaf = probe.getsockname()[1]
+
+        old = ["--quick-gen-key", "Old Ada <old@example.org>", "default", "default", "seconds=1"]
+        session.run(["gpg", "--batch", "--passphrase", "", *old])
+        time.sleep(2)
 
         app = session.launch(program, dark=shade == "dark")
         app.find("button")
@@ -105,6 +110,10 @@ def main(program, width="narrow", shade="light"):
         app.find("radio button", re.compile("With a Key"))
         refused("Continue", "Choose a key, or create one.")
         seen("no-key")
+        expired = app.find("list item", re.compile("^Old Ada"))
+        assert not expired.is_sensitive, "a key that has expired can be chosen"
+        app.find("label", re.compile("Has expired"))
+        seen("key-expired")
         app.find("button", "Create a Key…").bring().click()
         use = "Use This Key"
         refused(use, "Type the name of the owner.", Name="")

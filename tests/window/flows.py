@@ -75,7 +75,7 @@ def keep_key(app, copy, seen=lambda name: None):
 
 def choose_item(app, row, item):
     """Chooses an item of a row that has several."""
-    app.find("combo box", row).bring().click()
+    app.find("combo box", row).bring(below=150).click()
     # The items of the list have no names; what they hold has.
     label = app.find("label", item)
     time.sleep(0.3)

@@ -13,6 +13,7 @@ import sample
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+DAY = 86_400
 
 
 def names(folder):
@@ -69,11 +70,13 @@ def first_computer(session, program):
     assert before == {path: path.read_bytes() for path in shelf.iterdir()}
     app.click("button", "Back")
 
-    # Another key, of the other kind.
+    # Another key, of the other kind, for some years.
     app.click("button", "Create a Key…")
     app.type_into("Name", "Grace Hopper")
     app.type_into("New Passphrase", flows.PASSPHRASE)
     app.type_into("Repeat Passphrase", flows.PASSPHRASE)
+    flows.choose_item(app, "Algorithm", "RSA 4096, for old programs")
+    flows.choose_item(app, "Valid", "For two years")
     app.picture("create")
     app.click("button", "Create Key")
     app.find("list item", "Used By", flows.WORK_SECS)
@@ -81,7 +84,10 @@ def first_computer(session, program):
     app.find("list item", "Grace Hopper")
     app.picture("keys-two")
     listed = session.run(["gpg", "--with-colons", "--list-secret-keys"]).decode()
-    assert "Grace Hopper" in listed and listed.count("\nsec:") + listed.startswith("sec:") == 2, listed
+    (made,) = (key for key in listed.split("\nsec:") if "Grace Hopper" in key)
+    _, size_bits, algorithm, _, created, expires = made.split(":")[:6]
+    assert (algorithm, size_bits) == ("1", "4096"), made
+    assert abs(int(expires) - int(created) - 2 * 365 * DAY) < 2 * DAY, made
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
     complaints(app)
@@ -89,17 +95,22 @@ def first_computer(session, program):
     return print_and_photograph(session, copy), shelf
 
 
+def another_computer(session, name):
+    """The environment of one that knows nothing yet."""
+    other = session.folder / name
+    folders = {"GNUPGHOME": "gnupg", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache"}
+    for folder in folders.values():
+        (other / folder).mkdir(mode=0o700, parents=True)
+    return {variable: str(other / folder) for variable, folder in folders.items()}
+
+
+def end_agent(session, extra):
+    session.run(["env", f"GNUPGHOME={extra['GNUPGHOME']}", "gpgconf", "--kill", "all"])
+
+
 def new_computer(session, program, photographs, shelf):
     """The paper, and the drive with the backup."""
-    other = session.folder / "other"
-    for name in ("gnupg", "config", "data", "cache"):
-        (other / name).mkdir(mode=0o700, parents=True)
-    extra = {
-        "GNUPGHOME": str(other / "gnupg"),
-        "XDG_CONFIG_HOME": str(other / "config"),
-        "XDG_DATA_HOME": str(other / "data"),
-        "XDG_CACHE_HOME": str(other / "cache"),
-    }
+    extra = another_computer(session, "other")
     app = session.launch(program, extra=extra)
     app.click("button", "Restore From a Backup…")
     app.type_into("Folder", str(session.home / "Backup Drive"))
@@ -134,11 +145,46 @@ def new_computer(session, program, photographs, shelf):
     app.click("button", "Import Key")
     app.find("label", "The key of Ada Lovelace <ada@example.org> was here already.")
     app.picture("keys-imported")
-    session.run(["env", f"GNUPGHOME={other / 'gnupg'}", "gpgconf", "--kill", "all"])
+    end_agent(session, extra)
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
     complaints(app)
     app.close()
+
+
+def typed_lines(session, kit):
+    """What a person types who has the paper and no camera."""
+    text = session.run(["pdftotext", "-layout", kit, "-"]).decode()
+    return [line.strip().lower() for line in text.splitlines() if line.count(":") == 2 and "/" in line]
+
+
+def computer_without_camera(session, program, shelf):
+    """The lines on the paper, typed."""
+    (kit,) = shelf.glob("*.pdf")
+    lines = typed_lines(session, kit)
+    wrong = lines[3].replace(lines[3][8], "b" if lines[3][8] != "b" else "c")
+    extra = another_computer(session, "third")
+    app = session.launch(program, extra=extra)
+    app.click("button", "Restore From a Backup…")
+    app.click("button", "Import a Key…")
+    # With a slip in one line, and without the last.
+    app.type_into("Codes or Lines", "\n".join([*lines[:3], wrong, *lines[4:-1]]))
+    app.click("button", "Import Key")
+    app.find("list item", "Typed lines")
+    app.find("label", re.compile(f"slip in these lines: 4\nMissing: {len(lines)}$"))
+    app.find("label", re.compile("^The key is not complete yet. Mend the lines"))
+    app.picture("typed-slip")
+    # What was right before is known.
+    app.type_into("Codes or Lines", "")
+    app.find("text", "Codes or Lines").bring(below=160).mouse_click()
+    session.type(lines[3])
+    session.press("Return")
+    session.type(lines[-1])
+    app.click("button", "Import Key")
+    app.find("label", "The key of Ada Lovelace <ada@example.org> was imported.", flows.WORK_SECS)
+    app.picture("typed")
+    end_agent(session, extra)
+    complaints(app)
 
 
 def complaints(app):
@@ -150,6 +196,7 @@ def main(program):
     with Session(TOP / "target" / "keys") as session:
         photographs, shelf = first_computer(session, program)
         new_computer(session, program, photographs, shelf)
+        computer_without_camera(session, program, shelf)
 
 
 if __name__ == "__main__":

@@ -480,15 +480,15 @@ class Widget:
     def focus(self):
         self.accessible.get_component_iface().grab_focus()
 
-    def bring(self):
-        """Scrolls with the wheel until the widget is in sight, and gives it."""
+    def bring(self, below=90):
+        """Scrolls with the wheel until the widget is in sight, with so many pixels of the window below it, and gives it."""
         width, height, left, top = self.application.box()
         run = self.application.session.run
         for _turn in range(60):
             _x, y = self.centre()
-            if top + 120 < y < top + height - 90:
+            if top + 120 < y < top + height - below:
                 break
-            wheel = "5" if y >= top + height - 90 else "4"
+            wheel = "5" if y >= top + height - below else "4"
             middle = str(left + width // 2), str(top + height // 2)
             run(["xdotool", "mousemove", *middle, "click", wheel])
             time.sleep(0.05)

@@ -66,7 +66,13 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let page = self.obj().downgrade();
-            self.text_view.buffer().connect_changed(move |_| {
+            let buffer = self.text_view.buffer();
+            // A hyphen would look like a part of the code.
+            let code = buffer.create_tag(None, &[("insert-hyphens", &false)]);
+            buffer.connect_changed(move |buffer| {
+                if let Some(code) = &code {
+                    buffer.apply_tag(code, &buffer.start_iter(), &buffer.end_iter());
+                }
                 if let Some(page) = page.upgrade() {
                     page.imp().on_changed();
                 }
@@ -191,6 +197,12 @@ impl ImportPage {
             (Ok(()), None) if leftovers.iter().all(|left| matches!(left, Leftover::Picture(_))) => {
                 let text = gettext(
                     "No code could be read. Take a picture of each page from close by, in good light.",
+                );
+                show_hint(&imp.hint_label, &text);
+            }
+            (Ok(()), None) if leftovers.iter().all(|left| matches!(left, Leftover::Lines { .. })) => {
+                let text = gettext(
+                    "The key is not complete yet. Mend the lines that are named, and type the others, too.",
                 );
                 show_hint(&imp.hint_label, &text);
             }
