@@ -9,6 +9,7 @@ use glib::BoxedAnyObject;
 use super::columns;
 use super::sight::{Version, as_text};
 use crate::engine::catalog::PathVersion;
+use crate::engine::crypto::Keyring;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job};
@@ -161,7 +162,8 @@ impl CompareDialog {
         imp.count_label.set_label("");
         let passphrases = repository.passphrases();
         let work = move |job: &Job| {
-            let (Some(old), Some(new)) = (old.read(&passphrases, job)?, new.read(&passphrases, job)?) else {
+            let read = |version: &Version| version.read(&Keyring::default(), &passphrases, job);
+            let (Some(old), Some(new)) = (read(&old)?, read(&new)?) else {
                 return Ok(Compared::TooLarge);
             };
             if old == new {

@@ -160,8 +160,10 @@ pub fn source(page: &glib::WeakRef<BrowserPage>, cell: &gtk::ColumnViewCell) -> 
         drag.connect_cancel(move |_, _| cancelled.settle(None));
         let weak = weak.clone();
         drag.connect_drop_performed(move |_| {
-            if let Some(window) = weak.upgrade().and_then(|page| page.root()).and_downcast::<Window>() {
-                glib::spawn_future_local(dragged.clone().restore(window));
+            let dragged = dragged.clone();
+            match weak.upgrade().and_then(|page| page.root()).and_downcast::<Window>() {
+                Some(window) => drop(glib::spawn_future_local(dragged.restore(window))),
+                None => dragged.settle(None),
             }
         });
     });

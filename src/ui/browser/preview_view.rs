@@ -7,6 +7,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::sight::{Sight, Version};
+use crate::engine::crypto::{AgentTrouble, CryptoError, Keyring};
 use crate::engine::error::{Error, Result};
 use crate::engine::job::CancelReason;
 use crate::i18n::gettext;
@@ -118,7 +119,7 @@ impl PreviewView {
         }
     }
 
-    /// Reads the version. If that needs a passphrase, it is asked for only if the person wanted the preview.
+    /// Reads the version. If that needs a passphrase or a PIN, it is asked for only if the person wanted the preview.
     fn read(&self, may_ask: bool) {
         let imp = self.imp();
         let Some((repository, version)) = imp.wish.borrow().clone() else { return };
@@ -128,7 +129,11 @@ impl PreviewView {
         let job = JobModel::run(
             JobKind::Look,
             "preview",
-            move |job| version.look(&passphrases, job),
+            move |job| {
+                let keyring = Keyring::default();
+                let keyring = if may_ask { keyring } else { keyring.without_pins() };
+                version.look(&keyring, &passphrases, job)
+            },
             move |_, sight| {
                 if let Some(view) = view.upgrade()
                     && view.imp().turn.get() == turn
@@ -175,6 +180,9 @@ impl PreviewView {
                 self.show_reason(&gettext("Only texts and pictures have a preview."), false);
             }
             Ok(Sight::TooLarge) => self.show_reason(&gettext("Too large for a preview."), false),
+            Err(Error::Crypto { source: CryptoError::AgentLocked(AgentTrouble::NoCard), .. }) => {
+                self.show_reason(&gettext("The preview needs the card with the key, and its PIN."), true);
+            }
             Err(Error::Cancelled(_)) => self.show_reason(&gettext("The preview needs the passphrase."), true),
             Err(error) => self.show_reason(&error_text::problem(&error).what, false),
         }

@@ -77,11 +77,11 @@ impl Version {
     }
 
     /// What is in it; none if that is more than [`MOST_BYTES`].
-    pub fn read(&self, passphrases: &Passphrases, job: &Job) -> Result<Option<Vec<u8>>> {
+    pub fn read(&self, keyring: &Keyring, passphrases: &Passphrases, job: &Job) -> Result<Option<Vec<u8>>> {
         let storage = self.access.open(job)?;
         let request = ReadRequest {
             storage: &*storage,
-            keyring: &Keyring::default(),
+            keyring,
             passphrases,
             sign_key: self.sign_key.as_deref(),
             time: Some(self.time),
@@ -92,8 +92,8 @@ impl Version {
     }
 
     /// Looks at it.
-    pub fn look(&self, passphrases: &Passphrases, job: &Job) -> Result<Sight> {
-        Ok(match self.read(passphrases, job)? {
+    pub fn look(&self, keyring: &Keyring, passphrases: &Passphrases, job: &Job) -> Result<Sight> {
+        Ok(match self.read(keyring, passphrases, job)? {
             Some(bytes) => sight_of(&bytes, self.path.file_name()),
             None => Sight::TooLarge,
         })
