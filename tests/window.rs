@@ -45,6 +45,12 @@ fn browser() {
     run("browser.py", &[env!("CARGO_BIN_EXE_souvenir-cli")]);
 }
 
+/// A key on a smart card, whose PIN is asked for only where a person wants something.
+#[test]
+fn card() {
+    run("card.py", &[]);
+}
+
 /// Files are dragged out of a snapshot and dropped on another program.
 #[test]
 fn dragging() {

@@ -54,9 +54,7 @@ impl KeyRow {
         let row: Self = glib::Object::new();
         let title = if key.name.is_empty() { &key.user_id } else { &key.name };
         row.set_title(if title.is_empty() { &key.fingerprint } else { title });
-        let facts = [key.email.clone(), algorithm(&key.algorithm), expiry(&key)];
-        let facts: Vec<_> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
-        let mut subtitle = facts.join(" · ");
+        let mut subtitle = facts_with_address(&key);
         let objection = objection(&key);
         if let Some(objection) = &objection {
             subtitle.push('\n');
@@ -122,9 +120,22 @@ impl KeyRow {
 
 /// What is known of a key in a line, and what speaks against it.
 pub fn key_facts(key: &Key) -> (String, Option<String>) {
-    let facts = [algorithm(&key.algorithm), expiry(key)];
-    let facts: Vec<_> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
-    (facts.join(", "), objection(key))
+    (facts(key).join(", "), objection(key))
+}
+
+/// The address of a key's owner and what is known of the key, in a line.
+pub fn facts_with_address(key: &Key) -> String {
+    let mut facts = facts(key);
+    if !key.email.is_empty() {
+        facts.insert(0, key.email.clone());
+    }
+    facts.join(" · ")
+}
+
+fn facts(key: &Key) -> Vec<String> {
+    let place = if key.is_on_card { gettext("on a smart card") } else { String::new() };
+    let facts = [algorithm(&key.algorithm), expiry(key), place];
+    facts.into_iter().filter(|fact| !fact.is_empty()).collect()
 }
 
 /// An algorithm as people write it.
@@ -139,7 +150,7 @@ pub fn algorithm(gpg_name: &str) -> String {
 }
 
 /// Until when a key is valid; nothing if it no longer is.
-pub fn expiry(key: &Key) -> String {
+fn expiry(key: &Key) -> String {
     match key.expires {
         Some(_) if key.state == KeyState::Expired => String::new(),
         Some(time) => gettext_f("valid until {date}", &[("date", &words::day(time.as_second()))]),

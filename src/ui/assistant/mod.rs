@@ -33,7 +33,7 @@ use summary_page::SummaryPage;
 
 pub use destination_page::DestinationPage;
 pub use folders_page::FoldersPage;
-pub use key_row::{algorithm, expiry, key_facts, objection};
+pub use key_row::{algorithm, facts_with_address, key_facts, objection};
 pub use new_key_page::{KeyWish, NewKeyPage};
 pub use protection_page::{ProtectionChoice, ProtectionPage};
 pub use schedule_page::SchedulePage;

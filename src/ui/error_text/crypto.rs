@@ -115,9 +115,9 @@ fn agent(trouble: AgentTrouble) -> String {
         AgentTrouble::PinBlocked => gettext(
             "The PIN of its card was wrong too often. Unblock the card in a terminal: gpg --card-edit",
         ),
-        AgentTrouble::Declined => {
-            gettext("The question for the passphrase was cancelled. Try again and answer it.")
-        }
+        AgentTrouble::Declined => gettext(
+            "The question for the passphrase, or for the card, was cancelled. Try again and answer it.",
+        ),
         AgentTrouble::TimedOut => {
             gettext("The question for the passphrase was not answered in time. Try again.")
         }

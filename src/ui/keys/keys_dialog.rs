@@ -15,7 +15,7 @@ use crate::i18n::{gettext, gettext_f};
 use crate::plan::Plan;
 use crate::plan::history::Problem;
 use crate::platform::secrets::{self, Owner};
-use crate::ui::assistant::{KeyWish, NewKeyPage, algorithm, expiry, objection};
+use crate::ui::assistant::{KeyWish, NewKeyPage, facts_with_address, objection};
 use crate::ui::error_text;
 use crate::ui::model::PlanStore;
 use crate::ui::widgets::ProblemView;
@@ -154,9 +154,7 @@ impl KeysDialog {
 
     fn row(&self, key: Key, plans: &[Plan]) -> adw::ActionRow {
         let title = if key.name.is_empty() { &key.user_id } else { &key.name };
-        let facts = [key.email.clone(), algorithm(&key.algorithm), expiry(&key)];
-        let facts: Vec<_> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
-        let mut lines = vec![facts.join(" · ")];
+        let mut lines = vec![facts_with_address(&key)];
         let uses: Vec<String> =
             uses_of(&key, plans).iter().map(|used| gettext_f("“{name}”", &[("name", &used.plan)])).collect();
         if !uses.is_empty() {
