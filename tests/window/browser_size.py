@@ -20,7 +20,7 @@ from session import Session
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DAY = 86_400
 # A frame of the whole window alone takes long where no graphics card draws it.
-BOUND_MS = 300
+BOUND_MS = 500
 BLOCKED = re.compile(r"blocked for (\d+) ms")
 ANSWERED = re.compile(r"after (\d+) ms")
 

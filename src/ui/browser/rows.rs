@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
+use gtk::gdk;
 
 use super::browser_page::BrowserPage;
 use super::{columns, dragging};
@@ -32,15 +33,13 @@ impl BrowserPage {
             columns::make_sortable(column);
         }
         self.fit_columns();
-        // To its end means to that of all rows.
+        // To the end means to that of all rows, also while they come.
         let keys =
             gtk::EventControllerKey::builder().propagation_phase(gtk::PropagationPhase::Capture).build();
-        let model = imp.model.downgrade();
-        keys.connect_key_pressed(move |_, _, _, _| {
-            if let Some(model) = model.upgrade() {
-                model.tell_all();
-            }
-            glib::Propagation::Proceed
+        let page = self.downgrade();
+        keys.connect_key_pressed(move |_, key, _, _| match (key, page.upgrade()) {
+            (gdk::Key::End | gdk::Key::KP_End, Some(page)) => page.go_to_end(),
+            _ => glib::Propagation::Proceed,
         });
         imp.view.add_controller(keys);
         let page = self.downgrade();
@@ -71,6 +70,23 @@ impl BrowserPage {
                 }
             });
         }
+    }
+
+    /// Goes to the last row once all have come; leaves it to the view if they have.
+    fn go_to_end(&self) -> glib::Propagation {
+        let imp = self.imp();
+        if imp.model.is_told() {
+            return glib::Propagation::Proceed;
+        }
+        let view = imp.view.downgrade();
+        imp.model.when_told(move || {
+            if let Some(view) = view.upgrade()
+                && let Some(last) = view.model().and_then(|model| model.n_items().checked_sub(1))
+            {
+                view.scroll_to(last, None, gtk::ListScrollFlags::FOCUS, None);
+            }
+        });
+        glib::Propagation::Stop
     }
 
     /// Gives the columns the room that their texts need, however large text is.

@@ -206,24 +206,32 @@ impl FolderModel {
         });
     }
 
-    /// Tells the view of all rows.
-    pub fn tell_all(&self) {
-        while !self.is_told() {
-            self.tell_more();
+    /// Tells the view of all rows at once.
+    fn tell_all(&self) {
+        if let Some(rows) = self.rows().filter(|_| !self.is_told()) {
+            self.tell(rows.len());
         }
     }
 
-    fn is_told(&self) -> bool {
+    /// Whether the view was told of all rows.
+    pub fn is_told(&self) -> bool {
         let imp = self.imp();
         imp.old_left.get() == 0 && self.rows().is_none_or(|rows| rows.len() == imp.told.get())
     }
 
-    /// Tells the view of some more rows, in the place of as many from before.
+    /// Tells the view of some more rows.
     fn tell_more(&self) {
+        if let Some(rows) = self.rows() {
+            let told = self.imp().told.get();
+            self.tell(if told < MOST_WIDGETS { rows.len().min(told + STEP) } else { rows.len() });
+        }
+    }
+
+    /// Tells the view of the first rows, in the place of as many from before.
+    fn tell(&self, told: usize) {
         let imp = self.imp();
         let Some(rows) = self.rows() else { return };
         let (before, left) = (imp.told.get(), imp.old_left.get());
-        let told = if before < MOST_WIDGETS { rows.len().min(before + STEP) } else { rows.len() };
         // Nothing old is seen behind the last of them.
         let gone = if told < rows.len() { left.min(told - before) } else { left };
         imp.told.set(told);

@@ -52,7 +52,7 @@ impl Rate {
 
     /// How much is done in a second, once known.
     pub fn per_sec(&self) -> Option<u64> {
-        self.started.map(|_| (self.done / self.secs) as u64)
+        self.started.map(|_| (self.done / self.secs).round() as u64)
     }
 
     /// Seconds that what is left will take, once that can be guessed.
