@@ -58,8 +58,8 @@ impl Rate {
     /// Seconds that what is left will take, once that can be guessed.
     pub fn secs_left(&self, now: Instant, left: u64) -> Option<u64> {
         let is_warm = now.saturating_duration_since(self.started?) >= WARM_UP;
-        let rate = Some(self.done / self.secs).filter(|rate| is_warm && *rate >= 1.0)?;
-        Some((left as f64 / rate).ceil() as u64)
+        let rate = self.per_sec().filter(|rate| is_warm && *rate > 0)?;
+        Some(left.div_ceil(rate))
     }
 }
 
