@@ -180,7 +180,7 @@ fn a_key_on_a_card_signs_and_decrypts() {
     // Where nothing may come up by itself, nothing is asked.
     pad.lock(&home);
     let locked = CryptoError::AgentLocked(AgentTrouble::NoCard);
-    let quiet = keyring.clone().without_pins();
+    let quiet = keyring.clone().asking_for_pins(false);
     assert_eq!(crypto_error(seal(&quiet, &protection, &none, b"contents")), locked);
     assert_eq!(crypto_error(open(&quiet, &none, &sealed)), locked);
     assert_eq!(pad.asked(), (0, 0));
@@ -196,6 +196,15 @@ fn a_key_on_a_card_signs_and_decrypts() {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("the secret key was exported"),
     }
+
+    // A card that refuses every PIN by now is not one whose PIN was wrong.
+    pad.lock(&home);
+    pad.set("654321");
+    let blocked = CryptoError::AgentLocked(AgentTrouble::PinBlocked);
+    let refused = (0..4).map(|_| crypto_error(seal(&keyring, &protection, &none, b"contents")));
+    let refused: Vec<_> = refused.collect();
+    assert_eq!(tries_left(&home), 0);
+    assert_eq!(refused.last(), Some(&blocked), "{refused:?}");
 
     // Without the card, it is asked for once, and gpg does not ask for ever.
     drop(card);

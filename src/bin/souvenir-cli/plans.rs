@@ -222,10 +222,9 @@ impl Runner<'_> {
     fn run(&self, plan: &Plan, chore: Chore, by: By) -> anyhow::Result<Worst> {
         let started_secs = now_secs();
         let runs = self.shelf.runs(plan);
-        let (passphrases, of) = (self.passphrases.clone(), plan.clone());
-        let keyring = self.keyring.clone();
         // Nothing comes up by itself.
-        let keyring = if by == By::Schedule { keyring.without_pins() } else { keyring };
+        let keyring = self.keyring.clone().asking_for_pins(by != By::Schedule);
+        let (passphrases, of) = (self.passphrases.clone(), plan.clone());
         let work = move |job: &Job| {
             let means = Means { runs: &runs, keyring: &keyring, passphrases: &passphrases };
             match chore {

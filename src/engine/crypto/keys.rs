@@ -58,9 +58,10 @@ impl Keyring {
         Self { pinentry, ..self }
     }
 
-    /// Lets nobody be asked for a card or its PIN, which then must be there and entered already.
-    pub fn without_pins(self) -> Self {
-        Self { asks_for_pins: false, ..self }
+    /// The same keyring, where somebody or nobody is asked for a card and its PIN. If nobody is, the card must be there and
+    /// its PIN entered already.
+    pub fn asking_for_pins(self, asks_for_pins: bool) -> Self {
+        Self { asks_for_pins, ..self }
     }
 
     /// Whether the agent's pinentry may ask for cards and their PINs.

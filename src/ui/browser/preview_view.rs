@@ -129,11 +129,7 @@ impl PreviewView {
         let job = JobModel::run(
             JobKind::Look,
             "preview",
-            move |job| {
-                let keyring = Keyring::default();
-                let keyring = if may_ask { keyring } else { keyring.without_pins() };
-                version.look(&keyring, &passphrases, job)
-            },
+            move |job| version.look(&Keyring::default().asking_for_pins(may_ask), &passphrases, job),
             move |_, sight| {
                 if let Some(view) = view.upgrade()
                     && view.imp().turn.get() == turn

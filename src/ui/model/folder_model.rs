@@ -169,21 +169,17 @@ impl FolderModel {
         let imp = self.imp();
         imp.selected.replace(gtk::Bitset::new_empty());
         imp.then.take();
-        let (told, rest) = (imp.told.take(), imp.old_left.take());
+        let (told, rest) = (imp.told.get(), imp.old_left.take());
         if rest > 0 {
             // They come in the place of others that had not all come.
-            imp.told.set(told);
             self.items_changed(count(told), count(rest), 0);
-            imp.told.set(0);
         }
+        imp.told.set(0);
         imp.old_len.set(told);
         imp.old_left.set(told);
-        let old = imp.rows.replace(Some(rows));
-        let older = imp.old.replace(old);
+        take_apart(imp.old.replace(imp.rows.replace(Some(rows))));
         self.tell_more();
         self.tell_rest();
-        // To take very many apart takes time.
-        drop(older.map(|rows| gio::spawn_blocking(move || drop(rows))));
     }
 
     /// Calls `then` once the view was told of all rows; never, if others come first.
@@ -238,8 +234,7 @@ impl FolderModel {
         imp.old_left.set(left - gone);
         self.items_changed(count(before), count(gone), count(told - before));
         if self.is_told() {
-            let old = imp.old.take();
-            drop(old.map(|rows| gio::spawn_blocking(move || drop(rows))));
+            take_apart(imp.old.take());
             self.call_if_told();
         }
     }
@@ -261,6 +256,11 @@ impl FolderModel {
             None => Vec::new(),
         }
     }
+}
+
+/// Drops rows elsewhere: for very many that takes time.
+fn take_apart(rows: Option<Arc<FolderRows>>) {
+    drop(rows.map(|rows| gio::spawn_blocking(move || drop(rows))));
 }
 
 fn count(rows: usize) -> u32 {

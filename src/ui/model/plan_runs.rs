@@ -101,9 +101,8 @@ impl PlanObject {
                 calm::lower_priority();
             }
             let _turn = Turn::take(job)?;
-            let keyring = Keyring::default();
             // Nothing comes up by itself.
-            let keyring = if by == By::Schedule { keyring.without_pins() } else { keyring };
+            let keyring = Keyring::default().asking_for_pins(by != By::Schedule);
             work(&plan, &Means { runs: &runs, keyring: &keyring, passphrases: &passphrases }, job)
         };
         let (kind, name) = match task {
