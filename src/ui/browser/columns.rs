@@ -1,4 +1,4 @@
-//! The columns of the browser: a check button, name, size, time, and what the snapshot changed. Their texts are
+//! The columns of the browser: a check button, name, size, time, and what the snapshot changed. Most texts are
 //! inscriptions, which are only laid out where they are seen: a list view has two hundred rows, and shows twenty.
 
 use gtk::prelude::*;
@@ -114,15 +114,22 @@ pub fn set_up_changes(column: &gtk::ColumnViewColumn) {
     factory.connect_setup(|_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         // A date that does not fit goes into a second line.
-        let change = inscription().text_overflow(gtk::InscriptionOverflow::EllipsizeEnd).nat_lines(2);
-        cell.set_child(Some(&change.css_classes(["caption"]).build()));
+        // The row grows with it, which an inscription cannot ask for.
+        let change = gtk::Label::builder()
+            .xalign(0.0)
+            .wrap(true)
+            .lines(2)
+            .ellipsize(gtk::pango::EllipsizeMode::End)
+            .css_classes(["caption"])
+            .build();
+        cell.set_child(Some(&change));
     });
     factory.connect_bind(|_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        let (Some(node), Some(change)) = (node(cell), cell.child().and_downcast::<gtk::Inscription>()) else {
+        let (Some(node), Some(change)) = (node(cell), cell.child().and_downcast::<gtk::Label>()) else {
             return;
         };
-        change.set_text(Some(&node.change()));
+        change.set_label(&node.change());
         set_class(&change, "dimmed", node.is_gone());
         set_class(&change, "change", !node.is_gone());
     });
