@@ -18,8 +18,16 @@ use crate::engine::error::Result;
 const MAX_SIDE_PIXELS: u32 = 20_000;
 const MAX_PICTURE_BYTES: u64 = 512 << 20;
 
-/// The sizes in pixels in which a code is tried to be read.
-const SIDES: [u32; 4] = [500, 700, 900, 1300];
+/// How many times as large, in halves, a code is tried to be read. Each size succeeds with most codes of a page
+/// of 100 dots to the inch, with which ones is chance; so there are many.
+const ENLARGED_HALVES: [u32; 3] = [7, 5, 9];
+
+/// The sizes in pixels in which it is tried after that.
+const SIDES: [u32; 6] = [500, 700, 900, 1100, 1300, 1600];
+
+/// No code is made larger than that many pixels to a side, nor than that many times its size.
+const LARGEST_TRIED_SIDE: u32 = 2000;
+const LARGEST_ENLARGEMENT: u32 = 5;
 
 /// The size of a picture in which no place of a code is known.
 const LARGEST_SIDE: u32 = 1600;
@@ -177,7 +185,10 @@ fn texts(picture: &GrayImage) -> Vec<String> {
 /// is made larger or smaller.
 fn read_one(picture: &GrayImage) -> Option<String> {
     let longest = picture.width().max(picture.height()).max(1);
-    let sides = SIDES.into_iter().filter(|side| *side <= longest * 4);
+    let enlarged = ENLARGED_HALVES.map(|halves| longest.saturating_mul(halves) / 2);
+    let is_tried =
+        |side: &u32| *side <= LARGEST_TRIED_SIDE && *side <= longest.saturating_mul(LARGEST_ENLARGEMENT);
+    let sides = enlarged.into_iter().chain(SIDES).filter(is_tried);
     std::iter::once(longest).chain(sides).find_map(|side| {
         read_as_it_is(if side == longest { picture.clone() } else { resized(picture, side) })
     })
