@@ -30,6 +30,8 @@ mod imp {
         pub report: TemplateChild<DestinationReport>,
         /// Counts up with every change, so that the answer to an older question is not shown.
         pub question: Cell<u32>,
+        /// Whether the place of the last look can be opened.
+        pub found: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -57,7 +59,13 @@ mod imp {
             let dialog = self.obj().downgrade();
             self.chooser.connect_entered(move || {
                 let Some(dialog) = dialog.upgrade() else { return };
-                glib::spawn_future_local(async move { dialog.look().await });
+                glib::spawn_future_local(async move {
+                    if dialog.imp().found.get() {
+                        dialog.open().await;
+                    } else {
+                        dialog.look().await;
+                    }
+                });
             });
             let dialog = self.obj().downgrade();
             self.import_page.connect_imported(move |report| {
@@ -71,6 +79,7 @@ mod imp {
                 if let Some(dialog) = dialog.upgrade() {
                     let imp = dialog.imp();
                     imp.question.set(imp.question.get() + 1);
+                    imp.found.set(false);
                     imp.report.clear();
                 }
             });
@@ -96,11 +105,7 @@ mod imp {
 
         #[template_callback]
         async fn on_open(&self) {
-            let dialog = self.obj();
-            if let Some(repository) = dialog.look().await {
-                dialog.emit_by_name::<()>("opened", &[&BoxedAnyObject::new(repository)]);
-                dialog.close();
-            }
+            self.obj().open().await;
         }
     }
 }
@@ -129,6 +134,13 @@ impl RestoreFromDialog {
         })
     }
 
+    async fn open(&self) {
+        if let Some(repository) = self.look().await {
+            self.emit_by_name::<()>("opened", &[&BoxedAnyObject::new(repository)]);
+            self.close();
+        }
+    }
+
     /// Looks at the place and shows what was found. The place, if there is something to restore in it.
     async fn look(&self) -> Option<Repository> {
         let imp = self.imp();
@@ -142,6 +154,7 @@ impl RestoreFromDialog {
         }
         imp.report.show_for_restore(&check);
         let good = check.restore_obstacle().is_none();
+        imp.found.set(good);
         if !good {
             imp.chooser.mark();
         }

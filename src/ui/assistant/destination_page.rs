@@ -60,7 +60,12 @@ mod imp {
             let page = self.obj().downgrade();
             self.chooser.connect_entered(move || {
                 let Some(page) = page.upgrade() else { return };
-                glib::spawn_future_local(async move { page.test().await });
+                glib::spawn_future_local(async move {
+                    let is_known = page.imp().check.borrow().is_some();
+                    if page.test().await && is_known {
+                        page.emit_by_name::<()>("done", &[]);
+                    }
+                });
             });
             let page = self.obj().downgrade();
             self.chooser.connect_changed(move || {
