@@ -5,18 +5,27 @@
 //!
 //! A list view has the widgets of two hundred rows, and to make them or give them other rows at once takes longer than a
 //! frame. So other rows come in steps, the first of them at once and the next while nothing else is to be done; behind
-//! them are the rows from before meanwhile.
+//! them are the rows from before meanwhile. Of rows that are as before, as most are in another snapshot of a folder, a
+//! view is told nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
+use super::exchange::{Edit, Exchange};
 use super::{FileNode, FolderRows};
 
-/// How many more rows a list view is told of at a time: about as many as a window shows.
+/// How many more rows a list view is told of at a time: about as many as a window shows. In fewer pieces if that takes
+/// long; a frame for them takes about as long again.
 const STEP: usize = 24;
+const PIECE: usize = 6;
+const STEP_TIME: Duration = Duration::from_millis(8);
+
+/// How many rows are compared with those from before at a time.
+const COMPARED: usize = 10_000;
 
 /// Of how many rows a list view has widgets at most (`GTK_LIST_VIEW_MAX_LIST_ITEMS`). Those beyond cost nothing.
 const MOST_WIDGETS: usize = 200;
@@ -25,15 +34,8 @@ mod imp {
     use super::*;
 
     pub struct FolderModel {
-        pub rows: RefCell<Option<Arc<FolderRows>>>,
-        /// How many of them the view was told of.
-        pub told: Cell<usize>,
-        /// The rows from before, of which the last are still behind those that the view was told of.
-        pub old: RefCell<Option<Arc<FolderRows>>>,
-        pub old_left: Cell<usize>,
-        /// How many of them there were.
-        pub old_len: Cell<usize>,
-        /// What is to be done once that is all of them.
+        pub exchange: RefCell<Exchange>,
+        /// What is to be done once all rows have come.
         pub then: RefCell<Option<Box<dyn FnOnce()>>>,
         pub selected: RefCell<gtk::Bitset>,
     }
@@ -41,11 +43,7 @@ mod imp {
     impl Default for FolderModel {
         fn default() -> Self {
             Self {
-                rows: RefCell::default(),
-                told: Cell::default(),
-                old: RefCell::default(),
-                old_left: Cell::default(),
-                old_len: Cell::default(),
+                exchange: RefCell::default(),
                 then: RefCell::default(),
                 selected: RefCell::new(gtk::Bitset::new_empty()),
             }
@@ -67,17 +65,13 @@ mod imp {
         }
 
         fn n_items(&self) -> u32 {
-            count(self.told.get() + self.old_left.get())
+            count(self.exchange.borrow().len())
         }
 
         fn item(&self, position: u32) -> Option<glib::Object> {
-            let (position, told) = (position as usize, self.told.get());
-            let (rows, position) = if position < told {
-                (&self.rows, position)
-            } else {
-                (&self.old, position - told + self.old_len.get() - self.old_left.get())
-            };
-            Some(FileNode::new(rows.borrow().as_ref()?, position)?.upcast())
+            let exchange = self.exchange.borrow();
+            let (rows, position) = exchange.at(position as usize)?;
+            Some(FileNode::new(rows, position)?.upcast())
         }
     }
 
@@ -161,23 +155,17 @@ impl Default for FolderModel {
 impl FolderModel {
     /// The rows that are shown.
     pub fn rows(&self) -> Option<Arc<FolderRows>> {
-        self.imp().rows.borrow().clone()
+        self.imp().exchange.borrow().rows().cloned()
     }
 
     /// Shows other rows, of which none is selected.
     pub fn set_rows(&self, rows: Arc<FolderRows>) {
-        let imp = self.imp();
-        imp.selected.replace(gtk::Bitset::new_empty());
-        imp.then.take();
-        let (told, rest) = (imp.told.get(), imp.old_left.take());
-        if rest > 0 {
-            // They come in the place of others that had not all come.
-            self.items_changed(count(told), count(rest), 0);
+        self.imp().then.take();
+        self.unselect_all();
+        if !self.is_told() {
+            self.edit(Exchange::break_off);
         }
-        imp.told.set(0);
-        imp.old_len.set(told);
-        imp.old_left.set(told);
-        take_apart(imp.old.replace(imp.rows.replace(Some(rows))));
+        take_apart(self.imp().exchange.borrow_mut().begin(rows));
         self.tell_more();
         self.tell_rest();
     }
@@ -185,7 +173,7 @@ impl FolderModel {
     /// Calls `then` once the view was told of all rows; never, if others come first.
     pub fn when_told(&self, then: impl FnOnce() + 'static) {
         self.imp().then.replace(Some(Box::new(then)));
-        self.call_if_told();
+        self.end_if_told();
     }
 
     /// Tells the view of the other rows, as long as they are those of now.
@@ -204,46 +192,50 @@ impl FolderModel {
 
     /// Tells the view of all rows at once.
     fn tell_all(&self) {
-        if let Some(rows) = self.rows().filter(|_| !self.is_told()) {
-            self.tell(rows.len());
+        if !self.is_told() {
+            self.edit(Exchange::replace_all);
+            self.end_if_told();
         }
     }
 
     /// Whether the view was told of all rows.
     pub fn is_told(&self) -> bool {
-        let imp = self.imp();
-        imp.old_left.get() == 0 && self.rows().is_none_or(|rows| rows.len() == imp.told.get())
+        self.imp().exchange.borrow().is_over()
     }
 
     /// Tells the view of some more rows.
     fn tell_more(&self) {
-        if let Some(rows) = self.rows() {
-            let told = self.imp().told.get();
-            self.tell(if told < MOST_WIDGETS { rows.len().min(told + STEP) } else { rows.len() });
+        let exchange = &self.imp().exchange;
+        if exchange.borrow().replaced_count() >= MOST_WIDGETS {
+            return self.tell_all();
         }
+        let (mut told, mut compared) = (0, 0);
+        let begun = Instant::now();
+        while told < STEP && compared < COMPARED && begun.elapsed() < STEP_TIME && !self.is_told() {
+            let same = exchange.borrow_mut().pass_over(COMPARED - compared);
+            compared += same;
+            if same == 0 {
+                let edit = self.edit(|exchange| exchange.replace(PIECE));
+                told += edit.come.max(edit.gone);
+            }
+        }
+        self.end_if_told();
     }
 
-    /// Tells the view of the first rows, in the place of as many from before.
-    fn tell(&self, told: usize) {
-        let imp = self.imp();
-        let Some(rows) = self.rows() else { return };
-        let (before, left) = (imp.told.get(), imp.old_left.get());
-        // Nothing old is seen behind the last of them.
-        let gone = if told < rows.len() { left.min(told - before) } else { left };
-        imp.told.set(told);
-        imp.old_left.set(left - gone);
-        self.items_changed(count(before), count(gone), count(told - before));
-        if self.is_told() {
-            take_apart(imp.old.take());
-            self.call_if_told();
-        }
+    /// Changes what is shown, and tells the view.
+    fn edit(&self, change: impl FnOnce(&mut Exchange) -> Edit) -> Edit {
+        let edit = change(&mut self.imp().exchange.borrow_mut());
+        self.items_changed(count(edit.position), count(edit.gone), count(edit.come));
+        edit
     }
 
-    fn call_if_told(&self) {
+    fn end_if_told(&self) {
         let imp = self.imp();
-        if self.is_told()
-            && let Some(then) = imp.then.take()
-        {
+        if !self.is_told() {
+            return;
+        }
+        take_apart(imp.exchange.borrow_mut().end());
+        if let Some(then) = imp.then.take() {
             then();
         }
     }

@@ -2,9 +2,10 @@
 //! loop.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::catalog::{Contents, Item};
+use crate::engine::catalog::{Change, Contents, Item};
 use crate::engine::format::entry::EntryKind;
 use crate::engine::path::EntryPath;
 
@@ -89,6 +90,31 @@ impl FolderRows {
         self.order.iter().filter(|index| self.items[**index as usize].gone.is_none()).count()
     }
 
+    /// How many rows from a position on are as those of a range of `before`, rows of the same folder.
+    pub fn same_count(&self, position: usize, before: &Self, range: Range<usize>) -> usize {
+        range.zip(position..).take_while(|(old, new)| self.is_same(*new, before, *old)).count()
+    }
+
+    /// How many rows from a position on come in the place of how many of a range of `before`, until both go on
+    /// alike. At most `most` each, should they not go on alike before; there may be fewer.
+    pub fn difference(
+        &self,
+        position: usize,
+        before: &Self,
+        range: Range<usize>,
+        most: usize,
+    ) -> (usize, usize) {
+        let ways = (1..=2 * most).flat_map(|rows| (0..=rows).map(move |come| (come, rows - come)));
+        ways.filter(|(come, gone)| *come <= most && *gone <= most && range.contains(&(range.start + gone)))
+            .find(|(come, gone)| self.is_same(position + come, before, range.start + gone))
+            .unwrap_or((most, most))
+    }
+
+    fn is_same(&self, position: usize, before: &Self, before_position: usize) -> bool {
+        let rows = self.item(position).zip(before.item(before_position));
+        rows.is_some_and(|(row, before)| is_shown_alike(row, before))
+    }
+
     fn arrange(&mut self, arrangement: Arrangement) {
         let items = &*self.items;
         let Arrangement { by, descending, without_deleted } = arrangement;
@@ -116,9 +142,17 @@ impl FolderRows {
     }
 }
 
+/// Whether two rows of a folder look the same: that there was no set before says as little as that nothing changed.
+fn is_shown_alike(one: &Item, two: &Item) -> bool {
+    let mark = |item: &Item| item.change.filter(|change| *change != Change::Unchanged);
+    let Item { name, kind, mode, mtime, size_bytes, change: _, gone } = one;
+    (name, kind, mode, mtime) == (&two.name, &two.kind, &two.mode, &two.mtime)
+        && (size_bytes, gone) == (&two.size_bytes, &two.gone)
+        && mark(one) == mark(two)
+}
+
 /// What changed comes before what is gone, and that before what stayed.
 fn rank(item: &Item) -> u8 {
-    use crate::engine::catalog::Change;
     match (item.change, item.gone) {
         (Some(Change::Added), _) => 0,
         (Some(Change::Modified), _) => 1,
@@ -177,6 +211,24 @@ mod tests {
         assert_eq!((all.len(), all.present_count(), all.position(b"b9")), (6, 5, Some(3)));
         let changed = all.arranged(Arrangement { by: SortBy::Change, ..Arrangement::default() });
         assert_eq!(names(&changed)[0], "gone");
+    }
+
+    #[test]
+    fn finds_where_rows_go_on_as_before() {
+        let rows = |items: &[(&str, u64)], change| {
+            let mut contents = contents(items);
+            contents.items.iter_mut().for_each(|item| item.change = change);
+            FolderRows::new(EntryPath::root(), contents, Arrangement::default())
+        };
+        let before = rows(&[("a", 1), ("b", 1), ("d", 1), ("e", 1), ("f", 1)], None);
+        let now = rows(&[("a", 1), ("c", 1), ("d", 1), ("e", 2), ("f", 1)], Some(Change::Unchanged));
+        assert_eq!(now.same_count(0, &before, 0..5), 1);
+        assert_eq!(now.difference(1, &before, 1..5, 3), (1, 1));
+        assert_eq!(now.same_count(2, &before, 2..5), 1);
+        assert_eq!(now.difference(3, &before, 3..5, 3), (1, 1));
+        assert_eq!(now.difference(3, &before, 3..4, 3), (3, 3));
+        let marked = rows(&[("a", 1)], Some(Change::Added));
+        assert_eq!((marked.same_count(0, &before, 0..5), before.same_count(0, &marked, 0..1)), (0, 0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod catalog_reader;
 mod diff;
+mod exchange;
 mod file_node;
 mod folder_model;
 mod folder_rows;
