@@ -70,8 +70,11 @@ pub(super) fn storage(error: &StorageError) -> (String, String, String) {
             (gettext("The drive is not connected"), gettext("Connect it; the backup then goes on by itself."))
         }
         K::TooLarge => (
-            gettext("The drive cannot hold files of this size"),
-            gettext("Its file system takes files of 4 GB at most. Set the volume size to less than that."),
+            gettext("The destination does not hold files of this size"),
+            gettext(
+                "Volumes are kept small, but the list of everything in a backup is one file. A drive with a FAT file system \
+                 takes files of 4 GB at most: use a drive with another one, such as exFAT or ext4.",
+            ),
         ),
         K::HostKey => (
             gettext("The server may not be the right one"),

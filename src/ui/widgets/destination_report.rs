@@ -9,7 +9,7 @@ use adw::subclass::prelude::*;
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::status::{Status, status};
-use crate::engine::storage::{Backoff, DriveAddress, Drives, LocalFolder, try_writing};
+use crate::engine::storage::{Backoff, DriveAddress, Drives, LocalFolder, Storage, try_writing};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::Destination;
 use crate::plan::history::Problem;
@@ -36,6 +36,8 @@ pub struct DestinationCheck {
     pub status: Option<Result<Status, Problem>>,
     /// Whether a folder is on the same file system as the home folder.
     pub beside_home: bool,
+    /// Bytes of the largest file that a folder takes, where that is less than anybody stores.
+    pub max_file_bytes: Option<u64>,
 }
 
 impl DestinationCheck {
@@ -63,9 +65,10 @@ impl DestinationCheck {
                 tracing::info!(%error, "the drives could not be looked at");
                 None
             });
-            (facts, status, beside_home, drive)
+            let max_file_bytes = LocalFolder::new(&path).max_file_bytes();
+            (facts, status, beside_home, max_file_bytes, drive)
         });
-        let (facts, status, beside_home, drive) = match looked.await {
+        let (facts, status, beside_home, max_file_bytes, drive) = match looked.await {
             Ok(found) => found,
             Err(panic) => std::panic::resume_unwind(panic),
         };
@@ -76,7 +79,7 @@ impl DestinationCheck {
             }
             None => repository,
         };
-        Self { repository, facts: Some(facts), status, beside_home }
+        Self { repository, facts: Some(facts), status, beside_home, max_file_bytes }
     }
 
     async fn of_server(destination: Destination, repository: Repository, asker: &gtk::Widget) -> Self {
@@ -98,7 +101,7 @@ impl DestinationCheck {
         }
         let gone = || Problem { what: gettext("The place was not looked at"), ..Problem::default() };
         let status = receiver.recv().await.unwrap_or_else(|_| Err(gone()));
-        Self { repository, facts: None, status: Some(status), beside_home: false }
+        Self { repository, facts: None, status: Some(status), beside_home: false, max_file_bytes: None }
     }
 
     /// How many complete backups are there.
@@ -253,6 +256,16 @@ impl DestinationReport {
         }
         self.add_free_space(check);
         self.add_contents(check);
+        if let Some(most) = check.max_file_bytes {
+            self.add(
+                Tone::Warning,
+                &gettext_f("Files of {size} at most", &[("size", &words::size(most))]),
+                &gettext(
+                    "The drive has a FAT file system. That is enough for backups of about 300 GB. For larger ones use a \
+                     drive with another file system, such as exFAT or ext4.",
+                ),
+            );
+        }
         if let Destination::Sftp(address) = check.repository.destination() {
             self.imp().list.append(&key_sign_in_row(address, &check.repository));
         }
