@@ -19,6 +19,8 @@ import sample
 from session import Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+DAY_SECS = 86_400
+UNLINK_MSEC = 200
 FILES, FILE_BYTES = 8, 4_000_000
 LOGOUT, SUSPEND = 1, 4
 # “3 of 8 files · 12.3 MB of 32.0 MB · 4.1 MB/s · a few seconds left”
@@ -61,12 +63,17 @@ def figures(app):
 
 
 def hold(app, rate_kib, seen):
-    """A job shows all figures, stands still while it is paused, and goes on."""
+    """A transfer goes at the rate that it may have, stands still while it is paused, and goes on."""
     shown = figures(app)
     number, unit = re.search(r"([\d.]+) (k?M?B)/s", shown.replace("\xa0", " ")).groups()
     rate = float(number) * {"B": 1, "kB": 1_000, "MB": 1_000_000}[unit]
     # A folder is read twice, so half of the rate is seen.
     assert 0.3 < rate / (rate_kib * 1024) < 1.5, shown
+    pause(app, seen)
+
+
+def pause(app, seen):
+    """A job stands still while it is paused, and goes on."""
     app.click("button", "Pause")
     app.find("label", "Paused")
     app.wait_gone("label", FULL_FIGURES)
@@ -81,6 +88,25 @@ def hold(app, rate_kib, seen):
 
 def stop(app):
     app.click("button", "Stop")
+
+
+def add_old_chains(session, program, films):
+    """Two chains of many small volumes, of a time long ago."""
+    command_line = pathlib.Path(program).resolve().with_name("souvenir-cli")
+    store = session.home / "Older"
+    for days in (90, 60):
+        when = str(int(time.time()) - days * DAY_SECS)
+        command = [command_line, "backup", "--full", "--no-encryption", "--volume-size", "1", "--current-time", when]
+        session.run([*command, films, store])
+    for path in store.iterdir():
+        shutil.copy(path, session.home / "Drive")
+
+
+def slow_down_deleting(session, app):
+    """As on a server that is far away."""
+    calls = "unlink,unlinkat"
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(app.process.pid), "-e", f"trace={calls}"]
+    return session.spawn([*command, "-e", f"inject={calls}:delay_enter={UNLINK_MSEC}ms"])
 
 
 def main(program, width="wide", shade="light"):
@@ -171,6 +197,25 @@ def main(program, width="wide", shade="light"):
         seen("not-opened")
         app.click("button", "Try Again")
         app.find("table row", re.compile("."), flows.WORK_SECS)
+        app.close()
+
+        # Old snapshots are deleted after a backup.
+        add_old_chains(session, program, films)
+        app, seen = start(100_000, 100_000)
+        app.find("list item", "Keep").bring().click()
+        flows.choose_item(app, "Snapshots", "For some time")
+        app.find("spin button", "Days").accessible.get_value_iface().set_current_value(30)
+        app.find("list item", re.compile("^2 of 3 snapshots are deleted"))
+        app.click("button", "Save")
+        app.wait_gone("dialog", "Plan Settings")
+        slowly = slow_down_deleting(session, app)
+        app.click("button", "Back Up Now")
+        shown = app.find("label", re.compile(r"^\d+ of \d+ files · .* · \d+ files?/s · .* left$"), flows.WORK_SECS).name
+        assert 0.3 < int(re.search(r"(\d+) files?/s", shown)[1]) * UNLINK_MSEC / 1_000 < 1.5, shown
+        pause(app, lambda: seen("removal"))
+        slowly.terminate()
+        flows.wait_for_backup(app, 2)
+        assert len(list((session.home / "Drive").glob("*.manifest"))) == 2
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
 
