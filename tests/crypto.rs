@@ -5,7 +5,10 @@
 
 mod common;
 
+use std::fs::Permissions;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,8 +18,8 @@ use common::gpg::Home;
 use common::sealing::{crypto_error, open, open_signed, ours, seal, secrets, signed, to_keys};
 use souvenir::engine::crypto::{
     AgentTrouble, CryptoError, Encryption, KeyAlgorithm, KeyState, Keyring, NewKey, Opener, PassphraseFor,
-    PassphraseRequest, Passphrases, Pinentry, Protection, Recipient, SealDamage, Sealer, Secret,
-    SignatureState, UnusableReason,
+    PassphraseRequest, Passphrases, Protection, Recipient, SealDamage, Sealer, Secret, SignatureState,
+    UnusableReason,
 };
 use souvenir::engine::error::{Error, Result};
 use souvenir::engine::job::{self, CancelReason, Event, Job, JobHandle, Question};
@@ -860,36 +863,38 @@ fn an_agent_that_cannot_ask_is_a_locked_one() {
     let home = Home::new();
     let alice = home.key("Alice <alice@example.org>", "pass");
     let sealed = seal(&home.keyring(), &to_keys(&[&alice]), &Passphrases::new(), b"contents").unwrap();
-    let keyring = home.keyring().with_pinentry(Pinentry::Agent);
+    let keyring = home.keyring();
     let sealing = signed(to_keys(&[&alice]), &alice);
     let job = Job::unattended();
 
-    home.agent_settings("pinentry-program /nonexistent/pinentry\n");
+    // The agent lets nobody else ask.
+    let settings = |pinentry: &Path| {
+        let pinentry = pinentry.display();
+        home.agent_settings(&format!("no-allow-loopback-pinentry\npinentry-program {pinentry}\n"));
+    };
+    settings(Path::new("/nonexistent/pinentry"));
     let locked = CryptoError::AgentLocked(AgentTrouble::NoPinentry);
     assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &sealed)), locked);
     assert_eq!(crypto_error(Sealer::new(&keyring, &sealing, &secrets("pass"), &job)), locked);
 
-    let pinentry = home.file("declines");
-    let script = "#!/bin/sh\necho OK\nwhile read line; do case $line in \
-                  GETPIN*) echo 'ERR 83886179 Operation cancelled';; BYE*) echo OK; exit;; *) echo OK;; esac; done\n";
-    std::fs::write(&pinentry, script).unwrap();
-    Command::new("chmod").arg("+x").arg(&pinentry).status().unwrap();
-    home.agent_settings(&format!("pinentry-program {}\n", pinentry.display()));
+    let declines = pinentry(&home, "echo 'ERR 83886179 Operation cancelled'");
+    settings(&declines);
     let declined = CryptoError::AgentLocked(AgentTrouble::Declined);
     assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &sealed)), declined);
     assert_eq!(crypto_error(Sealer::new(&keyring, &sealing, &secrets("pass"), &job)), declined);
 
-    // A backup's own passphrase is not the agent's business.
+    // A backup's own passphrase is not the agent's business, but gpg would have it ask.
     let by_passphrase = seal(&keyring, &Protection::passphrase(), &secrets("pass"), b"contents").unwrap();
-    assert_eq!(open(&keyring, &secrets("pass"), &by_passphrase).unwrap().0, b"contents");
+    let takes_none = CryptoError::AgentLocked(AgentTrouble::TakesNoPassphrase);
+    assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &by_passphrase)), takes_none);
 
-    let script = "#!/bin/sh\necho OK\nwhile read line; do case $line in \
-                  GETPIN*) echo 'D pass'; echo OK;; BYE*) echo OK; exit;; *) echo OK;; esac; done\n";
-    std::fs::write(&pinentry, script).unwrap();
+    pinentry(&home, "echo 'D pass'; echo OK");
     home.forget();
     assert_eq!(open(&keyring, &Passphrases::new(), &sealed).unwrap().0, b"contents");
+    assert!(Sealer::new(&keyring, &sealing, &Passphrases::new(), &job).is_ok());
 
     home.agent_settings("an-option-that-does-not-exist\n");
+    let keyring = home.keyring();
     let unreachable = CryptoError::AgentLocked(AgentTrouble::Unreachable);
     assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &sealed)), unreachable);
     assert_eq!(crypto_error(open(&keyring, &secrets("pass"), &by_passphrase)), unreachable);
@@ -899,6 +904,38 @@ fn an_agent_that_cannot_ask_is_a_locked_one() {
     assert_eq!(open(&keyring, &secrets("pass"), &sealed_alone).unwrap().0, b"contents");
     home.agent_settings("an-option-that-does-not-exist\n");
     assert_eq!(crypto_error(Sealer::new(&keyring, &sealing, &secrets("pass"), &job)), unreachable);
+}
+
+#[test]
+fn nobody_is_asked_who_must_not_be() {
+    let home = Home::new();
+    let alice = home.key("Alice <alice@example.org>", "pass");
+    let sealed = seal(&home.keyring(), &to_keys(&[&alice]), &Passphrases::new(), b"contents").unwrap();
+    let answers = pinentry(&home, "echo 'D pass'; echo OK");
+    home.agent_settings(&format!("no-allow-loopback-pinentry\npinentry-program {}\n", answers.display()));
+    let quiet = home.keyring().with_agent_asking(false);
+    let sealing = signed(to_keys(&[&alice]), &alice);
+    let job = Job::unattended();
+    let locked = CryptoError::AgentLocked(AgentTrouble::NotAsked);
+    assert_eq!(crypto_error(open(&quiet, &secrets("pass"), &sealed)), locked);
+    assert_eq!(crypto_error(Sealer::new(&quiet, &sealing, &secrets("pass"), &job)), locked);
+
+    // What the agent knows needs no question.
+    assert!(Sealer::new(&home.keyring(), &sealing, &Passphrases::new(), &job).is_ok());
+    assert!(Sealer::new(&quiet, &sealing, &Passphrases::new(), &job).is_ok());
+    assert_eq!(open(&quiet, &Passphrases::new(), &sealed).unwrap().0, b"contents");
+}
+
+/// A pinentry that answers questions for a passphrase in this way.
+fn pinentry(home: &Home, answer: &str) -> PathBuf {
+    let path = home.file("pinentry");
+    let script = format!(
+        "#!/bin/sh\necho OK\nwhile read line; do case $line in \
+         GETPIN*) {answer};; BYE*) echo OK; exit;; *) echo OK;; esac; done\n"
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    path
 }
 
 // Signatures

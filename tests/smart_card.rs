@@ -180,7 +180,7 @@ fn a_key_on_a_card_signs_and_decrypts() {
     // Where nothing may come up by itself, nothing is asked.
     pad.lock(&home);
     let locked = CryptoError::AgentLocked(AgentTrouble::NoCard);
-    let quiet = keyring.clone().asking_for_pins(false);
+    let quiet = keyring.clone().with_agent_asking(false);
     assert_eq!(crypto_error(seal(&quiet, &protection, &none, b"contents")), locked);
     assert_eq!(crypto_error(open(&quiet, &none, &sealed)), locked);
     assert_eq!(pad.asked(), (0, 0));

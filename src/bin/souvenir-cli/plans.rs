@@ -223,7 +223,7 @@ impl Runner<'_> {
         let started_secs = now_secs();
         let runs = self.shelf.runs(plan);
         // Nothing comes up by itself.
-        let keyring = self.keyring.clone().asking_for_pins(by != By::Schedule);
+        let keyring = self.keyring.clone().with_agent_asking(by != By::Schedule);
         let (passphrases, of) = (self.passphrases.clone(), plan.clone());
         let work = move |job: &Job| {
             let means = Means { runs: &runs, keyring: &keyring, passphrases: &passphrases };

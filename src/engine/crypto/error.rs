@@ -191,6 +191,15 @@ pub enum AgentTrouble {
     /// The card that has the key is not there, or its PIN was not entered, and nobody was to be asked.
     #[error("the card that has it is not there, or its PIN was not entered; insert it and try again")]
     NoCard,
+    /// It lets nobody else ask for the passphrase, and was not to ask.
+    #[error("it alone may ask for the passphrase, and was not to; unlock the key first")]
+    NotAsked,
+    /// It lets nobody else ask, so it takes no passphrase of a backup or of a new key.
+    #[error(
+        "it takes no passphrase from other programs; remove \"no-allow-loopback-pinentry\" from gpg-agent.conf, and run \
+         \"gpgconf --kill gpg-agent\""
+    )]
+    TakesNoPassphrase,
     /// The PIN of the card was wrong too often.
     #[error("the PIN of the card was wrong too often; unblock it with \"gpg --card-edit\"")]
     PinBlocked,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gpgme::KeyListMode;
 use jiff::Timestamp;
 
+use super::agent::Agent;
 use super::error::{AgentTrouble, CryptoError, KeyName, UnusableReason};
 use super::home::{self, own_home};
 use super::passphrases::{Passphrases, Purpose, Secret};
@@ -17,11 +18,11 @@ use crate::engine::error::Result;
 use crate::engine::job::Job;
 
 /// Which keys are used, and who asks for their passphrases. Clones mean the same keyring.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Keyring {
     home: Option<PathBuf>,
-    pinentry: Pinentry,
-    asks_for_pins: bool,
+    agent_asks: bool,
+    agent: Agent,
 }
 
 impl Default for Keyring {
@@ -32,18 +33,8 @@ impl Default for Keyring {
         if let Some(home) = &home {
             home::make(home);
         }
-        Self { home, pinentry: Pinentry::default(), asks_for_pins: true }
+        Self { home, agent_asks: true, agent: Agent::default() }
     }
-}
-
-/// Who asks for the passphrase of a secret key that gpg-agent does not remember.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Pinentry {
-    /// This program, through [`Job::ask_passphrase`]. For the PIN of a card the agent's own pinentry asks.
-    #[default]
-    Ours,
-    /// The agent's own pinentry. The passphrase of a backup is still asked for by this program.
-    Agent,
 }
 
 impl Keyring {
@@ -53,30 +44,25 @@ impl Keyring {
         Self { home: Some(home.into()), ..Self::default() }
     }
 
-    /// The same keyring with another way of asking.
-    pub fn with_pinentry(self, pinentry: Pinentry) -> Self {
-        Self { pinentry, ..self }
+    /// The same keyring, where gpg-agent's own pinentry may ask or not: for a card and its PIN, and for passphrases of keys
+    /// where the agent lets nobody else ask. If it may not, the card must be there and all that was entered already.
+    pub fn with_agent_asking(self, agent_asks: bool) -> Self {
+        Self { agent_asks, ..self }
     }
 
-    /// The same keyring, where somebody or nobody is asked for a card and its PIN. If nobody is, the card must be there and
-    /// its PIN entered already.
-    pub fn asking_for_pins(self, asks_for_pins: bool) -> Self {
-        Self { asks_for_pins, ..self }
+    /// Whether the agent's pinentry may ask.
+    pub(super) fn agent_asks(&self) -> bool {
+        self.agent_asks
     }
 
-    /// Whether the agent's pinentry may ask for cards and their PINs.
-    pub(super) fn asks_for_pins(&self) -> bool {
-        self.asks_for_pins
+    /// Whether the agent lets nobody else ask for passphrases of keys.
+    pub(super) fn agent_asks_alone(&self) -> bool {
+        self.agent.asks_alone(self.home())
     }
 
     /// The folder, unless it is the one that gpg takes by itself.
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
-    }
-
-    /// Who asks for passphrases of secret keys.
-    pub fn pinentry(&self) -> Pinentry {
-        self.pinentry
     }
 
     /// Every key, usable or not, in the order of the keyring.

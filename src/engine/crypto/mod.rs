@@ -5,6 +5,7 @@
 //! owner exports passes through, locked with its passphrase. Stored files are streams: nothing here holds a
 //! whole one in memory.
 
+mod agent;
 mod by_gpg;
 mod deflate;
 mod error;
@@ -35,7 +36,7 @@ pub use error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
 pub use export::{KeyFiles, SecretKey, file_stem, make_private_folder, write_private};
 pub use home::end_own_agent;
 pub use import::{ImportReport, ImportedKey, KeyMaterial, key_files, read_key_file};
-pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey, Pinentry};
+pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey};
 pub use open::{OpenReader, Opener, SignatureState, Signer};
 pub use passphrases::{PassphraseFor, PassphraseRequest, Passphrases, Secret};
 pub use seal::{SealWriter, Sealer};

@@ -57,8 +57,8 @@ const KEYWORDS: [&str; 25] = [
 /// What the status lines of one operation said so far.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// Whether nobody is asked for the PIN of a card, nor for the card.
-    pub(super) is_pin_refused: bool,
+    /// What it means that gpg had nobody to ask, where nobody was to be asked.
+    pub(super) unasked: Option<AgentTrouble>,
     /// What gpg needs a passphrase for next.
     pub(super) needs: Option<PassphraseFor>,
     user_id_hint: Option<(String, String)>,
@@ -265,8 +265,8 @@ impl Facts {
         // gpg adds a cancel to every other trouble.
         let trouble = if self.has_code(&[code::PIN_BLOCKED]) {
             AgentTrouble::PinBlocked
-        } else if self.is_pin_refused && self.has_code(&[code::NO_PIN_ENTRY]) {
-            AgentTrouble::NoCard
+        } else if let Some(unasked) = self.unasked.filter(|_| self.has_code(&[code::NO_PIN_ENTRY])) {
+            unasked
         } else if self.has_code(&[code::NO_PIN_ENTRY, code::PIN_ENTRY]) {
             AgentTrouble::NoPinentry
         } else if self.has_code(&[code::NO_AGENT, code::AGENT]) {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gpgme::{Context, ContextWithCallbacks, PinentryMode, Protocol};
 
-use super::error::CryptoError;
-use super::keys::{Keyring, Pinentry};
+use super::error::{AgentTrouble, CryptoError};
+use super::keys::Keyring;
 use super::orphans;
 use super::passphrases::{PassphraseFor, Passphrases, Purpose, Secret};
 use super::status::{self, Facts};
@@ -143,7 +143,7 @@ impl Talk {
         Input { inner, is_open: Arc::clone(&self.has_input) }
     }
 
-    /// A context whose questions come here, but for those about a card. gpg would ask here for a card that is away again
+    /// A context whose questions come here, but for those of an agent that asks alone, and those about a card. gpg would ask here for a card that is away again
     /// and again, without end; and a few wrong answers block a card, so that nothing must be tried. The agent's pinentry
     /// says how many are left.
     pub(super) fn context(
@@ -156,13 +156,21 @@ impl Talk {
             notes: Arc::clone(&self.notes),
             has_input: Arc::clone(&self.has_input),
         });
-        let mode = match wanted {
-            Wanted::Pin if keyring.asks_for_pins() => PinentryMode::Default,
-            Wanted::Pin => PinentryMode::Error,
-            Wanted::Key if keyring.pinentry() == Pinentry::Agent => PinentryMode::Default,
-            Wanted::Archive | Wanted::Key => PinentryMode::Loopback,
+        let unasked = match wanted {
+            Wanted::Pin => Some(AgentTrouble::NoCard),
+            Wanted::Key if keyring.agent_asks_alone() => Some(AgentTrouble::NotAsked),
+            // It would ask for each file anew.
+            Wanted::Archive if keyring.agent_asks_alone() => {
+                return Err(CryptoError::AgentLocked(AgentTrouble::TakesNoPassphrase));
+            }
+            Wanted::Archive | Wanted::Key => None,
         };
-        self.notes().facts.is_pin_refused = mode == PinentryMode::Error;
+        let mode = match unasked {
+            None => PinentryMode::Loopback,
+            Some(_) if keyring.agent_asks() => PinentryMode::Default,
+            Some(_) => PinentryMode::Error,
+        };
+        self.notes().facts.unasked = unasked.filter(|_| mode == PinentryMode::Error);
         context.set_pinentry_mode(mode).map_err(status::plain)?;
         if mode == PinentryMode::Loopback {
             context.set_passphrase_provider(Answerer {

@@ -129,7 +129,7 @@ impl PreviewView {
         let job = JobModel::run(
             JobKind::Look,
             "preview",
-            move |job| version.look(&Keyring::default().asking_for_pins(may_ask), &passphrases, job),
+            move |job| version.look(&Keyring::default().with_agent_asking(may_ask), &passphrases, job),
             move |_, sight| {
                 if let Some(view) = view.upgrade()
                     && view.imp().turn.get() == turn
@@ -179,7 +179,10 @@ impl PreviewView {
             Err(Error::Crypto { source: CryptoError::AgentLocked(AgentTrouble::NoCard), .. }) => {
                 self.show_reason(&gettext("The preview needs the card with the key, and its PIN."), true);
             }
-            Err(Error::Cancelled(_)) => self.show_reason(&gettext("The preview needs the passphrase."), true),
+            Err(Error::Crypto { source: CryptoError::AgentLocked(AgentTrouble::NotAsked), .. })
+            | Err(Error::Cancelled(_)) => {
+                self.show_reason(&gettext("The preview needs the passphrase."), true)
+            }
             Err(error) => self.show_reason(&error_text::problem(&error).what, false),
         }
     }

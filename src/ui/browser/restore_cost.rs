@@ -56,7 +56,7 @@ impl Thought {
         let (paths, time) = self.wish;
         let request = RestoreRequest {
             storage: &*storage,
-            keyring: &Keyring::default().asking_for_pins(false),
+            keyring: &Keyring::default().with_agent_asking(false),
             passphrases: &self.passphrases,
             // A copy bears no signature; the restore itself demands one.
             sign_key: None,

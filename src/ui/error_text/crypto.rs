@@ -112,6 +112,14 @@ fn agent(trouble: AgentTrouble) -> String {
         AgentTrouble::NoCard => gettext(
             "Its card is not there, or wants its PIN. Insert the card and try again: then the PIN is asked for.",
         ),
+        AgentTrouble::NotAsked => gettext(
+            "Its passphrase is not known now, and on this computer only GnuPG itself asks for it. Start the work by hand: \
+             then it is asked for.",
+        ),
+        AgentTrouble::TakesNoPassphrase => gettext(
+            "GnuPG is set up on this computer to take no passphrase from other programs. Remove the line \
+             “no-allow-loopback-pinentry” from the file gpg-agent.conf in its folder, and log out and in again.",
+        ),
         AgentTrouble::PinBlocked => gettext(
             "The PIN of its card was wrong too often. Unblock the card in a terminal: gpg --card-edit",
         ),

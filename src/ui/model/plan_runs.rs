@@ -102,7 +102,7 @@ impl PlanObject {
             }
             let _turn = Turn::take(job)?;
             // Nothing comes up by itself.
-            let keyring = Keyring::default().asking_for_pins(by != By::Schedule);
+            let keyring = Keyring::default().with_agent_asking(by != By::Schedule);
             work(&plan, &Means { runs: &runs, keyring: &keyring, passphrases: &passphrases }, job)
         };
         let (kind, name) = match task {
