@@ -1,5 +1,6 @@
 //! What a search in all snapshots found: a row for each path, with when it was there.
 
+use std::cell::{Cell, OnceCell};
 use std::sync::OnceLock;
 
 use adw::prelude::*;
@@ -12,6 +13,9 @@ use crate::engine::catalog::{Found, Hit};
 use crate::i18n::{gettext_f, ngettext_f};
 use crate::ui::model::{display_name, icon_name, kind_name};
 use crate::ui::words;
+
+/// How many rows are put in the place of others at a time: about as many as a window shows.
+const STEP: u32 = 16;
 
 mod imp {
     use super::*;
@@ -27,6 +31,10 @@ mod imp {
         pub selection: TemplateChild<gtk::SingleSelection>,
         #[template_child]
         pub more_label: TemplateChild<gtk::Label>,
+        /// What is shown, one [`BoxedAnyObject`] for each [`Hit`].
+        pub hits: OnceCell<gio::ListStore>,
+        /// Counts up with every answer, so that the rest of an older one does not come any more.
+        pub answer: Cell<u32>,
     }
 
     #[glib::object_subclass]
@@ -49,6 +57,7 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.list.set_factory(Some(&row_factory()));
+            self.selection.set_model(Some(self.hits()));
         }
 
         fn signals() -> &'static [Signal] {
@@ -64,6 +73,12 @@ mod imp {
 
     impl WidgetImpl for SearchView {}
     impl BinImpl for SearchView {}
+
+    impl SearchView {
+        pub fn hits(&self) -> &gio::ListStore {
+            self.hits.get_or_init(gio::ListStore::new::<BoxedAnyObject>)
+        }
+    }
 
     #[gtk::template_callbacks]
     impl SearchView {
@@ -90,13 +105,13 @@ impl SearchView {
     /// Shows what was found; none: nothing was searched for yet.
     pub fn set_found(&self, found: Option<Found>) {
         let imp = self.imp();
+        imp.selection.set_selected(gtk::INVALID_LIST_POSITION);
         let Some(found) = found else {
-            imp.selection.set_model(gio::ListModel::NONE);
+            self.show_hits(Vec::new());
             return imp.stack.set_visible_child_name("hint");
         };
         let count = found.hits.len() as u64;
-        let model: gio::ListStore = found.hits.into_iter().map(BoxedAnyObject::new).collect();
-        imp.selection.set_model(Some(&model));
+        self.show_hits(found.hits);
         imp.more_label.set_visible(found.is_cut);
         imp.more_label.set_label(&ngettext_f(
             "Only the first {count} is shown. Type more of the name.",
@@ -110,6 +125,34 @@ impl SearchView {
         imp.stack.set_visible_child_name(if count == 0 { "none" } else { "found" });
         let told = ngettext_f("{count} found", "{count} found", count, &[("count", &words::count(count))]);
         self.announce(&told, gtk::AccessibleAnnouncementPriority::Low);
+    }
+
+    /// Puts hits in the place of those from before, the first of them at once and the others while nothing else is to be
+    /// done: a list view has the widgets of two hundred rows, for which it would take longer than a frame.
+    fn show_hits(&self, hits: Vec<Hit>) {
+        let imp = self.imp();
+        let answer = imp.answer.get() + 1;
+        imp.answer.set(answer);
+        let hits: Vec<BoxedAnyObject> = hits.into_iter().map(BoxedAnyObject::new).collect();
+        let mut shown = 0;
+        let view = self.downgrade();
+        let mut show_more = move || {
+            let Some(view) = view.upgrade().filter(|view| view.imp().answer.get() == answer) else {
+                return glib::ControlFlow::Break;
+            };
+            let store = view.imp().hits();
+            let all = hits.len() as u32;
+            let end = all.min(shown + STEP);
+            let old = store.n_items() - shown;
+            // Nothing from before is seen behind the last of them.
+            let gone = if end == all { old } else { old.min(end - shown) };
+            store.splice(shown, gone, &hits[shown as usize..end as usize]);
+            shown = end;
+            if shown == all { glib::ControlFlow::Break } else { glib::ControlFlow::Continue }
+        };
+        if show_more().is_continue() {
+            glib::idle_add_local_full(glib::Priority::DEFAULT_IDLE, show_more);
+        }
     }
 
     /// Chooses what stands first.
