@@ -102,7 +102,9 @@ def main(program, command_line, pictures):
         app.find("table row", "New.txt")
         gone = app.find("table row", "Budget.csv")
         assert "deleted" in gone.accessible.get_description(), gone.accessible.get_description()
+        app.find("label", "Not in this snapshot any more")
         app.picture("05-newer-snapshot")
+        assert app.has("label", "Not in this snapshot any more")
 
         # The history of a file: three versions, and the oldest one comes back.
         session.press("ctrl+f")

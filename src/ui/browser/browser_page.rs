@@ -97,6 +97,8 @@ mod imp {
         pub going: Cell<u64>,
         /// When it began to.
         pub left: Cell<Option<Instant>>,
+        /// Counts up with every selection, so that the amount of an older one is not told.
+        pub amount_question: Cell<u32>,
         pub was_damaged: Cell<bool>,
         pub unreachable_text: RefCell<Option<String>>,
         pub job: RefCell<Option<JobModel>>,

@@ -93,7 +93,7 @@ impl BrowserPage {
     fn fit_columns(&self) {
         let imp = self.imp();
         let is_narrow = !imp.modified_column.is_visible();
-        let (size_sp, change_sp) = if is_narrow { (80.0, 84.0) } else { (96.0, 112.0) };
+        let (size_sp, change_sp) = if is_narrow { (90.0, 84.0) } else { (96.0, 112.0) };
         let settings = self.settings();
         for (column, width_sp) in
             [(&imp.size_column, size_sp), (&imp.modified_column, 170.0), (&imp.change_column, change_sp)]
@@ -160,6 +160,8 @@ impl BrowserPage {
     pub(super) fn refresh_selection(&self) {
         let imp = self.imp();
         let Some(rows) = imp.model.rows() else { return };
+        let question = imp.amount_question.get() + 1;
+        imp.amount_question.set(question);
         let positions = imp.model.selected();
         self.refresh_pane(&rows, &positions);
         let has_any = is_whole(&rows, &positions) || positions.iter().any(|at| is_there(&rows, *at));
@@ -182,7 +184,8 @@ impl BrowserPage {
         });
         let page = self.downgrade();
         glib::spawn_future_local(async move {
-            if let (Some(Ok(amount)), Some(page)) = (counted.await, page.upgrade()) {
+            let (Some(Ok(amount)), Some(page)) = (counted.await, page.upgrade()) else { return };
+            if page.imp().amount_question.get() == question {
                 page.imp().selection_label.set_label(&gettext_f(
                     "{what}, {size}",
                     &[("what", &text), ("size", &amount_text(amount))],
