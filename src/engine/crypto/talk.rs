@@ -143,9 +143,11 @@ impl Talk {
         Input { inner, is_open: Arc::clone(&self.has_input) }
     }
 
-    /// A context whose questions come here, but for those of an agent that asks alone, and those about a card. gpg would ask here for a card that is away again
-    /// and again, without end; and a few wrong answers block a card, so that nothing must be tried. The agent's pinentry
-    /// says how many are left.
+    /// A context whose questions come here, but for those of an agent that asks alone, and those about a card. gpg would
+    /// ask here for a card that is away again and again, without end; and a few wrong answers block a card, so that
+    /// nothing must be tried. The agent's pinentry says how many are left.
+    ///
+    /// Fails where the passphrase of a backup is wanted and the agent would not take it.
     pub(super) fn context(
         &self,
         keyring: &Keyring,
