@@ -101,7 +101,8 @@ def another_computer(session, name):
     folders = {"GNUPGHOME": "gnupg", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache"}
     for folder in folders.values():
         (other / folder).mkdir(mode=0o700, parents=True)
-    return {variable: str(other / folder) for variable, folder in folders.items()}
+    # The file chooser would look for the drives of a system that has none.
+    return {"GIO_USE_VOLUME_MONITOR": "unix"} | {variable: str(other / folder) for variable, folder in folders.items()}
 
 
 def end_agent(session, extra):
