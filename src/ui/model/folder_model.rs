@@ -225,7 +225,10 @@ impl FolderModel {
     /// Changes what is shown, and tells the view.
     fn edit(&self, change: impl FnOnce(&mut Exchange) -> Edit) -> Edit {
         let edit = change(&mut self.imp().exchange.borrow_mut());
-        self.items_changed(count(edit.position), count(edit.gone), count(edit.come));
+        let (position, gone, come) = (count(edit.position), count(edit.gone), count(edit.come));
+        // A row that is selected meanwhile stays so where it moves to.
+        self.imp().selected.borrow().splice(position, gone, come);
+        self.items_changed(position, gone, come);
         edit
     }
 
