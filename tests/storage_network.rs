@@ -35,7 +35,7 @@ use samba::Samba;
 use souvenir::engine::job::{CancelReason, Job, Question};
 use souvenir::engine::storage::{Address, Lock, NetworkAddress, Storage, StorageErrorKind, StorageResult};
 use souvenir::kit::commands;
-use souvenir::platform::network::{NetworkStorage, is_supported};
+use souvenir::platform::network::{NetworkOptions, NetworkStorage, NetworkTimes, is_supported};
 
 const FIRST: i64 = 1_700_000_000;
 
@@ -67,12 +67,14 @@ fn kind<T>(result: StorageResult<T>) -> StorageErrorKind {
     result.err().expect("it must fail").kind
 }
 
-/// Puts a folder, which is mounted and not there yet, through everything.
+/// Puts a folder, which is mounted and not there yet, through everything. Answers are waited for as long as they
+/// usually are: a busy machine takes its time to list very many files.
 fn contract(address: &NetworkAddress, folder: PathBuf, many: usize, refused: &'static str) {
-    let job = Job::unattended();
+    let options = NetworkOptions { times: NetworkTimes::default(), ..options() };
+    let patient_storage = || NetworkStorage::at(address, options, &Job::unattended()).unwrap();
     keeps_the_contract(&Place {
-        storage: Arc::new(storage(address, &job)),
-        second: Arc::new(storage(address, &Job::unattended())),
+        storage: Arc::new(patient_storage()),
+        second: Arc::new(patient_storage()),
         many,
         longest_name: 200,
         refused,

@@ -33,8 +33,8 @@ fn a_folder_on_a_server_keeps_the_contract() {
     let server = Server::start();
     let folder = server.folder().join("not yet/there");
     keeps_the_contract(&Place {
-        storage: Arc::new(server.storage("/not yet/there")),
-        second: Arc::new(server.storage("/not yet/there/")),
+        storage: Arc::new(server.patient_storage("/not yet/there")),
+        second: Arc::new(server.patient_storage("/not yet/there/")),
         many: 100_000,
         longest_name: 200,
         refused: "",

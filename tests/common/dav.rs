@@ -71,9 +71,19 @@ impl Server {
     }
 
     pub fn storage_with(&self, path: &str, password: Option<&str>, job: &Job) -> WebDavStorage {
+        let times = HttpTimes { connect: Duration::from_secs(2), silence: Duration::from_secs(5) };
+        self.storage_in(times, path, password, job)
+    }
+
+    /// A folder that waits for answers as long as it usually does.
+    pub fn patient_storage(&self, path: &str) -> WebDavStorage {
+        self.storage_in(HttpTimes::default(), path, Some(PASSWORD), &Job::unattended())
+    }
+
+    fn storage_in(&self, times: HttpTimes, path: &str, password: Option<&str>, job: &Job) -> WebDavStorage {
         let credentials = Credentials { secret: password.map(Into::into), ..Credentials::default() };
         let options = WebDavOptions {
-            times: HttpTimes { connect: Duration::from_secs(2), silence: Duration::from_secs(5) },
+            times,
             backoff: Backoff {
                 first: Duration::from_millis(20),
                 longest: Duration::from_millis(200),

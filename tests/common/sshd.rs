@@ -226,6 +226,12 @@ impl Sshd {
         let address = SftpAddress { port: Some(port), ..self.address(path) };
         SftpStorage::at(&address, &Credentials::default(), &self.options(), &Job::unattended())
     }
+
+    /// A folder that waits for answers as long as it usually does.
+    pub fn patient_storage(&self, path: &str) -> SftpStorage {
+        let options = SftpOptions { times: Times::default(), ..self.options() };
+        SftpStorage::at(&self.address(path), &Credentials::default(), &options, &Job::unattended())
+    }
 }
 
 impl Drop for Sshd {

@@ -15,8 +15,8 @@ fn a_folder_on_a_server_keeps_the_contract() {
     let server = Sshd::start();
     let folder = server.folder().join("not yet/there");
     keeps_the_contract(&Place {
-        storage: Arc::new(server.storage("not yet/there")),
-        second: Arc::new(server.storage(folder.to_str().unwrap())),
+        storage: Arc::new(server.patient_storage("not yet/there")),
+        second: Arc::new(server.patient_storage(folder.to_str().unwrap())),
         many: 100_000,
         longest_name: 200,
         refused: "",
