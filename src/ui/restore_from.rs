@@ -21,8 +21,6 @@ mod imp {
         #[template_child]
         pub navigation: TemplateChild<adw::NavigationView>,
         #[template_child]
-        pub import_page: TemplateChild<ImportPage>,
-        #[template_child]
         pub imported_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub chooser: TemplateChild<DestinationChooser>,
@@ -43,7 +41,6 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             DestinationChooser::ensure_type();
             DestinationReport::ensure_type();
-            ImportPage::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
         }
@@ -66,13 +63,6 @@ mod imp {
                         dialog.look().await;
                     }
                 });
-            });
-            let dialog = self.obj().downgrade();
-            self.import_page.connect_imported(move |report| {
-                if let Some(dialog) = dialog.upgrade() {
-                    dialog.imp().navigation.pop();
-                    show_hint(&dialog.imp().imported_label, &imported_text(report));
-                }
             });
             let dialog = self.obj().downgrade();
             self.chooser.connect_changed(move || {
@@ -100,7 +90,13 @@ mod imp {
     impl RestoreFromDialog {
         #[template_callback]
         fn on_import(&self) {
-            self.navigation.push_by_tag("import");
+            let dialog = self.obj().downgrade();
+            ImportPage::show_over(&self.navigation, move |report| {
+                if let Some(dialog) = dialog.upgrade() {
+                    dialog.imp().navigation.pop();
+                    show_hint(&dialog.imp().imported_label, &imported_text(report));
+                }
+            });
         }
 
         #[template_callback]

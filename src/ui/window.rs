@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::Path;
+use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -226,8 +227,13 @@ impl Window {
     /// Opens the browser on a place with backups, at the snapshot of that time or the newest.
     pub fn browse(&self, repository: Repository, time_secs: Option<i64>) {
         let page = BrowserPage::new(repository);
-        self.push(&page);
-        page.open(time_secs);
+        let window = self.clone();
+        glib::spawn_future_local(async move {
+            next_turn().await;
+            window.push(&page);
+            next_turn().await;
+            page.open(time_secs);
+        });
     }
 
     /// Pushes a page over what is shown.
@@ -304,7 +310,11 @@ impl Window {
                 window.browse(repository, None);
             }
         });
-        dialog.present(Some(self));
+        let window = self.clone();
+        glib::spawn_future_local(async move {
+            next_turn().await;
+            dialog.present(Some(&window));
+        });
     }
 
     fn show_keys(&self) {
@@ -370,4 +380,10 @@ impl Window {
     pub fn show_problem(&self, problem: &crate::plan::history::Problem) {
         dialogs::show_problem(self, problem);
     }
+}
+
+/// Lets the main loop do what is due. Widgets that take half a frame to make and half a frame to show are not made
+/// and shown at once.
+async fn next_turn() {
+    glib::timeout_future_with_priority(glib::Priority::DEFAULT_IDLE, Duration::ZERO).await;
 }

@@ -17,6 +17,9 @@ use crate::platform::folder;
 use crate::ui::error_text;
 use crate::ui::widgets::{PathRow, ProblemView, show_hint};
 
+/// What the navigation knows the page by.
+const TAG: &str = "import";
+
 mod imp {
     use super::*;
 
@@ -146,8 +149,19 @@ struct Outcome {
 }
 
 impl ImportPage {
-    /// Calls `handler` with what came in.
-    pub fn connect_imported(&self, handler: impl Fn(&ImportReport) + 'static) -> glib::SignalHandlerId {
+    /// Shows the page over the others, which calls `on_imported` with what came in. It is made when it is needed
+    /// first and stays: of a key in several parts, those are known that were read before.
+    pub fn show_over(navigation: &adw::NavigationView, on_imported: impl Fn(&ImportReport) + 'static) {
+        if navigation.find_page(TAG).is_none() {
+            let page: Self = glib::Object::new();
+            page.set_tag(Some(TAG));
+            page.connect_imported(on_imported);
+            navigation.add(&page);
+        }
+        navigation.push_by_tag(TAG);
+    }
+
+    fn connect_imported(&self, handler: impl Fn(&ImportReport) + 'static) -> glib::SignalHandlerId {
         self.connect_local("imported", false, move |values| {
             if let Some(Ok(boxed)) = values.get(1).map(glib::Value::get::<BoxedAnyObject>) {
                 handler(&boxed.borrow::<ImportReport>());

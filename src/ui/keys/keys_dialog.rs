@@ -43,8 +43,6 @@ mod imp {
         pub others_list: TemplateChild<gtk::ListBox>,
         #[template_child]
         pub create_row: TemplateChild<adw::ButtonRow>,
-        #[template_child]
-        pub import_page: TemplateChild<ImportPage>,
         pub store: OnceCell<PlanStore>,
         pub busy: Cell<bool>,
     }
@@ -56,7 +54,6 @@ mod imp {
         type ParentType = adw::Dialog;
 
         fn class_init(class: &mut Self::Class) {
-            ImportPage::ensure_type();
             ProblemView::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
@@ -71,13 +68,6 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.own_list.set_placeholder(Some(&placeholder()));
-            let dialog = self.obj().downgrade();
-            self.import_page.connect_imported(move |report| {
-                let Some(dialog) = dialog.upgrade() else { return };
-                dialog.imp().navigation.pop_to_tag("keys");
-                dialog.toast(&imported_text(report));
-                glib::spawn_future_local(async move { dialog.load().await });
-            });
         }
     }
 
@@ -101,7 +91,13 @@ mod imp {
 
         #[template_callback]
         fn on_import(&self) {
-            self.navigation.push_by_tag("import");
+            let dialog = self.obj().downgrade();
+            ImportPage::show_over(&self.navigation, move |report| {
+                let Some(dialog) = dialog.upgrade() else { return };
+                dialog.imp().navigation.pop_to_tag("keys");
+                dialog.toast(&imported_text(report));
+                glib::spawn_future_local(async move { dialog.load().await });
+            });
         }
     }
 }
