@@ -33,6 +33,7 @@ pub fn set_up_checks(column: &gtk::ColumnViewColumn, selection: &FolderModel) {
             }
         });
     });
+    // The name, which is all it shows of a row, stays with the row.
     factory.connect_bind(|_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         let (Some(node), Some(check)) = (node(cell), cell.child().and_downcast::<gtk::CheckButton>()) else {
@@ -59,17 +60,16 @@ pub fn set_up_names(
         line.append(&name.hexpand(true).build());
         line.add_controller(drag_source(cell));
         cell.set_child(Some(&line));
-    });
-    factory.connect_bind(|_, object| {
-        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        let (Some(node), Some(line)) = (node(cell), cell.child()) else { return };
-        if let Some(image) = line.first_child().and_downcast::<gtk::Image>() {
-            image.set_icon_name(Some(node.icon_name()));
-        }
-        if let Some(name) = line.last_child().and_downcast::<gtk::Inscription>() {
-            name.set_text(Some(&node.name()));
-            set_class(&name, "dimmed", node.is_gone());
-        }
+        show_always(cell, |cell, node| {
+            let Some(line) = cell.child() else { return };
+            if let Some(image) = line.first_child().and_downcast::<gtk::Image>() {
+                image.set_icon_name(Some(node.icon_name()));
+            }
+            if let Some(name) = line.last_child().and_downcast::<gtk::Inscription>() {
+                name.set_text(Some(&node.name()));
+                set_class(&name, "dimmed", node.is_gone());
+            }
+        });
     });
     column.set_factory(Some(&factory));
 }
@@ -78,18 +78,17 @@ pub fn set_up_names(
 pub fn set_up_text(
     column: &gtk::ColumnViewColumn,
     xalign: f32,
-    text: impl Fn(&FileNode) -> String + 'static,
+    text: impl Fn(&FileNode) -> String + Copy + 'static,
 ) {
     let factory = gtk::SignalListItemFactory::new();
     factory.connect_setup(move |_, object| {
         let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
         cell.set_child(Some(&inscription().xalign(xalign).css_classes(["numeric", "dimmed"]).build()));
-    });
-    factory.connect_bind(move |_, object| {
-        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        if let (Some(node), Some(told)) = (node(cell), cell.child().and_downcast::<gtk::Inscription>()) {
-            told.set_text(Some(&text(&node)));
-        }
+        show_always(cell, move |cell, node| {
+            if let Some(told) = cell.child().and_downcast::<gtk::Inscription>() {
+                told.set_text(Some(&text(node)));
+            }
+        });
     });
     column.set_factory(Some(&factory));
 }
@@ -97,13 +96,14 @@ pub fn set_up_text(
 /// Names the rows for those who do not see them.
 pub fn row_factory() -> gtk::SignalListItemFactory {
     let factory = gtk::SignalListItemFactory::new();
-    factory.connect_bind(|_, object| {
+    factory.connect_setup(|_, object| {
         let Some(row) = object.downcast_ref::<gtk::ColumnViewRow>() else { return };
-        let Some(node) = row.item().and_downcast::<FileNode>() else { return };
-        row.set_accessible_label(&node.name());
-        let told = [node.kind(), node.size(), node.modified(), node.change()];
-        let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
-        row.set_accessible_description(&told.join(", "));
+        show_always(row, |row, node| {
+            row.set_accessible_label(&node.name());
+            let told = [node.kind(), node.size(), node.modified(), node.change()];
+            let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
+            row.set_accessible_description(&told.join(", "));
+        });
     });
     factory
 }
@@ -123,15 +123,12 @@ pub fn set_up_changes(column: &gtk::ColumnViewColumn) {
             .css_classes(["caption"])
             .build();
         cell.set_child(Some(&change));
-    });
-    factory.connect_bind(|_, object| {
-        let Some(cell) = object.downcast_ref::<gtk::ColumnViewCell>() else { return };
-        let (Some(node), Some(change)) = (node(cell), cell.child().and_downcast::<gtk::Label>()) else {
-            return;
-        };
-        change.set_label(&node.change());
-        set_class(&change, "dimmed", node.is_gone());
-        set_class(&change, "change", !node.is_gone());
+        show_always(cell, |cell, node| {
+            let Some(change) = cell.child().and_downcast::<gtk::Label>() else { return };
+            change.set_label(&node.change());
+            set_class(&change, "dimmed", node.is_gone());
+            set_class(&change, "change", !node.is_gone());
+        });
     });
     column.set_factory(Some(&factory));
 }
@@ -157,6 +154,24 @@ pub fn date_factory() -> gtk::SignalListItemFactory {
 /// Lets a click on a column's title sort by it. The sorting itself is the model's.
 pub fn make_sortable(column: &gtk::ColumnViewColumn) {
     column.set_sorter(Some(&gtk::CustomSorter::new(|_, _| gtk::Ordering::Equal)));
+}
+
+/// Calls `show` with every node that a cell or a row comes to stand for, and whenever that node changes.
+fn show_always<T: IsA<glib::Object>>(place: &T, show: impl Fn(&T, &FileNode) + Copy + 'static) {
+    let group = glib::SignalGroup::new::<FileNode>();
+    let weak = place.downgrade();
+    group.connect_local("changed", false, move |values| {
+        let node = values.first()?.get::<FileNode>().ok()?;
+        show(&weak.upgrade()?, &node);
+        None
+    });
+    place.connect_notify_local(Some("item"), move |place, _| {
+        let node = place.property::<Option<glib::Object>>("item").and_downcast::<FileNode>();
+        group.set_target(node.as_ref());
+        if let Some(node) = node {
+            show(place, &node);
+        }
+    });
 }
 
 /// Adds or removes a class, unless it is so already: all that hangs on it would be worked out again.

@@ -116,10 +116,13 @@ impl BrowserPage {
         if let Some(left) = imp.left.take() {
             tracing::debug!("{} rows were there after {} ms", rows.len(), left.elapsed().as_millis());
         }
+        let is_in_sight = imp.stack.visible_child_name().as_deref() == Some("files");
+        let stays = is_in_sight && imp.model.rows().is_some_and(|before| before.folder() == rows.folder());
         imp.model.set_rows(Arc::new(rows));
         self.leave_search();
         self.refresh_contents();
-        if imp.model.n_items() > 0 {
+        // Who goes through the snapshots of a folder looks at the same rows, and keeps the button they press.
+        if imp.model.n_items() > 0 && !(stays && position.is_none()) {
             match position.and_then(|position| u32::try_from(position).ok()) {
                 Some(position) => {
                     let view = imp.view.downgrade();

@@ -1,6 +1,7 @@
 //! Rows of a folder that take the place of others bit by bit. At the front are the new ones as far as they have
 //! come, behind them what is left of the old ones. Where both are alike nothing changes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::FolderRows;
@@ -91,7 +92,19 @@ impl Exchange {
         same
     }
 
-    /// Brings the next rows in the place of old ones: at most `most`, until they are as before again.
+    /// Goes over rows that have the names of those from before, but look otherwise. Gives where they stand: at most
+    /// `most`.
+    pub fn renew(&mut self, most: usize) -> Range<usize> {
+        let first = self.come;
+        if let (Some(rows), Some(old)) = (&self.rows, self.of_same_folder()) {
+            let renewed = rows.renewed_count(first, old, self.gone..self.old_len.min(self.gone + most));
+            self.come += renewed;
+            self.gone += renewed;
+        }
+        first..self.come
+    }
+
+    /// Brings the next rows in the place of old ones: at most `most`, until the names are as before again.
     pub fn replace(&mut self, most: usize) -> Edit {
         let Some(rows) = &self.rows else { return Edit { position: 0, gone: 0, come: 0 } };
         let (come, gone) = match self.of_same_folder() {
@@ -179,9 +192,19 @@ mod tests {
                 if exchange.is_over() {
                     break;
                 }
-                if exchange.pass_over(5) == 0 {
+                if exchange.pass_over(5) > 0 {
+                    continue;
+                }
+                let renewed = exchange.renew(3);
+                if renewed.is_empty() {
                     let edit = exchange.replace(4);
                     self.take(exchange, edit);
+                } else {
+                    // The rows stay; what they show is read anew.
+                    self.take(
+                        exchange,
+                        Edit { position: renewed.start, gone: renewed.len(), come: renewed.len() },
+                    );
                 }
             }
             exchange.replaced_count()
@@ -205,7 +228,7 @@ mod tests {
         after.push((2000, 1));
         after.sort_unstable();
         let after = rows("a", &after);
-        assert!(view.show(&mut exchange, &after, usize::MAX) <= 8);
+        assert!(view.show(&mut exchange, &after, usize::MAX) <= 4);
         assert!(view.shows(&after) && exchange.is_over());
         // The same names elsewhere are others.
         let elsewhere = rows("b", &before);

@@ -1,10 +1,12 @@
 //! One row of a folder.
 
-use std::cell::OnceCell;
+use std::cell::{Ref, RefCell};
+use std::sync::OnceLock;
 
+use glib::prelude::*;
+use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
-use super::FolderRows;
 use crate::engine::catalog::{Change, Item};
 use crate::engine::format::entry::EntryKind;
 use crate::engine::path::EntryPath;
@@ -16,7 +18,7 @@ mod imp {
 
     #[derive(Default)]
     pub struct FileNode {
-        pub item: OnceCell<(EntryPath, Item)>,
+        pub entry: RefCell<Option<(EntryPath, Item)>>,
     }
 
     #[glib::object_subclass]
@@ -25,74 +27,90 @@ mod imp {
         type Type = super::FileNode;
     }
 
-    impl ObjectImpl for FileNode {}
+    impl ObjectImpl for FileNode {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| vec![Signal::builder("changed").build()])
+        }
+    }
 }
 
 glib::wrapper! {
     /// See the module. Texts are made when they are asked for: dates above all cost too much to be made for
-    /// rows that nobody sees.
+    /// rows that nobody sees. `changed` is emitted when it shows another snapshot.
     pub struct FileNode(ObjectSubclass<imp::FileNode>);
 }
 
 impl FileNode {
-    /// The row at a position.
-    pub fn new(rows: &FolderRows, position: usize) -> Option<Self> {
-        let item = (rows.path(position)?, rows.item(position)?.clone());
+    /// An entry at a path.
+    pub fn new(path: EntryPath, item: Item) -> Self {
         let node: Self = glib::Object::new();
-        node.imp().item.set(item).ok()?;
-        Some(node)
+        node.imp().entry.replace(Some((path, item)));
+        node
     }
 
-    fn item(&self) -> &(EntryPath, Item) {
-        self.imp().item.get().expect("a node is made with its item")
+    /// Shows the same path as it is in another snapshot.
+    pub fn renew(&self, item: Item) {
+        let path = self.path();
+        self.imp().entry.replace(Some((path, item)));
+        self.emit_by_name::<()>("changed", &[]);
+    }
+
+    /// The entry as the catalogue has it.
+    pub fn item(&self) -> Ref<'_, Item> {
+        Ref::map(self.entry(), |(_, item)| item)
+    }
+
+    fn entry(&self) -> Ref<'_, (EntryPath, Item)> {
+        Ref::map(self.imp().entry.borrow(), |entry| entry.as_ref().expect("a node is made with its entry"))
     }
 
     /// Where it is in the snapshot.
     pub fn path(&self) -> EntryPath {
-        self.item().0.clone()
+        self.entry().0.clone()
     }
 
     /// The name as people read it.
     pub fn name(&self) -> String {
-        display_name(&self.item().0)
+        display_name(&self.entry().0)
     }
 
     /// What kind of entry it is, for those who do not see the icon.
     pub fn kind(&self) -> String {
-        kind_name(&self.item().1.kind)
+        kind_name(&self.item().kind)
     }
 
     /// The icon of its kind.
     pub fn icon_name(&self) -> &'static str {
-        let (_, item) = self.item();
+        let item = self.item();
         icon_name(&item.kind, item.mode, &item.name)
     }
 
     /// The size of a file, where known.
     pub fn size(&self) -> String {
-        let (_, item) = self.item();
+        let item = self.item();
         let size = item.size_bytes.filter(|_| item.kind == EntryKind::File);
         size.map(words::size).unwrap_or_default()
     }
 
     /// When it was last changed.
     pub fn modified(&self) -> String {
-        words::short_date(self.item().1.mtime)
+        words::short_date(self.item().mtime)
     }
 
     /// What the snapshot did to it, or since when it is gone; empty for most.
     pub fn change(&self) -> String {
-        change_text(&self.item().1)
+        change_text(&self.item())
     }
 
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
-        self.item().1.kind == EntryKind::Directory
+        self.item().kind == EntryKind::Directory
     }
 
     /// Whether it is not there any more.
     pub fn is_gone(&self) -> bool {
-        self.item().1.gone.is_some()
+        self.item().gone.is_some()
     }
 }
 

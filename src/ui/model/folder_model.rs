@@ -6,9 +6,10 @@
 //! A list view has the widgets of two hundred rows, and to make them or give them other rows at once takes longer than a
 //! frame. So other rows come in steps, the first of them at once and the next while nothing else is to be done; behind
 //! them are the rows from before meanwhile. Of rows that are as before, as most are in another snapshot of a folder, a
-//! view is told nothing.
+//! view is told nothing; of rows that only look otherwise, their objects tell it.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
 use super::exchange::{Edit, Exchange};
+use super::nodes::Nodes;
 use super::{FileNode, FolderRows};
 
 /// How many more rows a list view is told of at a time: about as many as a window shows. In fewer pieces if that takes
@@ -35,6 +37,7 @@ mod imp {
 
     pub struct FolderModel {
         pub exchange: RefCell<Exchange>,
+        pub nodes: RefCell<Nodes>,
         /// What is to be done once all rows have come.
         pub then: RefCell<Option<Box<dyn FnOnce()>>>,
         pub selected: RefCell<gtk::Bitset>,
@@ -44,6 +47,7 @@ mod imp {
         fn default() -> Self {
             Self {
                 exchange: RefCell::default(),
+                nodes: RefCell::default(),
                 then: RefCell::default(),
                 selected: RefCell::new(gtk::Bitset::new_empty()),
             }
@@ -71,7 +75,7 @@ mod imp {
         fn item(&self, position: u32) -> Option<glib::Object> {
             let exchange = self.exchange.borrow();
             let (rows, position) = exchange.at(position as usize)?;
-            Some(FileNode::new(rows, position)?.upcast())
+            Some(self.nodes.borrow_mut().give(rows, position)?.upcast())
         }
     }
 
@@ -213,13 +217,24 @@ impl FolderModel {
         let begun = Instant::now();
         while told < STEP && compared < COMPARED && begun.elapsed() < STEP_TIME && !self.is_told() {
             let same = exchange.borrow_mut().pass_over(COMPARED - compared);
-            compared += same;
-            if same == 0 {
+            let renewed = exchange.borrow_mut().renew(PIECE);
+            compared += same + renewed.len();
+            if same == 0 && renewed.is_empty() {
                 let edit = self.edit(|exchange| exchange.replace(PIECE));
                 told += edit.come.max(edit.gone);
+            } else {
+                told += self.renew(renewed);
             }
         }
         self.end_if_told();
+    }
+
+    /// Lets the objects of some rows show what those hold now. Gives how many there were.
+    fn renew(&self, positions: Range<usize>) -> usize {
+        let Some(rows) = self.rows() else { return 0 };
+        let known = |path| self.imp().nodes.borrow().known(&path);
+        let nodes = positions.filter_map(|at| rows.path(at).and_then(known).zip(rows.item(at)));
+        nodes.map(|(node, item)| node.renew(item.clone())).count()
     }
 
     /// Changes what is shown, and tells the view.

@@ -95,8 +95,14 @@ impl FolderRows {
         range.zip(position..).take_while(|(old, new)| self.is_same(*new, before, *old)).count()
     }
 
-    /// How many rows from a position on come in the place of how many of a range of `before`, until both go on
-    /// alike. At most `most` each, should they not go on alike before; there may be fewer.
+    /// How many rows from a position on have the names of a range of `before`, but look otherwise.
+    pub fn renewed_count(&self, position: usize, before: &Self, range: Range<usize>) -> usize {
+        let is_renewed = |old, new| self.is_namesake(new, before, old) && !self.is_same(new, before, old);
+        range.zip(position..).take_while(|(old, new)| is_renewed(*old, *new)).count()
+    }
+
+    /// How many rows from a position on come in the place of how many of a range of `before`, until the names in both go
+    /// on alike. At most `most` each, should they not go on alike before; there may be fewer.
     pub fn difference(
         &self,
         position: usize,
@@ -106,13 +112,18 @@ impl FolderRows {
     ) -> (usize, usize) {
         let ways = (1..=2 * most).flat_map(|rows| (0..=rows).map(move |come| (come, rows - come)));
         ways.filter(|(come, gone)| *come <= most && *gone <= most && range.contains(&(range.start + gone)))
-            .find(|(come, gone)| self.is_same(position + come, before, range.start + gone))
+            .find(|(come, gone)| self.is_namesake(position + come, before, range.start + gone))
             .unwrap_or((most, most))
     }
 
     fn is_same(&self, position: usize, before: &Self, before_position: usize) -> bool {
         let rows = self.item(position).zip(before.item(before_position));
         rows.is_some_and(|(row, before)| is_shown_alike(row, before))
+    }
+
+    fn is_namesake(&self, position: usize, before: &Self, before_position: usize) -> bool {
+        let rows = self.item(position).zip(before.item(before_position));
+        rows.is_some_and(|(row, before)| row.name == before.name)
     }
 
     fn arrange(&mut self, arrangement: Arrangement) {
@@ -143,7 +154,7 @@ impl FolderRows {
 }
 
 /// Whether two rows of a folder look the same: that there was no set before says as little as that nothing changed.
-fn is_shown_alike(one: &Item, two: &Item) -> bool {
+pub fn is_shown_alike(one: &Item, two: &Item) -> bool {
     let mark = |item: &Item| item.change.filter(|change| *change != Change::Unchanged);
     let Item { name, kind, mode, mtime, size_bytes, change: _, gone } = one;
     (name, kind, mode, mtime) == (&two.name, &two.kind, &two.mode, &two.mtime)
@@ -225,8 +236,8 @@ mod tests {
         assert_eq!(now.same_count(0, &before, 0..5), 1);
         assert_eq!(now.difference(1, &before, 1..5, 3), (1, 1));
         assert_eq!(now.same_count(2, &before, 2..5), 1);
-        assert_eq!(now.difference(3, &before, 3..5, 3), (1, 1));
-        assert_eq!(now.difference(3, &before, 3..4, 3), (3, 3));
+        assert_eq!((now.renewed_count(2, &before, 2..5), now.renewed_count(3, &before, 3..5)), (0, 1));
+        assert_eq!(now.difference(1, &before, 0..1, 3), (3, 3));
         let marked = rows(&[("a", 1)], Some(Change::Added));
         assert_eq!((marked.same_count(0, &before, 0..5), before.same_count(0, &marked, 0..1)), (0, 0));
     }
