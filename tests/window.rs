@@ -116,6 +116,12 @@ fn settings() {
     run("settings.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "dark"]);
 }
 
+/// A passphrase that is changed twice and remembered each time.
+#[test]
+fn passphrases() {
+    run("passphrases.py", &[]);
+}
+
 /// A schedule: the monitor, a run at its time, waiting, failing, and the end of it.
 #[test]
 fn schedule() {

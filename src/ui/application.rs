@@ -11,7 +11,7 @@ use adw::subclass::prelude::*;
 
 use super::accelerators::{BACK_UP, CLOSE, KEYS, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
 use super::model::{JobKind, JobModel, PlanObject, PlanStore, Repository};
-use super::questions::Answers;
+use super::questions::{Answers, answer_unasked};
 use super::window::Window;
 use crate::config;
 use crate::engine::job::CancelReason;
@@ -137,7 +137,7 @@ impl Application {
             let (job, place, given) = (job.clone(), place.clone(), given.clone());
             glib::spawn_future_local(async move {
                 if job.is_automatic() {
-                    application.answer_unasked(&job, &place, &given).await;
+                    answer_unasked(&job, &place, &given).await;
                 } else {
                     application.answer(&job, &place, &given).await;
                 }

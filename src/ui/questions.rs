@@ -111,6 +111,39 @@ pub fn answer_quietly(job: &JobModel, place: &Repository) {
     });
 }
 
+/// Answers the question of a job that began by itself with what is remembered, and everything else with a refusal:
+/// nobody is asked. Whether there was an answer.
+pub async fn answer_unasked(job: &JobModel, place: &Repository, answers: &Answers) -> bool {
+    let (wanted, reply) = match job.take_question() {
+        Some(Question::Passphrase { request, reply }) => (Wanted::Passphrase(request), reply),
+        Some(Question::Credential { request, reply }) => (Wanted::Credential(request), reply),
+        // Dropping it is a no.
+        Some(Question::HostKey { .. } | Question::Mount { .. }) | None => return false,
+    };
+    let again = wanted.previous_was_wrong();
+    let mut secret = match &wanted {
+        Wanted::Credential(request) if !again => place.credential(request),
+        _ => None,
+    };
+    if secret.is_none()
+        && !again
+        && let Some(owner) = wanted.owner(place)
+    {
+        secret = known_to_keyring(job, secrets::look_up_unlocked(&owner).await);
+    }
+    if secret.is_none() && wanted.is_of_several(place) {
+        secret = match earlier(place, &answers.tried_count) {
+            Some(Earlier::Known(secret)) => Some(secret),
+            Some(Earlier::Of(owner)) => known_to_keyring(job, secrets::look_up_unlocked(&owner).await),
+            None => None,
+        };
+    }
+    let is_answered = secret.is_some();
+    // Fails only when the job no longer waits, and then nobody needs the answer.
+    let _ = reply.try_send(secret);
+    is_answered
+}
+
 impl Application {
     /// Answers a job's question: with what is remembered, else by asking.
     pub(super) async fn answer(&self, job: &JobModel, place: &Repository, answers: &Answers) {
@@ -141,37 +174,6 @@ impl Application {
             }
             None => {}
         }
-    }
-
-    /// Answers the question of a job that began by itself with what is remembered, and everything else with a refusal:
-    /// nobody is asked.
-    pub(super) async fn answer_unasked(&self, job: &JobModel, place: &Repository, answers: &Answers) {
-        let (wanted, reply) = match job.take_question() {
-            Some(Question::Passphrase { request, reply }) => (Wanted::Passphrase(request), reply),
-            Some(Question::Credential { request, reply }) => (Wanted::Credential(request), reply),
-            // Dropping it is a no.
-            Some(Question::HostKey { .. } | Question::Mount { .. }) | None => return,
-        };
-        let again = wanted.previous_was_wrong();
-        let mut secret = match &wanted {
-            Wanted::Credential(request) if !again => place.credential(request),
-            _ => None,
-        };
-        if secret.is_none()
-            && !again
-            && let Some(owner) = wanted.owner(place)
-        {
-            secret = known_to_keyring(job, secrets::look_up_unlocked(&owner).await);
-        }
-        if secret.is_none() && wanted.is_of_several(place) {
-            secret = match earlier(place, &answers.tried_count) {
-                Some(Earlier::Known(secret)) => Some(secret),
-                Some(Earlier::Of(owner)) => known_to_keyring(job, secrets::look_up_unlocked(&owner).await),
-                None => None,
-            };
-        }
-        // Fails only when the job no longer waits, and then nobody needs the answer.
-        let _ = reply.try_send(secret);
     }
 
     async fn answer_secret(
@@ -231,7 +233,9 @@ impl Application {
     ) -> Option<(Secret, bool)> {
         let window = self.wait_for_window(job, place).await?;
         let dialog = match wanted {
-            Wanted::Passphrase(request) => PassphraseDialog::new(request, place.title(), storage),
+            Wanted::Passphrase(request) => {
+                PassphraseDialog::new(request, place.title(), wanted.is_of_several(place), storage)
+            }
             Wanted::Credential(request) => PassphraseDialog::for_place(request, storage),
         };
         let is_new = matches!(wanted, Wanted::Passphrase(request) if request.confirm);

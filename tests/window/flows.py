@@ -63,6 +63,16 @@ def without_protection(app, folder, destination, choose=choose_folder):
     app.click("button", "Continue")
 
 
+def choose_passphrase(app, passphrase, remember=False):
+    """On the page of the protection: a passphrase of its own."""
+    app.click("radio button", re.compile("With a Passphrase"))
+    app.type_into("New Passphrase", passphrase)
+    app.type_into("Repeat Passphrase", passphrase)
+    if remember:
+        app.find("check box", "Remember Passphrase").bring().click()
+    app.click("button", "Continue")
+
+
 def keep_key(app, copy, seen=lambda name: None):
     """On the page after a key: a copy of it. Without one there is no way on that is taken by accident."""
     app.find("label", "Lose this key and you lose every backup")

@@ -41,19 +41,12 @@ def set_up(app, folder, destination):
     app.click("button", "Continue")
     flows.choose_folder(app, destination)
     app.click("button", "Continue")
-    choose_passphrase(app, OLD)
+    flows.choose_passphrase(app, OLD)
     app.find(text=re.compile("^The passphrase is not remembered"))
     flows.schedule(app)
     app.find("button", "Later")
     app.click("button", "Back Up Now")
     flows.wait_for_backup(app, 1)
-
-
-def choose_passphrase(app, passphrase):
-    app.click("radio button", re.compile("With a Passphrase"))
-    app.type_into("New Passphrase", passphrase)
-    app.type_into("Repeat Passphrase", passphrase)
-    app.click("button", "Continue")
 
 
 def main(program, cli, width="wide", shade="light"):
@@ -111,7 +104,7 @@ def main(program, cli, width="wide", shade="light"):
 
         # Another passphrase holds from the next full set on.
         app.find("list item", "Protection").bring().click()
-        choose_passphrase(app, NEW)
+        flows.choose_passphrase(app, NEW)
         app.find("list item", "Older snapshots keep the old passphrase")
         seen("protection-change")
         app.click("button", "Use This Protection")

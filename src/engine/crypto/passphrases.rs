@@ -119,6 +119,8 @@ pub struct PassphraseRequest {
     pub what: PassphraseFor,
     /// Whether the last answer was wrong.
     pub previous_was_wrong: bool,
+    /// Whether an answer opened other files of the archive: what is wrong here may be right there.
+    pub opened_others: bool,
     /// Whether it is a new one, to be typed twice.
     pub confirm: bool,
 }
@@ -126,12 +128,16 @@ pub struct PassphraseRequest {
 impl PassphraseRequest {
     /// The passphrase of backups that exist.
     pub fn archive() -> Self {
-        Self { what: PassphraseFor::Archive, previous_was_wrong: false, confirm: false }
+        Self::for_what(PassphraseFor::Archive)
     }
 
     /// A passphrase for backups that are new.
     pub fn new_archive() -> Self {
         Self { confirm: true, ..Self::archive() }
+    }
+
+    fn for_what(what: PassphraseFor) -> Self {
+        Self { what, previous_was_wrong: false, opened_others: false, confirm: false }
     }
 }
 
@@ -219,7 +225,7 @@ impl Passphrases {
     /// The passphrase of a key that is yet to be made: the archive's if it is known; who has to type it types
     /// it twice.
     pub fn new_key(&self, what: PassphraseFor, job: &Job) -> Result<Secret> {
-        self.need(PassphraseRequest { what, previous_was_wrong: false, confirm: true }, job)
+        self.need(PassphraseRequest { confirm: true, ..PassphraseRequest::for_what(what) }, job)
     }
 
     fn need(&self, request: PassphraseRequest, job: &Job) -> Result<Secret> {
@@ -245,8 +251,7 @@ impl Passphrases {
         refused: &[Secret],
         job: &Job,
     ) -> Result<Option<Secret>> {
-        let request = PassphraseRequest { what: what.clone(), previous_was_wrong: false, confirm: false };
-        self.find_or_ask(request, purpose, refused, job)
+        self.find_or_ask(PassphraseRequest::for_what(what.clone()), purpose, refused, job)
     }
 
     /// Notes that a file of the archive was opened with the passphrase.
@@ -302,6 +307,7 @@ impl Passphrases {
                     return Ok(None);
                 }
                 request.previous_was_wrong = was_asked || !refused.is_empty() || store.has_wrong(&slot);
+                request.opened_others = slot == Slot::Archive && store.opened_last.is_some();
             }
             was_asked = true;
             let answer = job.ask_passphrase(request.clone())?.and_then(filled);

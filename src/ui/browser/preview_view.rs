@@ -1,6 +1,7 @@
 //! A look at a version of a file. Nothing is asked for it unless the person wants that.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use adw::prelude::*;
@@ -13,6 +14,7 @@ use crate::engine::job::CancelReason;
 use crate::i18n::gettext;
 use crate::ui::error_text;
 use crate::ui::model::{JobKind, JobModel, Repository};
+use crate::ui::questions::{Answers, answer_unasked};
 use crate::ui::window::Window;
 
 /// So long one has to stay with a file before it is read.
@@ -119,7 +121,7 @@ impl PreviewView {
         }
     }
 
-    /// Reads the version. If that needs a passphrase or a PIN, it is asked for only if the person wanted the preview.
+    /// Reads the version. A passphrase or a PIN that nobody remembers is asked for only if the person wanted the preview.
     fn read(&self, may_ask: bool) {
         let imp = self.imp();
         let Some((repository, version)) = imp.wish.borrow().clone() else { return };
@@ -142,15 +144,22 @@ impl PreviewView {
             Some(window) if may_ask => window.watch(&job, &repository),
             _ => {
                 let view = self.downgrade();
+                let answers = Rc::new(Answers::default());
                 job.connect_question(move |job| {
-                    job.stop(CancelReason::User);
-                    drop(job.take_question());
-                    if let Some(view) = view.upgrade()
-                        && view.imp().turn.get() == turn
-                    {
-                        view.imp().turn.set(turn + 1);
-                        view.show_reason(&gettext("The preview needs the passphrase."), true);
-                    }
+                    let (view, job) = (view.clone(), job.clone());
+                    let (repository, answers) = (repository.clone(), answers.clone());
+                    glib::spawn_future_local(async move {
+                        if answer_unasked(&job, &repository, &answers).await {
+                            return;
+                        }
+                        job.stop(CancelReason::User);
+                        if let Some(view) = view.upgrade()
+                            && view.imp().turn.get() == turn
+                        {
+                            view.imp().turn.set(turn + 1);
+                            view.show_reason(&gettext("The preview needs the passphrase."), true);
+                        }
+                    });
                 });
             }
         }

@@ -97,8 +97,8 @@ glib::wrapper! {
 }
 
 impl PassphraseDialog {
-    /// A dialog that asks what a job wants to know.
-    pub fn new(request: &PassphraseRequest, title: &str, storage: Storage) -> Self {
+    /// A dialog that asks what a job wants to know. `is_of_several` says that the backups have had several passphrases.
+    pub fn new(request: &PassphraseRequest, title: &str, is_of_several: bool, storage: Storage) -> Self {
         let dialog: Self = glib::Object::new();
         let imp = dialog.imp();
         dialog.set_body(&match &request.what {
@@ -107,6 +107,10 @@ impl PassphraseDialog {
                     "name", title,
                 )])
             }
+            PassphraseFor::Archive if is_of_several => gettext_f(
+                "Type a passphrase of the backup “{name}”. It has had several, and each opens the snapshots of its time.",
+                &[("name", title)],
+            ),
             PassphraseFor::Archive => gettext_f("Type the passphrase of the backup “{name}”.", &[("name", title)]),
             PassphraseFor::Key { id, user_id } => {
                 let owner = user_id.as_deref().unwrap_or(id);
@@ -118,6 +122,11 @@ impl PassphraseDialog {
             dialog.set_response_label("unlock", &gettext("_Use Passphrase"));
         }
         imp.wrong_label.set_visible(request.previous_was_wrong);
+        if is_of_several || request.opened_others {
+            imp.wrong_label.set_label(&gettext(
+                "That does not open all snapshots. Type another passphrase that this backup has had.",
+            ));
+        }
         imp.known_group.set_visible(!request.confirm);
         imp.new_group.set_visible(request.confirm);
         imp.remember_group.set_visible(storage == Storage::Present);

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""A plan whose passphrase is changed twice, and remembered each time: what the password storage knows is never asked for,
+whatever snapshot is opened; what it is to forget it forgets.
+
+    passphrases.py PROGRAM
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FIRST, SECOND, THIRD = "nine lazy otters dreaming", "seven brave geese marching", "two old owls counting"
+
+
+def stored(session):
+    """The passphrases of the plan that the Secret Service knows: that of new backups, then those of older ones."""
+    plan = re.search(r'^id = "(.*)"', (session.home / ".config/souvenir/plans.toml").read_text(), re.MULTILINE)[1]
+
+    def look_up(kind, name):
+        words = ["application", "io.github.souvenir_backup.Souvenir", "kind", kind, "id", name]
+        found = subprocess.run(["secret-tool", "lookup", *words], env=session.environment, capture_output=True, text=True)
+        return [found.stdout] if found.returncode == 0 else []
+
+    kinds = [("plan", plan), ("next-of-plan", plan), *(("earlier-of-plan", f"{plan} {number}") for number in range(1, 4))]
+    return [secret for kind in kinds for secret in look_up(*kind)]
+
+
+def main(program):
+    with Session(TOP / "target" / "passphrases") as session:
+        documents = sample.make(session.home / "Documents")
+        as_first_seen = session.home / "As First Seen"
+        shutil.copytree(documents, as_first_seen, symlinks=True)
+        store = session.home / "Backup Drive"
+
+        def start():
+            app = session.launch(program)
+            app.find("button")
+            return app
+
+        def verify_all(app):
+            app.find("button", "Verify…").bring().click()
+            app.click("button", "All Snapshots", within=app.find("alert", "Verify the Backup"))
+
+        checked = re.compile(r"stored files are as they were written, just now$")
+
+        def change_passphrase(app, passphrase, count):
+            app.find("list item", "Protection").bring().click()
+            flows.choose_passphrase(app, passphrase, remember=True)
+            app.click("button", "Use This Protection")
+            app.find("label", "A new passphrase, from the next backup on")
+            app.click("button", "Save")
+            app.wait_gone("dialog", "Plan Settings", flows.WORK_SECS)
+            (documents / "Poem.txt").write_text(f"Poem number {count}\n")
+            flows.back_up(app, count)
+
+        app = start()
+        app.click("button", "Set Up a Backup…")
+        app.click("button", "Do Not Back Up Home")
+        app.type_into("Add a Folder", str(documents))
+        app.click("button", "Continue")
+        flows.choose_folder(app, store)
+        app.click("button", "Continue")
+        flows.choose_passphrase(app, FIRST, remember=True)
+        flows.schedule(app)
+        app.click("button", "Back Up Now")
+        flows.wait_for_backup(app, 1)
+        change_passphrase(app, SECOND, 2)
+        change_passphrase(app, THIRD, 3)
+        full_sets = [path for path in store.iterdir() if re.match(r"duplicity-full\..*\.manifest", path.name)]
+        assert len(full_sets) == 3
+        assert stored(session) == [THIRD, FIRST, SECOND], stored(session)
+
+        # Another day: the oldest snapshot is looked into and restored, and then all of them are checked.
+        app.close()
+        app = start()
+        flows.browse(app)
+        flows.older_snapshot(app)
+        flows.older_snapshot(app)
+        app.find("table row", "Poem.txt", flows.WORK_SECS).mouse_click()
+        app.find("text", "Preview", text=(as_first_seen / "Poem.txt").read_text(), patience=flows.WORK_SECS)
+        app.picture("oldest")
+        session.press("ctrl+shift+a")
+        flows.restore(app, session.home / "Oldest")
+        found = sample.look(session.home / "Oldest" / "Documents")
+        differing = sample.differences(sample.look(as_first_seen), found)
+        assert not differing, differing
+        app.click("button", "Back")
+        verify_all(app)
+        app.find("label", checked, flows.WORK_SECS)
+
+        # What is forgotten is asked for: one passphrase after the other, and why.
+        app.click("toggle button", "Main Menu")
+        app.find("menu item")
+        session.press("Down", "Return")
+        app.find(text="The passphrase will be asked for next time")
+        assert stored(session) == [], stored(session)
+        verify_all(app)
+        for number, passphrase in enumerate((THIRD, SECOND, FIRST), 1):
+            app.find("alert", "Passphrase Needed", flows.WORK_SECS)
+            app.find("text", "Passphrase", text="")
+            assert app.has("label", re.compile("^That does not open all snapshots")) == (number > 1)
+            app.picture(f"asked-{number}")
+            app.type_into("Passphrase", passphrase)
+            app.click("button", "Unlock")
+        app.find("label", checked, flows.WORK_SECS)
+        assert stored(session) == [], stored(session)
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
