@@ -11,7 +11,7 @@ use glib::subclass::Signal;
 use super::place::folder_line;
 use crate::engine::catalog::{Found, Hit};
 use crate::i18n::{gettext_f, ngettext_f};
-use crate::ui::model::{display_name, icon_name, kind_name};
+use crate::ui::model::{FRAME, display_name, icon_name, kind_name};
 use crate::ui::words;
 
 /// How many rows are put in the place of others at a time: about as many as a window shows.
@@ -127,8 +127,8 @@ impl SearchView {
         self.announce(&told, gtk::AccessibleAnnouncementPriority::Low);
     }
 
-    /// Puts hits in the place of those from before, the first of them at once and the others while nothing else is to be
-    /// done: a list view has the widgets of two hundred rows, for which it would take longer than a frame.
+    /// Puts hits in the place of those from before, the first of them at once and the others frame by frame: a list view
+    /// has the widgets of two hundred rows, for which it would take longer than one.
     fn show_hits(&self, hits: Vec<Hit>) {
         let imp = self.imp();
         let answer = imp.answer.get() + 1;
@@ -151,7 +151,7 @@ impl SearchView {
             if shown == all { glib::ControlFlow::Break } else { glib::ControlFlow::Continue }
         };
         if show_more().is_continue() {
-            glib::idle_add_local_full(glib::Priority::DEFAULT_IDLE, show_more);
+            glib::timeout_add_local_full(FRAME, glib::Priority::DEFAULT_IDLE, show_more);
         }
     }
 

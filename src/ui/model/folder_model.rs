@@ -4,7 +4,7 @@
 //! and look for it among all new ones.
 //!
 //! A list view has the widgets of two hundred rows, and to make them or give them other rows at once takes longer than a
-//! frame. So other rows come in steps, the first of them at once and the next while nothing else is to be done; behind
+//! frame. So other rows come in steps, the first of them at once and the next frame by frame; behind
 //! them are the rows from before meanwhile. Of rows that are as before, as most are in another snapshot of a folder, a
 //! view is told nothing; of rows that only look otherwise, their objects tell it.
 
@@ -25,6 +25,9 @@ use super::{FileNode, FolderRows};
 const STEP: usize = 24;
 const PIECE: usize = 6;
 const STEP_TIME: Duration = Duration::from_millis(8);
+
+/// How long to wait after such a step, so that a frame lays out the rows of one.
+pub const FRAME: Duration = Duration::from_millis(20);
 
 /// How many rows are compared with those from before at a time.
 const COMPARED: usize = 10_000;
@@ -184,13 +187,16 @@ impl FolderModel {
     fn tell_rest(&self) {
         let Some(rows) = self.rows() else { return };
         let model = self.downgrade();
-        glib::idle_add_local_full(glib::Priority::DEFAULT_IDLE, move || {
-            let Some(model) = model.upgrade() else { return glib::ControlFlow::Break };
-            if !model.rows().is_some_and(|now| Arc::ptr_eq(&now, &rows)) || model.is_told() {
-                return glib::ControlFlow::Break;
+        glib::spawn_future_local(async move {
+            let mut pause = FRAME;
+            loop {
+                glib::timeout_future_with_priority(glib::Priority::DEFAULT_IDLE, pause).await;
+                let Some(model) = model.upgrade() else { return };
+                if !model.rows().is_some_and(|now| Arc::ptr_eq(&now, &rows)) || model.is_told() {
+                    return;
+                }
+                pause = if model.tell_more() > 0 { FRAME } else { Duration::ZERO };
             }
-            model.tell_more();
-            glib::ControlFlow::Continue
         });
     }
 
@@ -207,11 +213,12 @@ impl FolderModel {
         self.imp().exchange.borrow().is_over()
     }
 
-    /// Tells the view of some more rows.
-    fn tell_more(&self) {
+    /// Tells the view of some more rows. Gives of how many.
+    fn tell_more(&self) -> usize {
         let exchange = &self.imp().exchange;
         if exchange.borrow().replaced_count() >= MOST_WIDGETS {
-            return self.tell_all();
+            self.tell_all();
+            return MOST_WIDGETS;
         }
         let (mut told, mut compared) = (0, 0);
         let begun = Instant::now();
@@ -227,6 +234,7 @@ impl FolderModel {
             }
         }
         self.end_if_told();
+        told
     }
 
     /// Lets the objects of some rows show what those hold now. Gives how many there were.
