@@ -287,6 +287,8 @@ impl Application {
         let renewed = place.plan_id().filter(|_| place.take_notice()).map(str::to_owned);
         let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
         let application = self.clone();
+        // A window that was closed during the work goes with its end, and the program with the window.
+        let hold = self.hold();
         glib::spawn_future_local(async move {
             if let Err(error) = remember_all(lasting, renewed, &label).await {
                 tracing::warn!(%error, "the secret could not be remembered");
@@ -294,6 +296,7 @@ impl Application {
                     window.toast(&gettext("The passphrase could not be remembered"));
                 }
             }
+            drop(hold);
         });
     }
 }

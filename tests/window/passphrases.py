@@ -13,7 +13,7 @@ import sys
 
 import flows
 import sample
-from session import Session
+from session import Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 FIRST, SECOND, THIRD = "nine lazy otters dreaming", "seven brave geese marching", "two old owls counting"
@@ -50,15 +50,14 @@ def main(program):
 
         checked = re.compile(r"stored files are as they were written, just now$")
 
-        def change_passphrase(app, passphrase, count):
+        def change_passphrase(app, passphrase):
             app.find("list item", "Protection").bring().click()
             flows.choose_passphrase(app, passphrase, remember=True)
             app.click("button", "Use This Protection")
             app.find("label", "A new passphrase, from the next backup on")
             app.click("button", "Save")
             app.wait_gone("dialog", "Plan Settings", flows.WORK_SECS)
-            (documents / "Poem.txt").write_text(f"Poem number {count}\n")
-            flows.back_up(app, count)
+            (documents / "Poem.txt").write_text(f"Written under {passphrase}\n")
 
         app = start()
         app.click("button", "Set Up a Backup…")
@@ -71,14 +70,21 @@ def main(program):
         flows.schedule(app)
         app.click("button", "Back Up Now")
         flows.wait_for_backup(app, 1)
-        change_passphrase(app, SECOND, 2)
-        change_passphrase(app, THIRD, 3)
+        change_passphrase(app, SECOND)
+        flows.back_up(app, 2)
+        # It is remembered after the backup was said to be there.
+        wait(lambda: stored(session) == [SECOND, FIRST], "the earlier passphrase to be kept beside the new one")
+        # The window is closed while the next one runs, and the program ends with it.
+        change_passphrase(app, THIRD)
+        (documents / "Film.mkv").write_bytes(sample.random.Random(3).randbytes(80_000_000))
+        app.click("button", "Back Up Now")
+        app.find("button", "Stop")
+        app.close(flows.WORK_SECS)
+        assert stored(session) == [THIRD, FIRST, SECOND], stored(session)
         full_sets = [path for path in store.iterdir() if re.match(r"duplicity-full\..*\.manifest", path.name)]
         assert len(full_sets) == 3
-        assert stored(session) == [THIRD, FIRST, SECOND], stored(session)
 
         # Another day: the oldest snapshot is looked into and restored, and then all of them are checked.
-        app.close()
         app = start()
         flows.browse(app)
         flows.older_snapshot(app)
@@ -98,7 +104,8 @@ def main(program):
         # What is forgotten is asked for: one passphrase after the other, and why.
         app.click("toggle button", "Main Menu")
         app.find("menu item")
-        session.press("Down", "Return")
+        # Those have no names here; the second one forgets.
+        app.find_all("menu item")[1].click()
         app.find(text="The passphrase will be asked for next time")
         assert stored(session) == [], stored(session)
         verify_all(app)
@@ -109,7 +116,9 @@ def main(program):
             app.picture(f"asked-{number}")
             app.type_into("Passphrase", passphrase)
             app.click("button", "Unlock")
-        app.find("label", checked, flows.WORK_SECS)
+        # Until all are opened it goes on, or asks again.
+        app.wait_gone("button", "Stop", flows.WORK_SECS)
+        app.find("label", checked)
         assert stored(session) == [], stored(session)
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
