@@ -32,6 +32,8 @@ mod imp {
         pub jobs: RefCell<Vec<JobModel>>,
         /// Set when the person wants to leave although a job runs.
         pub quitting: Cell<bool>,
+        /// How much is still to be done before the program ends.
+        pub unfinished: Cell<u32>,
     }
 
     #[glib::object_subclass]
@@ -160,6 +162,19 @@ impl Application {
         });
     }
 
+    /// Does something that is to be done before the program ends: a window that was closed during a job goes with its
+    /// end, and the program with the window.
+    pub(super) fn before_the_end(&self, work: impl Future<Output = ()> + 'static) {
+        let (application, hold) = (self.clone(), self.hold());
+        self.imp().unfinished.set(self.imp().unfinished.get() + 1);
+        glib::spawn_future_local(async move {
+            work.await;
+            let unfinished = &application.imp().unfinished;
+            unfinished.set(unfinished.get() - 1);
+            drop(hold);
+        });
+    }
+
     /// A window that was closed while a job ran has been waiting for its end.
     fn close_hidden_window(&self) {
         if !self.is_busy()
@@ -268,6 +283,9 @@ impl Application {
             while imp.jobs.borrow().iter().any(|job| job.is_running()) {
                 glib::timeout_future(std::time::Duration::from_millis(20)).await;
             }
+        }
+        while imp.unfinished.get() > 0 {
+            glib::timeout_future(std::time::Duration::from_millis(20)).await;
         }
         for window in self.windows() {
             window.close();

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use adw::prelude::*;
 
@@ -15,6 +16,9 @@ use crate::engine::job::{CancelReason, Question};
 use crate::engine::storage::CredentialRequest;
 use crate::i18n::{gettext, gettext_f};
 use crate::platform::secrets::{self, Owner, SecretsError};
+
+/// How long the program stays for a password storage that has to be unlocked first.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A secret that somebody wants to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,16 +291,17 @@ impl Application {
         let renewed = place.plan_id().filter(|_| place.take_notice()).map(str::to_owned);
         let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
         let application = self.clone();
-        // A window that was closed during the work goes with its end, and the program with the window.
-        let hold = self.hold();
-        glib::spawn_future_local(async move {
-            if let Err(error) = remember_all(lasting, renewed, &label).await {
+        self.before_the_end(async move {
+            let remembered = remember_all(lasting, renewed, &label);
+            let remembered = glib::future_with_timeout(PATIENCE, remembered).await;
+            if let Err(error) =
+                remembered.unwrap_or_else(|_| Err(SecretsError::Refused("no answer".to_owned())))
+            {
                 tracing::warn!(%error, "the secret could not be remembered");
                 if let Some(window) = application.window() {
                     window.toast(&gettext("The passphrase could not be remembered"));
                 }
             }
-            drop(hold);
         });
     }
 }
