@@ -227,12 +227,14 @@ impl Window {
     /// Opens the browser on a place with backups, at the snapshot of that time or the newest.
     pub fn browse(&self, repository: Repository, time_secs: Option<i64>) {
         let page = BrowserPage::new(repository);
-        let window = self.clone();
+        self.push(&page);
+        let navigation = self.imp().navigation.clone();
         glib::spawn_future_local(async move {
             next_turn().await;
-            window.push(&page);
-            next_turn().await;
-            page.open(time_secs);
+            // Who has left it already wants nothing opened.
+            if navigation.visible_page().as_ref() == Some(page.upcast_ref()) {
+                page.open(time_secs);
+            }
         });
     }
 
@@ -385,5 +387,5 @@ impl Window {
 /// Lets the main loop do what is due. Widgets that take half a frame to make and half a frame to show are not made
 /// and shown at once.
 async fn next_turn() {
-    glib::timeout_future_with_priority(glib::Priority::DEFAULT_IDLE, Duration::ZERO).await;
+    glib::timeout_future(Duration::ZERO).await;
 }

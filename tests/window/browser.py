@@ -102,6 +102,7 @@ def main(program, command_line, pictures):
         app.find("table row", "New.txt")
         gone = app.find("table row", "Budget.csv")
         assert "deleted" in gone.accessible.get_description(), gone.accessible.get_description()
+        assert app.has("label", re.compile("^deleted "), within=gone)
         app.find("label", "Not in this snapshot any more")
         app.picture("05-newer-snapshot")
         assert app.has("label", "Not in this snapshot any more")
@@ -149,6 +150,28 @@ def main(program, command_line, pictures):
         app.find("table row", "Picture.png").mouse_click()
         app.find("image", "Preview")
         app.picture("10-picture")
+
+        # Going through the snapshots keeps the button that was pressed, until there is none to go to.
+        while app.find("button", "Newer Snapshot").is_sensitive:
+            session.press("alt+Page_Down")
+            time.sleep(0.5)
+        older = app.find("button", "Older Snapshot")
+        steps = 0
+        while older.is_sensitive:
+            date = app.find("toggle button", re.compile("^Snapshot of ")).name
+            if steps:
+                wait(lambda: older.has_state("focused"), "the button to keep the focus")
+                session.press("space")
+            else:
+                older.mouse_click()
+            wait(lambda: not app.has("toggle button", date), "another snapshot")
+            # Within a quarter of a second GTK takes a second press for the same.
+            time.sleep(0.5)
+            steps += 1
+        assert steps > 1, "there were no two older snapshots to go to"
+        # Then the rows have it.
+        session.press("Home", "Down")
+        app.find("label", re.compile(r"^1 selected|^Not in this snapshot"))
 
         # On a narrow page the versions have a page of their own.
         app.resize(360, 760)

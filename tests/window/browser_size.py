@@ -15,7 +15,7 @@ import sys
 import time
 
 import flows
-from session import Session
+from session import Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DAY = 86_400
@@ -32,13 +32,18 @@ class Watch:
         self.log = log
         self.worst = 0
 
+    def arrival_count(self):
+        """How many times the rows of a folder came."""
+        return self.log.read_text(errors="replace").count(" rows were there after ")
+
     def step(self, what, act, seen):
         offset = self.log.stat().st_size
         start = time.monotonic()
         act()
         seen()
         took = time.monotonic() - start
-        time.sleep(0.5)
+        # Rows out of sight still come.
+        time.sleep(1)
         said = self.log.read_bytes()[offset:].decode(errors="replace")
         worst = max(map(int, BLOCKED.findall(said)), default=0)
         answered = max(map(int, ANSWERED.findall(said)), default=0)
@@ -95,11 +100,13 @@ def main(program, command_line, pictures, count, others, snapshots):
             session.press("Return")
 
         watch.step(f"folder of {count:,}", enter, lambda: app.find("table row", "file 000000.txt"))
-        watch.step(
-            "older snapshot",
-            lambda: flows.older_snapshot(app),
-            lambda: app.find("table row", "file 000000.txt"),
-        )
+        came = watch.arrival_count()
+
+        def older_came():
+            wait(lambda: watch.arrival_count() > came, "the rows of the older snapshot")
+            app.find("table row", "file 000000.txt")
+
+        watch.step("older snapshot", lambda: flows.older_snapshot(app), older_came)
         watch.step("to its end", lambda: session.press("ctrl+End"), lambda: app.find("table row", f"file {count - 1:06}.txt"))
         watch.step("everything selected", lambda: session.press("ctrl+a"), lambda: app.find("label", re.compile("selected")))
 

@@ -116,26 +116,33 @@ impl BrowserPage {
         if let Some(left) = imp.left.take() {
             tracing::debug!("{} rows were there after {} ms", rows.len(), left.elapsed().as_millis());
         }
-        let is_in_sight = imp.stack.visible_child_name().as_deref() == Some("files");
-        let stays = is_in_sight && imp.model.rows().is_some_and(|before| before.folder() == rows.folder());
+        let was_searching = imp.stack.visible_child_name().as_deref() == Some("search");
+        let stays = !was_searching && imp.model.rows().is_some_and(|before| before.folder() == rows.folder());
         imp.model.set_rows(Arc::new(rows));
         self.leave_search();
         self.refresh_contents();
-        // Who goes through the snapshots of a folder looks at the same rows, and keeps the button they press.
-        if imp.model.n_items() > 0 && !(stays && position.is_none()) {
+        if imp.model.n_items() > 0 {
+            // Who goes through the snapshots keeps the button they press, as long as it can be pressed.
+            let focused = self.root().and_then(|root| root.focus()).filter(WidgetExt::is_sensitive);
+            let keeps_button = focused.as_ref().is_some_and(|widget| widget.is_ancestor(&*imp.snapshot_bar));
+            let focus = if keeps_button { gtk::ListScrollFlags::NONE } else { gtk::ListScrollFlags::FOCUS };
             match position.and_then(|position| u32::try_from(position).ok()) {
                 Some(position) => {
                     let view = imp.view.downgrade();
-                    let flags = gtk::ListScrollFlags::FOCUS | gtk::ListScrollFlags::SELECT;
+                    let flags = focus | gtk::ListScrollFlags::SELECT;
                     imp.model.when_told(move || {
                         if let Some(view) = view.upgrade() {
                             view.scroll_to(position, None, flags, None);
                         }
                     });
                 }
-                None => imp.view.scroll_to(0, None, gtk::ListScrollFlags::FOCUS, None),
+                // The same rows as before are looked at.
+                None if stays => {}
+                None => imp.view.scroll_to(0, None, focus, None),
             }
-            imp.view.grab_focus();
+            if !keeps_button && (!stays || focused.is_none()) {
+                imp.view.grab_focus();
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use glib::subclass::Signal;
 use super::place::folder_line;
 use crate::engine::catalog::{Found, Hit};
 use crate::i18n::{gettext_f, ngettext_f};
-use crate::ui::model::{FRAME, display_name, icon_name, kind_name};
+use crate::ui::model::{FRAME, MOST_WIDGETS, display_name, icon_name, kind_name};
 use crate::ui::words;
 
 /// How many rows are put in the place of others at a time: about as many as a window shows.
@@ -142,7 +142,7 @@ impl SearchView {
             };
             let store = view.imp().hits();
             let all = hits.len() as u32;
-            let end = all.min(shown + STEP);
+            let end = if shown < MOST_WIDGETS { all.min(shown + STEP) } else { all };
             let old = store.n_items() - shown;
             // Nothing from before is seen behind the last of them.
             let gone = if end == all { old } else { old.min(end - shown) };

@@ -44,13 +44,18 @@ impl Exchange {
 
     /// Which rows hold what stands at a position now, and where.
     pub fn at(&self, position: usize) -> Option<(&FolderRows, usize)> {
-        if position < self.come {
+        if self.is_new(position) {
             Some((self.rows.as_ref()?, position))
         } else if position < self.len() {
             Some((self.old.as_ref()?, position - self.come + self.gone))
         } else {
             None
         }
+    }
+
+    /// Whether one of the rows that come stands at a position already.
+    pub fn is_new(&self, position: usize) -> bool {
+        position < self.come
     }
 
     /// Whether all have come, and all old ones have gone.

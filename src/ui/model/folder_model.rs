@@ -33,7 +33,7 @@ pub const FRAME: Duration = Duration::from_millis(20);
 const COMPARED: usize = 10_000;
 
 /// Of how many rows a list view has widgets at most (`GTK_LIST_VIEW_MAX_LIST_ITEMS`). Those beyond cost nothing.
-const MOST_WIDGETS: usize = 200;
+pub const MOST_WIDGETS: u32 = 200;
 
 mod imp {
     use super::*;
@@ -77,8 +77,9 @@ mod imp {
 
         fn item(&self, position: u32) -> Option<glib::Object> {
             let exchange = self.exchange.borrow();
+            let is_new = exchange.is_new(position as usize);
             let (rows, position) = exchange.at(position as usize)?;
-            Some(self.nodes.borrow_mut().give(rows, position)?.upcast())
+            Some(self.nodes.borrow_mut().give(rows, position, is_new)?.upcast())
         }
     }
 
@@ -195,7 +196,7 @@ impl FolderModel {
                 if !model.rows().is_some_and(|now| Arc::ptr_eq(&now, &rows)) || model.is_told() {
                     return;
                 }
-                pause = if model.tell_more() > 0 { FRAME } else { Duration::ZERO };
+                pause = if model.tell_more() { FRAME } else { Duration::ZERO };
             }
         });
     }
@@ -213,12 +214,12 @@ impl FolderModel {
         self.imp().exchange.borrow().is_over()
     }
 
-    /// Tells the view of some more rows. Gives of how many.
-    fn tell_more(&self) -> usize {
+    /// Tells the view of some more rows. Whether there was something to tell.
+    fn tell_more(&self) -> bool {
         let exchange = &self.imp().exchange;
-        if exchange.borrow().replaced_count() >= MOST_WIDGETS {
+        if exchange.borrow().replaced_count() >= MOST_WIDGETS as usize {
             self.tell_all();
-            return MOST_WIDGETS;
+            return true;
         }
         let (mut told, mut compared) = (0, 0);
         let begun = Instant::now();
@@ -234,7 +235,7 @@ impl FolderModel {
             }
         }
         self.end_if_told();
-        told
+        told > 0
     }
 
     /// Lets the objects of some rows show what those hold now. Gives how many there were.

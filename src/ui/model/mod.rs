@@ -18,7 +18,7 @@ mod repository;
 pub use catalog_reader::{CatalogReader, Lane};
 pub use diff::{Comparison, Line, LineKind, compare};
 pub use file_node::{FileNode, display_name, icon_name, kind_name};
-pub use folder_model::{FRAME, FolderModel};
+pub use folder_model::{FRAME, FolderModel, MOST_WIDGETS};
 pub use folder_rows::{Arrangement, FolderRows, SortBy};
 pub use job::{JobKind, JobModel, JobState};
 pub use plan::{PlanObject, PlanState};

@@ -23,13 +23,19 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// The object of the row at a position: one that somebody has, if it shows the same.
-    pub fn give(&mut self, rows: &FolderRows, position: usize) -> Option<FileNode> {
+    /// The object of the row at a position: one that somebody has, if it shows the same. Of a path that has come with other
+    /// rows, those decide which object is known.
+    pub fn give(&mut self, rows: &FolderRows, position: usize, is_new: bool) -> Option<FileNode> {
         let (path, item) = rows.path(position).zip(rows.item(position))?;
-        if let Some(known) = self.known(&path).filter(|known| is_shown_alike(&known.item(), item)) {
+        let known = self.known(&path);
+        let is_known = known.is_some();
+        if let Some(known) = known.filter(|known| is_shown_alike(&known.item(), item)) {
             return Some(known);
         }
         let node = FileNode::new(path.clone(), item.clone());
+        if is_known && !is_new {
+            return Some(node);
+        }
         if self.by_path.len() >= self.full_at.max(FEW) {
             self.by_path.retain(|_, known| known.upgrade().is_some());
             self.full_at = 2 * self.by_path.len();
@@ -71,21 +77,24 @@ mod tests {
     fn an_object_is_given_again_as_long_as_it_shows_the_same() {
         let mut nodes = Nodes::default();
         let (before, after) = (rows(3, 1), rows(3, 2));
-        let one = nodes.give(&before, 1).unwrap();
-        assert_eq!(nodes.give(&before, 1).unwrap(), one);
-        let other = nodes.give(&after, 1).unwrap();
+        let one = nodes.give(&before, 1, true).unwrap();
+        assert_eq!(nodes.give(&before, 1, true).unwrap(), one);
+        let other = nodes.give(&after, 1, true).unwrap();
         assert_ne!(other, one);
+        assert_eq!(nodes.known(&one.path()).unwrap(), other);
+        // A row that is about to go does not take its place.
+        assert_ne!(nodes.give(&before, 1, false).unwrap(), other);
         assert_eq!(nodes.known(&one.path()).unwrap(), other);
         drop(other);
         assert_eq!(nodes.known(&one.path()), None);
-        assert_eq!(nodes.give(&before, 9), None);
+        assert_eq!(nodes.give(&before, 9, true), None);
     }
 
     #[test]
     fn what_nobody_has_is_forgotten() {
         let mut nodes = Nodes::default();
         let rows = rows(10_000, 1);
-        let kept: Vec<_> = (0..10_000).filter_map(|at| nodes.give(&rows, at)).step_by(100).collect();
+        let kept: Vec<_> = (0..10_000).filter_map(|at| nodes.give(&rows, at, true)).step_by(100).collect();
         assert!(nodes.by_path.len() < 2 * FEW, "{}", nodes.by_path.len());
         assert!(kept.iter().all(|node| nodes.known(&node.path()).as_ref() == Some(node)));
     }
