@@ -32,6 +32,12 @@ def stored(session):
     return [secret for kind in kinds for secret in look_up(*kind)]
 
 
+def verified_count(session):
+    """How many times the history says that nothing was found wrong."""
+    lines = next((session.home / ".local/share/souvenir").rglob("*.jsonl")).read_text().splitlines()
+    return sum('"verified"' in line and '"damaged_count":0' in line for line in lines)
+
+
 def main(program):
     with Session(TOP / "target" / "passphrases") as session:
         documents = sample.make(session.home / "Documents")
@@ -89,7 +95,9 @@ def main(program):
         flows.browse(app)
         flows.older_snapshot(app)
         flows.older_snapshot(app)
-        app.find("table row", "Poem.txt", flows.WORK_SECS).mouse_click()
+        # There is none that is older.
+        wait(lambda: not app.find("button", "Older Snapshot").is_sensitive, "the oldest snapshot", flows.WORK_SECS)
+        app.find("table row", "Poem.txt").mouse_click()
         app.find("text", "Preview", text=(as_first_seen / "Poem.txt").read_text(), patience=flows.WORK_SECS)
         app.picture("oldest")
         session.press("ctrl+shift+a")
@@ -100,6 +108,7 @@ def main(program):
         app.click("button", "Back")
         verify_all(app)
         app.find("label", checked, flows.WORK_SECS)
+        assert verified_count(session) == 1
 
         # What is forgotten is asked for: one passphrase after the other, and why.
         app.click("toggle button", "Main Menu")
@@ -116,8 +125,7 @@ def main(program):
             app.picture(f"asked-{number}")
             app.type_into("Passphrase", passphrase)
             app.click("button", "Unlock")
-        # Until all are opened it goes on, or asks again.
-        app.wait_gone("button", "Stop", flows.WORK_SECS)
+        wait(lambda: verified_count(session) == 2, "all to be verified", flows.WORK_SECS)
         app.find("label", checked)
         assert stored(session) == [], stored(session)
         if complaints := app.complaints():

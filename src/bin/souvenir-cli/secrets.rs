@@ -116,7 +116,7 @@ fn descriptor(number: u32) -> std::io::Result<File> {
 /// Asks on the terminal. `None` if there is none, or nothing was typed.
 pub fn ask(request: &PassphraseRequest) -> Option<Secret> {
     if request.previous_was_wrong && request.opened_others {
-        say("That passphrase does not open all of it. Some of it has another one.");
+        say("That passphrase does not open all of it. Some of it may have another one.");
     } else if request.previous_was_wrong {
         say("That passphrase is not right.");
     }

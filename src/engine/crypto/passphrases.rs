@@ -119,7 +119,7 @@ pub struct PassphraseRequest {
     pub what: PassphraseFor,
     /// Whether the last answer was wrong.
     pub previous_was_wrong: bool,
-    /// Whether an answer opened other files of the archive: what is wrong here may be right there.
+    /// Whether a passphrase opened other files of the archive: what is wrong here may be right there.
     pub opened_others: bool,
     /// Whether it is a new one, to be typed twice.
     pub confirm: bool,

@@ -124,7 +124,8 @@ impl PassphraseDialog {
         imp.wrong_label.set_visible(request.previous_was_wrong);
         if is_of_several || request.opened_others {
             imp.wrong_label.set_label(&gettext(
-                "That does not open all snapshots. Type another passphrase that this backup has had.",
+                "That does not open all snapshots. Type another passphrase that this backup has had, and check the \
+                 keyboard layout and Caps Lock.",
             ));
         }
         imp.known_group.set_visible(!request.confirm);
