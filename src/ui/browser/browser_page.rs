@@ -97,6 +97,8 @@ mod imp {
         pub going: Cell<u64>,
         /// When it began to.
         pub left: Cell<Option<Instant>>,
+        /// Whether a button of the snapshots sent it.
+        pub was_sent: Cell<bool>,
         /// Counts up with every selection, so that the amount of an older one is not told.
         pub amount_question: Cell<u32>,
         pub was_damaged: Cell<bool>,

@@ -59,6 +59,7 @@ impl BrowserPage {
         };
         imp.going.set(imp.going.get() + 1);
         imp.left.set(Some(Instant::now()));
+        imp.was_sent.set(self.focus_in_bar());
         let (page, turn) = (self.downgrade(), imp.going.get());
         glib::timeout_add_local_once(PROMPT, move || {
             if let Some(page) = page.upgrade()
@@ -116,15 +117,16 @@ impl BrowserPage {
         if let Some(left) = imp.left.take() {
             tracing::debug!("{} rows were there after {} ms", rows.len(), left.elapsed().as_millis());
         }
-        let was_searching = imp.stack.visible_child_name().as_deref() == Some("search");
+        let shown = imp.stack.visible_child_name();
+        let was_in_sight = shown.as_deref() == Some("files");
+        let was_searching = shown.as_deref() == Some("search");
         let stays = !was_searching && imp.model.rows().is_some_and(|before| before.folder() == rows.folder());
         imp.model.set_rows(Arc::new(rows));
         self.leave_search();
         self.refresh_contents();
         if imp.model.n_items() > 0 {
             // Who goes through the snapshots keeps the button they press, as long as it can be pressed.
-            let focused = self.root().and_then(|root| root.focus()).filter(WidgetExt::is_sensitive);
-            let keeps_button = focused.as_ref().is_some_and(|widget| widget.is_ancestor(&*imp.snapshot_bar));
+            let keeps_button = imp.was_sent.get() && self.focus_in_bar();
             let focus = if keeps_button { gtk::ListScrollFlags::NONE } else { gtk::ListScrollFlags::FOCUS };
             match position.and_then(|position| u32::try_from(position).ok()) {
                 Some(position) => {
@@ -140,10 +142,21 @@ impl BrowserPage {
                 None if stays => {}
                 None => imp.view.scroll_to(0, None, focus, None),
             }
-            if !keeps_button && (!stays || focused.is_none()) {
+            // What was hidden meanwhile has lost the focus to anything.
+            let keeps_focus = keeps_button || (stays && was_in_sight && self.focused().is_some());
+            if !keeps_focus {
                 imp.view.grab_focus();
             }
         }
+    }
+
+    /// What has the focus and can be used.
+    fn focused(&self) -> Option<gtk::Widget> {
+        self.root().and_then(|root| root.focus()).filter(WidgetExt::is_sensitive)
+    }
+
+    fn focus_in_bar(&self) -> bool {
+        self.focused().is_some_and(|widget| widget.is_ancestor(&*self.imp().snapshot_bar))
     }
 
     /// Says what is not as it should be.
