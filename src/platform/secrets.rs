@@ -1,8 +1,13 @@
 //! Passphrases in the Secret Service, or in the sandbox's own keyring. Only what a person wants to be
 //! remembered goes there.
 
+use std::fmt;
+
+use oo7::dbus::Service;
+
 use crate::config::APP_ID;
 use crate::engine::crypto::{PassphraseFor, Secret};
+use crate::engine::sandbox::is_sandboxed;
 use crate::engine::storage::{CredentialRequest, WantedCredential};
 
 /// Why a passphrase could not be looked up or remembered.
@@ -76,26 +81,20 @@ impl Owner {
 
 /// The passphrase, if it is remembered.
 pub async fn look_up(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
-    let keyring = keyring().await?;
-    let items = keyring.search_items(&owner.attributes()[..].to_vec()).await.map_err(refused)?;
-    let Some(item) = items.first() else { return Ok(None) };
+    let Some(item) = item_of(owner).await? else { return Ok(None) };
     if item.is_locked().await.map_err(refused)? {
         item.unlock().await.map_err(refused)?;
     }
-    let secret = item.secret().await.map_err(refused)?;
-    Ok(Some(Secret::new(secret.as_bytes())))
+    Ok(Some(secret_in(&item).await?))
 }
 
 /// The same without asking anybody: what is locked is an error.
 pub async fn look_up_unlocked(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
-    let keyring = keyring().await?;
-    let items = keyring.search_items(&owner.attributes()[..].to_vec()).await.map_err(refused)?;
-    let Some(item) = items.first() else { return Ok(None) };
+    let Some(item) = item_of(owner).await? else { return Ok(None) };
     if item.is_locked().await.map_err(refused)? {
         return Err(SecretsError::Locked);
     }
-    let secret = item.secret().await.map_err(refused)?;
-    Ok(Some(Secret::new(secret.as_bytes())))
+    Ok(Some(secret_in(&item).await?))
 }
 
 /// Remembers a passphrase, in the place of an older one. The label is what a password manager shows.
@@ -107,7 +106,8 @@ pub async fn remember(owner: &Owner, label: &str, secret: &Secret) -> Result<(),
 
 /// Forgets a passphrase; one that is not remembered is no error.
 pub async fn forget(owner: &Owner) -> Result<(), SecretsError> {
-    keyring().await?.delete(&owner.attributes()[..].to_vec()).await.map_err(refused)
+    let Some(keyring) = existing_keyring().await? else { return Ok(()) };
+    keyring.delete(&owner.attributes()[..].to_vec()).await.map_err(refused)
 }
 
 /// Remembers one more passphrase of older backups of a plan.
@@ -148,8 +148,34 @@ pub async fn forget_plan(plan_id: &str) -> Result<(), SecretsError> {
     forget(&Owner::Plan(plan_id.to_owned())).await
 }
 
+async fn item_of(owner: &Owner) -> Result<Option<oo7::Item>, SecretsError> {
+    let Some(keyring) = existing_keyring().await? else { return Ok(None) };
+    let items = keyring.search_items(&owner.attributes()[..].to_vec()).await.map_err(refused)?;
+    Ok(items.into_iter().next())
+}
+
+async fn secret_in(item: &oo7::Item) -> Result<Secret, SecretsError> {
+    Ok(Secret::new(item.secret().await.map_err(refused)?.as_bytes()))
+}
+
+/// The keyring, which is made where there is none; for that a person may be asked for its new password.
 async fn keyring() -> Result<oo7::Keyring, SecretsError> {
-    oo7::Keyring::new().await.map_err(|error| SecretsError::Unavailable(error.to_string()))
+    oo7::Keyring::new().await.map_err(unavailable)
+}
+
+/// The keyring, if there is one: nobody is asked for the password of a new one to hear that it is empty.
+async fn existing_keyring() -> Result<Option<oo7::Keyring>, SecretsError> {
+    if !is_sandboxed() {
+        let service = Service::new().await.map_err(unavailable)?;
+        if service.with_alias(Service::DEFAULT_COLLECTION).await.map_err(unavailable)?.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(keyring().await?))
+}
+
+fn unavailable(error: impl fmt::Display) -> SecretsError {
+    SecretsError::Unavailable(error.to_string())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
