@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
+
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_millis(5);
 
@@ -15,12 +17,24 @@ pub fn watch() {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let last = Cell::new(Instant::now());
+    let last = Cell::new((Instant::now(), work()));
     glib::timeout_add_local_full(INTERVAL, glib::Priority::HIGH, move || {
-        let late = last.replace(Instant::now()).elapsed().saturating_sub(INTERVAL);
+        let now = (Instant::now(), work());
+        let before = last.replace(now);
+        let late = (now.0 - before.0).saturating_sub(INTERVAL);
         if late > NOTICEABLE {
-            tracing::debug!("the main loop was blocked for {} ms", late.as_millis());
+            let worked = now.1.saturating_sub(before.1);
+            tracing::debug!(
+                "the main loop was blocked for {} ms, {} ms of them at work",
+                late.as_millis(),
+                worked.as_millis()
+            );
         }
         glib::ControlFlow::Continue
     });
+}
+
+/// How long this thread has had a processor so far. Where others wanted it too, that is less than has passed.
+fn work() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
