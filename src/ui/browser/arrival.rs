@@ -34,6 +34,8 @@ pub struct Arrival {
     pub top: EntryPath,
     /// What the folder holds.
     pub rows: FolderRows,
+    /// How they are shown.
+    pub arrangement: Arrangement,
     /// Sets that could have had more to say.
     pub missing: Vec<MissingSet>,
     /// Whether the snapshot's root is that of the file system: only then it is known where its files were.
@@ -63,5 +65,6 @@ pub fn arrive(way: Way, catalog: &Catalog, job: &Job) -> Result<Arrival> {
     let missing = contents.missing.clone();
     let original_known = !way.home.is_root() && catalog.entry(&way.home, time)?.is_some();
     let rows = FolderRows::new(folder, contents, way.arrangement);
-    Ok(Arrival { time: way.time, top, rows, missing, original_known })
+    let arrangement = way.arrangement;
+    Ok(Arrival { time: way.time, top, rows, arrangement, missing, original_known })
 }

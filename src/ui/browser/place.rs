@@ -60,6 +60,10 @@ impl BrowserPage {
         imp.going.set(imp.going.get() + 1);
         imp.left.set(Some(Instant::now()));
         imp.was_sent.set(self.focus_in_bar());
+        // Nobody wants to know any more how much the place is that is left.
+        if let Some(counter) = imp.counter.borrow().as_ref() {
+            counter.cancel(Lane::Amount);
+        }
         let (page, turn) = (self.downgrade(), imp.going.get());
         glib::timeout_add_local_once(PROMPT, move || {
             if let Some(page) = page.upgrade()
@@ -85,6 +89,7 @@ impl BrowserPage {
         let imp = self.imp();
         // Nobody waits for it to take long any more.
         imp.going.set(imp.going.get() + 1);
+        let left = imp.left.take();
         let arrival = match arrival {
             Ok(arrival) => arrival,
             // A new catalogue is begun; should that be damaged too, it is told.
@@ -93,7 +98,7 @@ impl BrowserPage {
             }
             Err(error) => return self.show_problem(&error_text::problem(&error)),
         };
-        let Arrival { time, top, rows, missing, original_known } = arrival;
+        let Arrival { time, top, rows, arrangement, missing, original_known } = arrival;
         if missing.iter().any(|set| set.is_full) {
             imp.time.set(Some(time));
             imp.snapshot_bar.set_selected(time);
@@ -114,7 +119,7 @@ impl BrowserPage {
         imp.breadcrumb.set_folders(&lineage(&top, rows.folder()));
         imp.top.replace(top);
         let position = select.and_then(|name| rows.position(name));
-        if let Some(left) = imp.left.take() {
+        if let Some(left) = left {
             tracing::debug!("{} rows were there after {} ms", rows.len(), left.elapsed().as_millis());
         }
         let shown = imp.stack.visible_child_name();
@@ -124,6 +129,10 @@ impl BrowserPage {
         imp.model.set_rows(Arc::new(rows));
         self.leave_search();
         self.refresh_contents();
+        // Somebody has chosen another one on the way.
+        if arrangement != imp.arrangement.get() {
+            self.arrange(imp.arrangement.get());
+        }
         if imp.model.n_items() > 0 {
             // Who goes through the snapshots keeps the button they press, as long as it can be pressed.
             let keeps_button = imp.was_sent.get() && self.focus_in_bar();

@@ -123,6 +123,10 @@ impl BrowserPage {
     pub(super) fn arrange(&self, arrangement: Arrangement) {
         let imp = self.imp();
         imp.arrangement.set(arrangement);
+        // It is looked for at the arrival.
+        if imp.left.get().is_some() {
+            return;
+        }
         let (Some(rows), Some(reader)) = (imp.model.rows(), imp.reader.borrow().clone()) else { return };
         // Sorting very many takes longer than a frame.
         let sorted = reader.ask(Lane::Folder, move |_, _| Ok(rows.arranged(arrangement)));
