@@ -266,6 +266,17 @@ impl WarningKind {
     }
 }
 
+impl Run {
+    /// Whether it looked at backups and found something that cannot be restored.
+    pub fn found_damage(&self) -> bool {
+        match &self.outcome {
+            Outcome::Verified(found) => found.damaged_count > 0,
+            Outcome::Drilled(found) => found.failure_count > 0,
+            Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped | Outcome::Failed(_) => false,
+        }
+    }
+}
+
 /// The histories of all plans.
 #[derive(Debug, Clone)]
 pub struct History {
@@ -304,12 +315,20 @@ impl History {
         let _lock = self.lock()?;
         let mut runs = self.runs(plan_id)?;
         let surplus = (runs.len() + 1).saturating_sub(KEPT_RUNS);
-        let proofs = [newest(&runs, Task::Verify), newest(&runs, Task::Drill)];
+        let of = |wanted: fn(&Run) -> bool| runs.iter().rposition(wanted);
+        let kept = [
+            // The newest proofs say when the next ones are due.
+            newest(&runs, Task::Verify),
+            newest(&runs, Task::Drill),
+            // How many entries there are is known from there, and with it what is alarming.
+            of(|run| matches!(run.outcome, Outcome::Finished { full: Some(true), .. })),
+            // Somebody has to be asked about it.
+            of(|run| run.alarm.is_some()),
+        ];
         let mut index = 0;
         runs.retain(|_| {
             index += 1;
-            // The newest proofs say when the next ones are due.
-            index > surplus || proofs.contains(&Some(index - 1))
+            index > surplus || kept.contains(&Some(index - 1))
         });
         let mut text = String::new();
         for run in runs.iter().chain([run]) {
@@ -403,6 +422,30 @@ mod tests {
         let runs = history.runs("a").unwrap();
         assert_eq!(runs.len(), KEPT_RUNS + 2);
         assert_eq!(runs[..2], [verified, drilled]);
+    }
+
+    #[test]
+    fn what_an_alarm_is_judged_by_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(folder.path());
+        let made = |full| Outcome::Finished {
+            full: Some(full),
+            entry_count: 1000,
+            deleted_count: 0,
+            source_bytes: 0,
+            stored_bytes: 0,
+        };
+        let full = Run { outcome: made(true), ..run(1) };
+        let alarm = Some(Alarm { changed_count: 900, usual_count: 1, total_count: 1000 });
+        let alarming = Run { outcome: made(false), alarm, ..run(2) };
+        history.append("a", &full).unwrap();
+        history.append("a", &alarming).unwrap();
+        for number in 10..10 + 2 * KEPT_RUNS as i64 {
+            history.append("a", &Run { outcome: made(false), ..run(number) }).unwrap();
+        }
+        let runs = history.runs("a").unwrap();
+        assert_eq!(runs.len(), KEPT_RUNS + 2);
+        assert_eq!(runs[..2], [full, alarming]);
     }
 
     #[test]

@@ -150,7 +150,8 @@ impl Application {
         let plan = self.imp().store.get().and_then(|store| store.find(place.plan_id()?));
         if job.is_automatic() && plan.as_ref().is_none_or(|plan| !is_news(plan)) {
             // What was said before may be over.
-            if job.state() == JobState::Finished {
+            let is_over = |plan: &PlanObject| plan.alarm().is_none() && !plan.is_damaged();
+            if job.state() == JobState::Finished && plan.as_ref().is_none_or(is_over) {
                 self.withdraw_notification(&notification_id(place));
             }
             return;
@@ -158,7 +159,8 @@ impl Application {
         if self.is_seen() {
             return;
         }
-        let (title, body) = end_text(job, place.title());
+        let run = plan.and_then(|plan| plan.newest_run());
+        let (title, body) = end_text(job, run.as_ref(), place.title());
         let notification = gio::Notification::new(&title);
         notification.set_body(Some(&body).filter(|body| !body.is_empty()).map(String::as_str));
         let failed_backup = job.kind() == JobKind::Backup && job.state() == JobState::Failed;
@@ -205,14 +207,13 @@ fn is_news(plan: &PlanObject) -> bool {
                 same && (other.ended_secs >= slot || run.cause == Some(Cause::Person))
             })
         }
-        Outcome::Verified(found) => found.damaged_count > 0,
-        Outcome::Drilled(found) => found.failure_count > 0,
+        Outcome::Verified(_) | Outcome::Drilled(_) => run.found_damage(),
         _ => run.alarm.is_some() || has_loss(run) && !before.is_some_and(has_loss),
     }
 }
 
-/// How a job ended: a heading, and a sentence that may be empty.
-fn end_text(job: &JobModel, name: &str) -> (String, String) {
+/// How a job ended, and with it a plan's newest run: a heading, and a sentence that may be empty.
+fn end_text(job: &JobModel, run: Option<&Run>, name: &str) -> (String, String) {
     let name = &[("name", name)];
     let problem = || job.problem().map(|problem| problem.what).unwrap_or_default();
     match (job.kind(), job.state()) {
@@ -226,11 +227,18 @@ fn end_text(job: &JobModel, name: &str) -> (String, String) {
             (gettext_f("The backups of “{name}” could not be moved", name), problem())
         }
         (_, JobState::Failed) => (gettext_f("“{name}” could not be restored", name), problem()),
+        (JobKind::Backup, _) if run.is_some_and(|run| run.alarm.is_some()) => (
+            gettext_f("Much has changed in “{name}”", name),
+            gettext("If that was not you, a program may have spoilt your files. Open Souvenir and look."),
+        ),
         (JobKind::Backup, _) if job.warnings().iter().any(|warning| warning.kind.is_loss()) => (
             gettext_f("“{name}” is backed up, but not completely", name),
             gettext("Some files were left out. Open Souvenir to see which."),
         ),
         (JobKind::Backup, _) => (gettext_f("“{name}” is backed up", name), String::new()),
+        (JobKind::Verify | JobKind::Drill, _) if run.is_some_and(Run::found_damage) => {
+            (gettext_f("Damage was found in “{name}”", name), gettext("Open Souvenir to see what was found."))
+        }
         (JobKind::Verify | JobKind::Drill, _) => {
             (gettext_f("“{name}” was checked", name), gettext("Open Souvenir to see what was found."))
         }

@@ -15,6 +15,7 @@ import sample
 from keeping import set_up
 from session import Session
 
+DAMAGE = re.compile("^Damage was found when the backups were checked")
 ALARM = "Much More Has Changed Than Ever Before"
 DAY = 86_400
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -102,8 +103,15 @@ def main(program, cli, width="wide", shade="light"):
         flows.wait_for_backup(app, 8)
         app.find("label", re.compile(r"^A full snapshot of "))
         seen("safe-again")
+        # A restore that works does not undo what was found; only another look does.
+        app.find("button", "Test a Restore…").bring().click()
+        app.click("button", "Test", within=app.find("alert", "Test a Restore"))
+        app.find(text=re.compile(r"^\d+ files restored and equal$"), patience=flows.WORK_SECS)
+        app.find("label", re.compile(r"^1 of \d+ stored files is damaged, "))
+        app.find("label", DAMAGE)
         verify(app)
         app.find("label", re.compile(r"stored files are as they were written, just now$"), flows.WORK_SECS)
+        app.wait_gone("label", DAMAGE)
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
 

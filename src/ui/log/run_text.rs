@@ -130,12 +130,7 @@ pub fn deleted(count: u64) -> String {
 
 /// Whether it brought to light that something is wrong.
 pub fn is_bad(run: &Run) -> bool {
-    match &run.outcome {
-        Outcome::Failed(_) => true,
-        Outcome::Verified(verified) => verified.damaged_count > 0,
-        Outcome::Drilled(drilled) => drilled.failure_count > 0,
-        Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped => false,
-    }
+    matches!(run.outcome, Outcome::Failed(_)) || run.found_damage()
 }
 
 /// A picture of what came of it.

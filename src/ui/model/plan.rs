@@ -27,6 +27,8 @@ pub enum PlanState {
     Good,
     /// The last run made a backup, but left something out.
     Incomplete,
+    /// The last run made a backup, but the last proof found damage.
+    Damaged,
     /// The last run was stopped.
     Stopped,
     /// The last run failed.
@@ -300,10 +302,20 @@ impl PlanObject {
         self.plan().expects_backups(&self.imp().runs.borrow())
     }
 
-    /// The newest check or test that came to an end at this destination.
+    /// What is known from the newest check and the newest test that came to an end at this destination: the one that
+    /// found damage, which the other does not undo, or the newer one.
     pub fn last_proof(&self) -> Option<Run> {
-        let is_proof = |run: &Run| matches!(run.outcome, Outcome::Verified(_) | Outcome::Drilled(_));
-        self.runs_here().into_iter().rev().find(is_proof)
+        let runs = self.runs_here();
+        let check = runs.iter().rposition(|run| matches!(run.outcome, Outcome::Verified(_)));
+        let test = runs.iter().rposition(|run| matches!(run.outcome, Outcome::Drilled(_)));
+        let tells = |at: &usize| runs.get(*at).map(|run| (run.found_damage(), *at));
+        let at = [check, test].into_iter().flatten().max_by_key(tells)?;
+        runs.into_iter().nth(at)
+    }
+
+    /// Whether the last proof found damage.
+    pub fn is_damaged(&self) -> bool {
+        self.last_proof().is_some_and(|run| run.found_damage())
     }
 
     fn describe(&self) -> (PlanState, String) {
@@ -331,6 +343,7 @@ impl PlanObject {
             (Some(Run { outcome: Outcome::Stopped, ended_secs, .. }), _) => {
                 (PlanState::Stopped, gettext_f("Stopped {when}", &[("when", &words::ago(ended_secs))]))
             }
+            (_, Some(sentence)) if self.is_damaged() => (PlanState::Damaged, sentence),
             (Some(run), Some(sentence)) if run.warnings.iter().any(|warning| warning.kind.is_loss()) => {
                 (PlanState::Incomplete, sentence)
             }

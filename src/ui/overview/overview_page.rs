@@ -22,6 +22,7 @@ pub fn state_icon(state: PlanState) -> (&'static str, Option<&'static str>) {
     match state {
         PlanState::Never => ("souvenir-never-symbolic", None),
         PlanState::Good => ("souvenir-good-symbolic", Some("success")),
+        PlanState::Damaged => ("dialog-error-symbolic", Some("error")),
         PlanState::Incomplete => ("dialog-warning-symbolic", Some("warning")),
         PlanState::Stopped => ("souvenir-stopped-symbolic", None),
         PlanState::Failed => ("dialog-error-symbolic", Some("error")),
@@ -390,12 +391,16 @@ fn figures(plan: &PlanObject) -> String {
     }
     let bytes = sets.iter().map(|set| set.stored_bytes).sum();
     let count = sets.len() as u64;
-    ngettext_f(
+    let figures = ngettext_f(
         "{size} in {count} snapshot",
         "{size} in {count} snapshots",
         count,
         &[("size", &words::size(bytes)), ("count", &words::count(count))],
-    )
+    );
+    if plan.state() == PlanState::Damaged {
+        return gettext("Damage was found when the backups were checked.") + "\n" + &figures;
+    }
+    figures
 }
 
 fn snapshot_row(set: &SetStatus, date: &str) -> adw::ActionRow {

@@ -69,7 +69,7 @@ fn follow(job: &JobModel, plan: &PlanObject, window: &Window) {
     let (object, weak) = (plan.clone(), window.downgrade());
     job.connect_ended(move |job| {
         if let (JobState::Finished, Some(window), Some(run)) =
-            (job.state(), weak.upgrade(), object.last_proof())
+            (job.state(), weak.upgrade(), object.newest_run())
         {
             window.toast(&run_text::result(&run));
         }
