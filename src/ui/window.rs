@@ -16,6 +16,7 @@ use super::model::{JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::overview::OverviewPage;
 use super::plan_row::PlanRow;
 use super::restore_from::RestoreFromDialog;
+use crate::engine::crypto::Key;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::{Destination, Plan};
 use crate::platform::settings;
@@ -204,11 +205,12 @@ impl Window {
     pub fn move_backups(&self, plan: &PlanObject, to: Destination) -> bool {
         let Some(job) = plan.move_to(to.clone()) else { return false };
         self.watch(&job, &plan.repository());
+        let Some(application) = self.application().and_downcast::<super::Application>() else { return true };
         let (window, plan) = (self.clone(), plan.clone());
         job.connect_ended(move |job| {
             let Some(store) = window.store().filter(|_| job.state() == JobState::Finished) else { return };
             let (window, moved) = (window.clone(), Plan { destination: to.clone(), ..plan.plan() });
-            glib::spawn_future_local(async move {
+            application.before_the_end(async move {
                 if let Err(problem) = store.replace(moved).await {
                     window.show_problem(&problem);
                 }
@@ -322,6 +324,17 @@ impl Window {
     fn show_keys(&self) {
         if let Some(store) = self.store() {
             KeysDialog::new(&store).present(Some(self));
+        }
+    }
+
+    /// Leads to a copy of a key that was just made.
+    pub(super) async fn ask_for_copy(&self, key: Key) {
+        if dialogs::confirm_copy(self).await
+            && let Some(store) = self.store()
+        {
+            let dialog = KeysDialog::new(&store);
+            dialog.show_key(key);
+            dialog.present(Some(self));
         }
     }
 

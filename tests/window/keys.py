@@ -90,6 +90,21 @@ def first_computer(session, program):
     assert abs(int(expires) - int(created) - 2 * 365 * DAY) < 2 * DAY, made
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
+
+    # A plan gets a key of its own: whoever saves that is asked for a copy.
+    app.find("list item", "Protection").bring().click()
+    app.find("button", "Create a Key…").bring().click()
+    app.type_into("Name", "Mary Somerville")
+    app.type_into("New Passphrase", flows.PASSPHRASE)
+    app.type_into("Repeat Passphrase", flows.PASSPHRASE)
+    app.click("button", "Use This Key")
+    app.click("button", "Continue")
+    app.click("button", "Use This Protection")
+    app.click("button", "Save")
+    question = app.find("alert", "Copy the New Key?", flows.WORK_SECS)
+    app.picture("copy-question")
+    app.click("button", "Later", within=question)
+    app.wait_gone("alert")
     complaints(app)
     app.close()
     return print_and_photograph(session, copy), shelf

@@ -28,6 +28,20 @@ pub async fn confirm_destructive(
     dialog.choose_future(Some(parent)).await == "act"
 }
 
+/// Asks whether a key that was just made is copied now.
+pub async fn confirm_copy(parent: &impl IsA<gtk::Widget>) -> bool {
+    let body = gettext(
+        "The key is on this computer only. If the computer breaks or is stolen, nobody can open its backups any more, \
+         you neither.",
+    );
+    let dialog = adw::AlertDialog::new(Some(&gettext("Copy the New Key?")), Some(&body));
+    dialog.add_responses(&[("later", &gettext("_Later")), ("copy", &gettext("_Copy Key…"))]);
+    dialog.set_response_appearance("copy", adw::ResponseAppearance::Suggested);
+    dialog.set_default_response(Some("copy"));
+    dialog.set_close_response("later");
+    dialog.choose_future(Some(parent)).await == "copy"
+}
+
 /// Asks whether an unknown server is the right one.
 pub async fn confirm_host_key(parent: &impl IsA<gtk::Widget>, key: &HostKey) -> bool {
     let body = gettext_f(

@@ -184,7 +184,8 @@ impl KeysDialog {
         row
     }
 
-    fn show_key(&self, key: Key) {
+    /// Opens the page of a key.
+    pub fn show_key(&self, key: Key) {
         let page = KeyPage::new(key, self.plans());
         let dialog = self.downgrade();
         page.connect_saved(move |text, folder| {

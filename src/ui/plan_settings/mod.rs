@@ -66,7 +66,7 @@ mod imp {
         pub plan: RefCell<Option<PlanObject>>,
         pub window: glib::WeakRef<Window>,
         pub draft: RefCell<Option<Draft>>,
-        /// A key that was made in an attempt that failed later, with its passphrase.
+        /// A key that was made, also in an attempt that failed later, with its passphrase.
         pub made: RefCell<Option<(Key, Option<PlanSecret>)>>,
         /// Whose key it is that protects now.
         pub key_owner: RefCell<Option<String>>,

@@ -21,10 +21,14 @@ impl PlanSettings {
         imp.settings_page.set_busy(false);
         match saved {
             Ok(remark) => {
-                if let Some(window) = imp.window.upgrade().filter(|_| !remark.is_empty()) {
+                self.force_close();
+                let Some(window) = imp.window.upgrade() else { return };
+                if !remark.is_empty() {
                     window.toast(&remark);
                 }
-                self.force_close();
+                if let Some((key, _)) = imp.made.take() {
+                    window.ask_for_copy(key).await;
+                }
             }
             Err(problem) => {
                 imp.settings_page.show_problem(Some(&problem));
@@ -86,7 +90,7 @@ impl PlanSettings {
                 Ok((protection, Some(PlanSecret { what: PassphraseFor::Archive, secret, remember })))
             }
             ProtectionChoice::Key { key, sign } => {
-                let made = imp.made.take().filter(|(made, _)| *made == key);
+                let made = imp.made.borrow().clone().filter(|(made, _)| *made == key);
                 Ok((ProtectionChoice::by_key(&key, sign), made.and_then(|(_, secret)| secret)))
             }
             ProtectionChoice::NewKey { wish, sign } => {
