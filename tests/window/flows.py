@@ -139,6 +139,8 @@ def wait_for_backup(app, count, patience=WORK_SECS):
     app.find("label", re.compile(rf" in {count} snapshots?$"), patience)
     app.find(text=re.compile("^Backed up"), patience=WORK_SECS)
     app.find("button", "Browse and Restore")
+    # Nobody writes to what the tests back up.
+    assert not app.has("label", re.compile(" needs? attention$")), app.histories()
 
 
 def browse(app):

@@ -385,6 +385,10 @@ class Application:
         self.session.run([str(word) for word in convert])
         return path
 
+    def histories(self):
+        """What the program wrote down of its runs."""
+        return [path.read_text() for path in self.session.home.glob(".local/share/souvenir/history/*")]
+
     def complaints(self):
         """What GTK found wrong with the application."""
         lines = (self.session.pictures / "application.log").read_text(errors="replace").splitlines()
