@@ -91,7 +91,7 @@ def first_computer(session, program):
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
 
-    # A plan gets a key of its own: whoever saves that is asked for a copy.
+    # A plan gets a key of its own: whoever saves that is asked for a copy, and led to it.
     app.find("list item", "Protection").bring().click()
     app.find("button", "Create a Key…").bring().click()
     app.type_into("Name", "Mary Somerville")
@@ -103,8 +103,17 @@ def first_computer(session, program):
     app.click("button", "Save")
     question = app.find("alert", "Copy the New Key?", flows.WORK_SECS)
     app.picture("copy-question")
-    app.click("button", "Later", within=question)
-    app.wait_gone("alert")
+    app.click("button", "Copy Key…", within=question)
+    app.find("list item", "Owner")
+    second_shelf = session.home / "Second Shelf"
+    app.type_into("Folder", str(second_shelf))
+    app.picture("copy")
+    app.click("button", "Export Key")
+    flows.answer(app)
+    app.find("label", re.compile("^The key is in"), flows.WORK_SECS)
+    assert names(second_shelf) == ["ownertrust.txt", "public.asc", "secret.asc"], names(second_shelf)
+    app.click("button", "Close", within=app.find("dialog", "Keys"))
+    app.wait_gone("dialog")
     complaints(app)
     app.close()
     return print_and_photograph(session, copy), shelf

@@ -115,6 +115,11 @@ impl KeysDialog {
         let dialog: Self = glib::Object::new();
         // Set once, here.
         let _ = dialog.imp().store.set(store.clone());
+        // Where nothing is animated, libadwaita speaks of a dialog that has closed after it has let go of it.
+        dialog.connect_closed(|dialog| {
+            let dialog = dialog.clone();
+            glib::idle_add_local_once(move || drop(dialog));
+        });
         let loading = dialog.clone();
         glib::spawn_future_local(async move { loading.load().await });
         dialog
