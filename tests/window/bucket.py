@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Backups in an object store: set up with a wrong secret first, lost in the middle, restored.
+"""Backups in an object store: set up with every answer wrong once, made on two days, restored.
 
     bucket.py PROGRAM ENDPOINT BUCKET KEY_ID SECRET
 """
