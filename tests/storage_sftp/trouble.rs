@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use souvenir::engine::Error;
 use souvenir::engine::job::{CancelReason, Job, Warning};
-use souvenir::engine::storage::sftp::SftpStorage;
+use souvenir::engine::storage::sftp::{SftpOptions, SftpStorage};
 use souvenir::engine::storage::{
     Credentials, Lock, SftpAddress, Storage, StorageError, StorageErrorKind, StorageResult,
 };
@@ -266,6 +266,27 @@ fn a_slow_line_is_no_silence() {
     put(&storage, "file", &bytes).unwrap();
     assert!(fs::read(server.folder().join("file")).unwrap() == bytes);
     assert_eq!(proxy.cuts(), 0);
+}
+
+#[test]
+fn several_files_go_over_one_slow_connection() {
+    let server = Sshd::start();
+    let proxy = Proxy::to(server.port);
+    server.also_know(proxy.port);
+    proxy.slow(8_000_000);
+    let options = SftpOptions { connections: 1, ..server.options() };
+    let address = SftpAddress { port: Some(proxy.port), ..server.address("") };
+    let storage = SftpStorage::at(&address, &Credentials::default(), &options, &Job::unattended());
+    let files: Vec<_> = (0..3).map(|number| (format!("file-{number}"), noise(number, 9_000_000))).collect();
+    std::thread::scope(|scope| {
+        for (name, bytes) in &files {
+            scope.spawn(|| put(&storage, name, bytes).unwrap());
+        }
+    });
+    for (name, bytes) in &files {
+        assert!(fs::read(server.folder().join(name)).unwrap() == *bytes, "{name}");
+    }
+    assert_eq!(server.log().matches("Accepted publickey").count(), 1, "{}", server.log());
 }
 
 /// A small file system of its own, which only root can have.

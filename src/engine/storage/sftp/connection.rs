@@ -3,20 +3,23 @@
 //! libssh2 never blocks here: it is called again and again, and in between the socket is waited for in short
 //! pieces. So no wait is without an end, and a job that is to stop is noticed in all of them. Several files may
 //! be open on one connection; each call has it for itself until it is done, since libssh2 must not begin a
-//! call while another one is half done.
+//! call while another one is half done. A write is the exception: it comes back as soon as the server has
+//! acknowledged anything, and may have left half a message behind, where the server's window was full. So what was
+//! told of a file is settled before anything else is said.
 
 use std::io;
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ssh2::{BlockDirections, Session, Sftp};
 
 use super::fault::{Fault, would_block};
+use super::outgoing::Outgoing;
 use super::proxy::{Guide, Proxy, Target};
 use crate::engine::job::Job;
 use crate::engine::storage::{StorageError, StorageErrorKind, StorageResult};
@@ -141,7 +144,7 @@ impl Line {
     pub fn into_connection(self) -> Result<Connection, Fault> {
         let sftp = self.run(Session::sftp)?;
         let Self { session, socket, times, job } = self;
-        let live = Mutex::new(Live { session, sftp });
+        let live = Mutex::new(Live { session, sftp, unsettled: None });
         Ok(Connection { live, is_broken: AtomicBool::new(false), socket, times, job })
     }
 }
@@ -237,6 +240,25 @@ impl<'a> Wait<'a> {
 pub struct Live {
     pub session: Session,
     pub sftp: Sftp,
+    /// The file of which half a message may have been sent.
+    unsettled: Option<Sending>,
+}
+
+/// A file that is being sent.
+#[derive(Clone)]
+struct Sending {
+    file: OpenFile,
+    outgoing: Arc<Mutex<Outgoing>>,
+}
+
+impl Sending {
+    /// Makes one call for it.
+    fn step(
+        &self,
+        call: impl FnOnce(&mut Outgoing, &mut ssh2::File) -> Result<(), ssh2::Error>,
+    ) -> Result<(), ssh2::Error> {
+        call(&mut lock(&self.outgoing), &mut lock(&self.file))
+    }
 }
 
 /// A connection that somebody has signed in to.
@@ -251,25 +273,63 @@ pub struct Connection {
 impl Connection {
     /// Calls until it is done. If it fails for another reason than that the server refuses, the connection
     /// is of no more use.
-    pub fn run<T>(&self, mut call: impl FnMut(&Live) -> Result<T, ssh2::Error>) -> Result<T, Fault> {
-        let live = self.live();
-        if self.is_broken() {
-            return Err(Fault::Silence);
-        }
-        let mut wait = Wait::begin(&self.socket, self.times, &self.job);
-        let result = loop {
-            match call(&live) {
-                Err(error) if would_block(&error) => match wait.for_more(&live.session) {
-                    Ok(()) => {}
-                    Err(fault) => break Err(fault),
-                },
-                result => break result.map_err(Fault::from),
-            }
-        };
+    pub fn run<T>(&self, call: impl FnMut(&Live) -> Result<T, ssh2::Error>) -> Result<T, Fault> {
+        let mut live = lock(&self.live);
+        self.settle(&mut live)?;
+        let result = self.repeat(&live, call);
         if result.as_ref().is_err_and(Fault::breaks_the_connection) {
             self.give_up();
         }
         result
+    }
+
+    /// Tells of all that is kept of a file, and waits until the server has acknowledged some of it. If that fails,
+    /// the connection is of no more use: libssh2 forgets what it has sent half of.
+    fn send(&self, sending: &Sending) -> Result<(), Fault> {
+        let mut live = lock(&self.live);
+        if !live.unsettled.as_ref().is_some_and(|other| Arc::ptr_eq(&other.file, &sending.file)) {
+            self.settle(&mut live)?;
+            live.unsettled = Some(sending.clone());
+        }
+        let result = self.repeat(&live, |live| sending.step(|bytes, file| bytes.send(file, &live.session)));
+        if result.is_err() {
+            self.give_up();
+        }
+        result
+    }
+
+    /// Waits until nothing is half sent. What the server has against the file is for who sends it: they will find
+    /// the connection broken, send again on another one, and hear it there.
+    fn settle(&self, live: &mut Live) -> Result<(), Fault> {
+        if self.is_broken() {
+            return Err(Fault::Silence);
+        }
+        let Some(sending) = live.unsettled.take() else { return Ok(()) };
+        while !lock(&sending.outgoing).is_settled() {
+            let step = |live: &Live| sending.step(|bytes, file| bytes.settle(file, &live.session));
+            if let Err(fault) = self.repeat(live, step) {
+                self.give_up();
+                return Err(match fault {
+                    Fault::Cancelled(_) => fault,
+                    Fault::Ssh(_) | Fault::Silence => Fault::Silence,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn repeat<T>(
+        &self,
+        live: &Live,
+        mut call: impl FnMut(&Live) -> Result<T, ssh2::Error>,
+    ) -> Result<T, Fault> {
+        let mut wait = Wait::begin(&self.socket, self.times, &self.job);
+        loop {
+            match call(live) {
+                Err(error) if would_block(&error) => wait.for_more(&live.session)?,
+                result => return Ok(result?),
+            }
+        }
     }
 
     /// Whether nothing more can come of it.
@@ -283,26 +343,28 @@ impl Connection {
         // It fails if the other side was quicker.
         let _ = self.socket.shut_down();
     }
-
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+type OpenFile = Arc<Mutex<ssh2::File>>;
 
 /// A file or folder that is open on a connection.
 pub struct Handle {
-    connection: std::sync::Arc<Connection>,
-    file: Option<ssh2::File>,
+    connection: Arc<Connection>,
+    file: Option<OpenFile>,
 }
 
 impl Handle {
     /// Opens one.
     pub fn open(
-        connection: std::sync::Arc<Connection>,
+        connection: Arc<Connection>,
         mut call: impl FnMut(&Sftp) -> Result<ssh2::File, ssh2::Error>,
     ) -> Result<Self, Fault> {
         let file = connection.run(|live| call(&live.sftp))?;
-        Ok(Self { connection, file: Some(file) })
+        Ok(Self { connection, file: Some(Arc::new(Mutex::new(file))) })
     }
 
     /// Calls until it is done.
@@ -310,8 +372,14 @@ impl Handle {
         &mut self,
         mut call: impl FnMut(&mut ssh2::File, &Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, Fault> {
-        let Some(file) = &mut self.file else { return Err(Fault::Silence) };
-        self.connection.run(|live| call(file, &live.session))
+        let Some(file) = &self.file else { return Err(Fault::Silence) };
+        self.connection.run(|live| call(&mut lock(file), &live.session))
+    }
+
+    /// Tells of all that is kept of the file, and waits until the server has acknowledged some of it.
+    pub fn send(&mut self, outgoing: &Arc<Mutex<Outgoing>>) -> Result<(), Fault> {
+        let Some(file) = &self.file else { return Err(Fault::Silence) };
+        self.connection.send(&Sending { file: Arc::clone(file), outgoing: Arc::clone(outgoing) })
     }
 
     /// Closes it, and hears whether the server could.
@@ -320,10 +388,10 @@ impl Handle {
     }
 
     fn close_now(&mut self) -> Result<(), Fault> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        let result = self.connection.run(|_| file.close());
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let result = self.connection.run(|_| lock(&file).close());
         // Dropping what is not closed is a call too.
-        let _alone = self.connection.live();
+        let _alone = lock(&self.connection.live);
         drop(file);
         result
     }

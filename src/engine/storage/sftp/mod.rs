@@ -6,6 +6,7 @@ mod download;
 mod fault;
 mod host_keys;
 mod known_hosts;
+mod outgoing;
 mod place;
 mod proxy;
 mod setup;

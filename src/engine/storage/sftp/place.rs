@@ -130,9 +130,12 @@ impl Place {
                 }
                 Ok(connection)
             }
-            // Some servers let nobody have more than a few.
+            // Some servers let nobody have more than a few. But the line may also be cut, which the other
+            // connections have not noticed yet.
             Err(error) => match self.pooled(true) {
-                Some(connection) if error.kind == StorageErrorKind::Unreachable => {
+                Some(connection)
+                    if error.kind == StorageErrorKind::Unreachable && self.answers(&connection) =>
+                {
                     let mut pool = self.pool();
                     pool.limit = pool.connections.len().max(1);
                     tracing::info!(%error, limit = pool.limit, "going on with fewer connections");
@@ -140,6 +143,14 @@ impl Place {
                 }
                 _ => Err(error),
             },
+        }
+    }
+
+    /// Whether the server is there at the other end of a connection.
+    fn answers(&self, connection: &Connection) -> bool {
+        match connection.run(|live| live.sftp.stat(self.folder())) {
+            Ok(_) => true,
+            Err(fault) => !fault.breaks_the_connection(),
         }
     }
 
@@ -408,10 +419,10 @@ impl Place {
         name: &str,
     ) -> StorageError {
         let mut kind = fault.kind();
-        if fault.says_nothing() && !connection.is_broken() {
+        if fault.says_nothing() {
             let numbers = match handle {
-                Some(handle) => handle.run(|file, _| file.statvfs()).ok(),
-                None => self.any_file().and_then(|mut handle| handle.run(|file, _| file.statvfs()).ok()),
+                Some(handle) if !connection.is_broken() => handle.run(|file, _| file.statvfs()).ok(),
+                _ => self.any_file().and_then(|mut handle| handle.run(|file, _| file.statvfs()).ok()),
             };
             if let Some(numbers) = numbers {
                 if numbers.f_flag & READ_ONLY_FLAG != 0 {

@@ -6,13 +6,14 @@
 //! compared before it gets its name: what an old connection still had under way must not have spoiled it.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use super::connection::{Connection, Handle};
 use super::download::Download;
 use super::fault::{Fault, of_stream};
+use super::outgoing::Outgoing;
 use super::place::{Place, temporary_name};
 use crate::engine::storage::{StorageError, StorageErrorKind, StorageResult, Upload};
 
@@ -29,13 +30,7 @@ pub struct SftpUpload {
     name: String,
     temporary: String,
     open: Option<(Handle, Arc<Connection>)>,
-    /// Bytes from `start` on are kept.
-    kept: Vec<u8>,
-    start: usize,
-    /// How many bytes of `kept` libssh2 has been told of.
-    told: usize,
-    /// How many bytes the server has acknowledged.
-    acknowledged: u64,
+    outgoing: Arc<Mutex<Outgoing>>,
     hash: Sha256,
     was_cut_off: bool,
     is_gone: bool,
@@ -65,18 +60,15 @@ impl SftpUpload {
             name: name.to_owned(),
             temporary,
             open: Some(open),
-            kept: Vec::new(),
-            start: 0,
-            told: 0,
-            acknowledged: 0,
+            outgoing: Arc::default(),
             hash: Sha256::new(),
             was_cut_off: false,
             is_gone: false,
         })
     }
 
-    fn pending(&self) -> usize {
-        self.kept.len() - self.start
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs what needs the open file, and after the loss of a connection again, with the file open where it
@@ -112,11 +104,10 @@ impl SftpUpload {
     fn go_on(&mut self) -> StorageResult<(Handle, Arc<Connection>)> {
         self.was_cut_off = true;
         let found = self.place.stat(&self.temporary)?.size.unwrap_or(0);
-        if found < self.acknowledged {
-            let reason = format!(
-                "the server has lost what it had acknowledged: {found} of {} bytes",
-                self.acknowledged
-            );
+        let acknowledged = self.outgoing().acknowledged();
+        if found < acknowledged {
+            let reason =
+                format!("the server has lost what it had acknowledged: {found} of {acknowledged} bytes");
             return Err(StorageError::new(
                 StorageErrorKind::Other,
                 "writing",
@@ -125,38 +116,22 @@ impl SftpUpload {
             ));
         }
         let (mut handle, connection) = self.place.reopen(&self.temporary)?;
-        let offset = SeekFrom::Start(self.acknowledged);
+        let offset = SeekFrom::Start(acknowledged);
         handle
             .run(|file, session| file.seek(offset).map_err(|error| of_stream(&error, session)))
             .map_err(|fault| fault.into_error("writing", self.place.location_of(&self.name)))?;
-        self.told = 0;
-        tracing::info!(name = self.name, offset = self.acknowledged, "going on with an upload");
+        self.outgoing().begin_again();
+        tracing::info!(name = self.name, offset = acknowledged, "going on with an upload");
         Ok((handle, connection))
     }
 
-    /// Tells libssh2 of all that is kept, and waits until the server has acknowledged some of it.
+    /// Tells of all that is kept, and waits until the server has acknowledged some of it.
     fn send(&mut self) -> StorageResult<()> {
-        self.with_file(|upload, handle| {
-            let bytes = &upload.kept[upload.start..];
-            let count =
-                handle.run(|file, session| file.write(bytes).map_err(|error| of_stream(&error, session)))?;
-            upload.told = bytes.len() - count;
-            upload.start += count;
-            upload.acknowledged += count as u64;
-            Ok(())
-        })?;
-        if self.start == self.kept.len() {
-            self.kept.clear();
-            self.start = 0;
-        } else if self.start >= WINDOW_BYTES {
-            self.kept.drain(..self.start);
-            self.start = 0;
-        }
-        Ok(())
+        self.with_file(|upload, handle| handle.send(&upload.outgoing))
     }
 
     fn complete(&mut self) -> StorageResult<()> {
-        while self.pending() > 0 {
+        while self.outgoing().pending() > 0 {
             self.send()?;
         }
         self.with_file(|_, handle| match handle.run(|file, _| file.fsync()) {
@@ -204,7 +179,7 @@ impl SftpUpload {
             Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        if size.is_some_and(|size| size != self.acknowledged) {
+        if size.is_some_and(|size| size != self.outgoing().acknowledged()) {
             return Ok(false);
         }
         let mut stored = Download::open(&self.place, name, 0)?;
@@ -227,15 +202,18 @@ impl SftpUpload {
 
 impl Write for SftpUpload {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        while self.pending() >= WINDOW_BYTES {
+        while self.outgoing().pending() >= WINDOW_BYTES {
             self.send()?;
         }
-        let count = buffer.len().min(WINDOW_BYTES - self.pending());
-        self.kept.extend_from_slice(&buffer[..count]);
-        self.hash.update(&buffer[..count]);
+        let mut outgoing = self.outgoing();
+        let count = buffer.len().min(WINDOW_BYTES - outgoing.pending());
+        outgoing.add(&buffer[..count]);
         // Before the window is full there is no need to wait for anything; but the server should have
         // something to do.
-        if self.pending() - self.told >= STEP_BYTES && self.acknowledged > 0 {
+        let is_worth_a_call = outgoing.untold() >= STEP_BYTES && outgoing.acknowledged() > 0;
+        drop(outgoing);
+        self.hash.update(&buffer[..count]);
+        if is_worth_a_call {
             self.send()?;
         }
         Ok(count)
