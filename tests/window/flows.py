@@ -173,7 +173,8 @@ def restore(app, target, seen=lambda name: None):
 
 def back_up_on_two_days(session, program, destination, choose):
     """A first backup to a place that wants to know who comes, with pictures. What was answered was to be remembered,
-    so another day nothing is asked; and what is restored then is what there is."""
+    so another day nothing is asked; and what is restored then is what there is. Gives the application, which shows
+    the browser."""
     documents = sample.make(session.home / "Documents")
     app = session.launch(program)
     app.find("button")
@@ -192,3 +193,4 @@ def back_up_on_two_days(session, program, destination, choose):
     assert not differing, differing
     if complaints := app.complaints():
         raise SystemExit("GTK complains: " + "; ".join(complaints))
+    return app

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Backups on an SSH server: a real one, which nobody knows yet, with a key that has a passphrase.
+"""Backups on an SSH server: a real one, which nobody knows yet, with a key that has a passphrase; and a line to it
+that is cut in the middle.
 
     server.py PROGRAM
 """
@@ -9,9 +10,12 @@ import pathlib
 import shutil
 import socket
 import sys
+import time
 
 import flows
-from session import Session
+import sample
+from line import Line
+from session import Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KEY_PASSPHRASE = "a key for one server"
@@ -41,7 +45,9 @@ def start_server(session):
 
 def main(program):
     with Session(TOP / "target" / "server") as session:
-        port, folder = start_server(session)
+        server_port, folder = start_server(session)
+        line = Line(server_port)
+        port = line.port
 
         def choose(app, destination):
             app.click("table cell", "SSH")
@@ -73,9 +79,30 @@ def main(program):
             app.find("list item", "This computer signs in with a key")
             assert (session.home / ".ssh" / "id_ed25519_souvenir").exists()
 
-        flows.back_up_on_two_days(session, program, "Backups/Documents", choose)
-        stored = [path.name for path in (folder / "Backups" / "Documents").iterdir()]
+        app = flows.back_up_on_two_days(session, program, "Backups/Documents", choose)
+        store = folder / "Backups" / "Documents"
+        lose_the_line(session, app, line, store)
+        stored = [path.name for path in store.iterdir()]
         assert all(name.startswith("duplicity-") for name in stored), stored
+
+
+def lose_the_line(session, app, line, store):
+    """A backup whose line is cut while it stores goes on once the line is back, and all of it is there."""
+    documents = session.home / "Documents"
+    (documents / "Film.mkv").write_bytes(sample.random.Random(1).randbytes(150_000_000))
+    before = set(store.iterdir())
+    app.click("button", "Back")
+    app.click("button", "Back Up Now")
+    wait(lambda: set(store.iterdir()) - before, "the first volume", flows.WORK_SECS)
+    line.cut(True)
+    time.sleep(3)
+    assert app.has("button", "Pause"), "the backup has given up"
+    line.cut(False)
+    flows.wait_for_backup(app, 3)
+    flows.browse(app)
+    flows.restore(app, session.home / "Third")
+    differing = sample.differences(sample.look(documents), sample.look(session.home / "Third" / "Documents"))
+    assert not differing, differing
 
 
 if __name__ == "__main__":
