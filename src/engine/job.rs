@@ -160,6 +160,8 @@ pub struct Progress {
     pub stored_bytes: u64,
     /// The entry that was worked on last.
     pub current_path: EntryPath,
+    /// Whether the destination has failed more than once in a row and is tried again.
+    pub trying_again: bool,
 }
 
 /// Something that a person should know of, but that did not end the job.
@@ -390,6 +392,8 @@ struct Counters {
     total_bytes: AtomicU64,
     total_known: AtomicBool,
     stored_bytes: AtomicU64,
+    /// Operations that are being tried again.
+    trying_again: AtomicU64,
     slow: Mutex<SlowCounters>,
 }
 
@@ -528,7 +532,15 @@ impl Job {
             total_known: counters.total_known.load(Ordering::Relaxed),
             stored_bytes: counters.stored_bytes.load(Ordering::Relaxed),
             current_path: slow.current_path.clone(),
+            trying_again: counters.trying_again.load(Ordering::Relaxed) > 0,
         }
+    }
+
+    /// Tells that something at the destination has failed and is tried again, for as long as the value lives.
+    pub fn try_again(&self) -> TryingAgain {
+        self.0.counters.trying_again.fetch_add(1, Ordering::Relaxed);
+        self.publish();
+        TryingAgain(self.clone())
     }
 
     /// Asks for a passphrase and waits for the answer. `None` means that nobody is there to answer
@@ -583,6 +595,16 @@ impl Job {
 
     fn slow(&self) -> MutexGuard<'_, SlowCounters> {
         self.0.counters.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An operation of a job that is being tried again.
+pub struct TryingAgain(Job);
+
+impl Drop for TryingAgain {
+    fn drop(&mut self) {
+        self.0.0.counters.trying_again.fetch_sub(1, Ordering::Relaxed);
+        self.0.publish();
     }
 }
 

@@ -95,6 +95,8 @@ def lose_the_line(session, app, line, store):
     app.click("button", "Back Up Now")
     wait(lambda: set(store.iterdir()) - before, "the first volume", flows.WORK_SECS)
     line.cut(True)
+    app.find("label", "Connection Lost, Trying Again")
+    app.picture("connection-lost")
     time.sleep(3)
     assert app.has("button", "Pause"), "the backup has given up"
     line.cut(False)

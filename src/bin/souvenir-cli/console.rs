@@ -124,7 +124,7 @@ impl Console {
                 let percent = share.map_or_else(String::new, |share| format!("{:.0} %, ", share * 100.0));
                 self.line(&format!(
                     "{}: {percent}{} files, {}",
-                    phase_text(progress.phase),
+                    doing(progress),
                     progress.done_files,
                     HumanBytes(progress.done_bytes)
                 ));
@@ -143,7 +143,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message(format!("{}, {} files", phase_text(progress.phase), progress.done_files));
+        bar.set_message(format!("{}, {} files", doing(progress), progress.done_files));
         bar.set_position(progress.done_bytes);
     }
 
@@ -173,8 +173,9 @@ impl Console {
     }
 }
 
-fn phase_text(phase: Phase) -> &'static str {
-    match phase {
+fn doing(progress: &Progress) -> &'static str {
+    match progress.phase {
+        _ if progress.trying_again => "Connection lost, trying again",
         Phase::Preparing => "Preparing",
         Phase::BackingUp => "Backing up",
         Phase::Finishing => "Finishing",

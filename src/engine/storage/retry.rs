@@ -50,6 +50,7 @@ impl Backoff {
         let mut delay = self.first;
         let mut failed_at = None;
         let mut attempt = 0;
+        let mut trying_again = None;
         loop {
             let error = match operation(attempt) {
                 Err(error) if error.is_retryable() => error,
@@ -60,6 +61,10 @@ impl Backoff {
                 return Err(error);
             }
             tracing::warn!(%error, ?delay, "trying again");
+            // Where the second attempt helps, nobody needs to know.
+            if attempt > 0 {
+                trying_again.get_or_insert_with(|| job.try_again());
+            }
             let jitter = 0.75 + fastrand::f64() / 2.0;
             if let Err(reason) = pause(job, delay.mul_f64(jitter)) {
                 let kind = StorageErrorKind::Cancelled(reason);

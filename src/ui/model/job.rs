@@ -135,7 +135,7 @@ impl JobModel {
         let imp = model.imp();
         imp.kind.set(kind);
         imp.started_secs.set(now_secs());
-        model.set_phase(Phase::default());
+        model.set_title(Phase::default(), false);
         match job::spawn(name, work) {
             Ok(JobHandle { events, progress, control }) => {
                 imp.control.replace(Some(control));
@@ -265,7 +265,7 @@ impl JobModel {
     fn take_event<T>(&self, event: Event<T>) {
         let imp = self.imp();
         match event {
-            Event::Phase(phase) => self.set_phase(phase),
+            Event::Phase(phase) => self.set_title(phase, false),
             Event::Warning(warning) => {
                 let mut warnings = imp.warnings.borrow_mut();
                 if warnings.len() < KEPT_WARNINGS {
@@ -308,11 +308,12 @@ impl JobModel {
         self.emit_by_name::<()>("ended", &[]);
     }
 
-    fn set_phase(&self, phase: Phase) {
+    fn set_title(&self, phase: Phase, trying_again: bool) {
         if self.stopping() {
             return;
         }
         let title = match phase {
+            _ if trying_again => gettext("Connection Lost, Trying Again"),
             Phase::Preparing => gettext("Preparing"),
             Phase::Waiting => gettext("Waiting for Another Backup"),
             Phase::BackingUp => gettext("Backing Up"),
@@ -328,6 +329,7 @@ impl JobModel {
 
     fn take_progress(&self, news: &Progress) {
         let imp = self.imp();
+        self.set_title(news.phase, news.trying_again);
         let counted = news.total_known && news.total_files > 0;
         let total = counted || news.total_known && news.total_bytes > 0;
         self.set_text(&imp.files, files_text(news, counted), "files");
