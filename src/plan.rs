@@ -29,7 +29,8 @@ use crate::engine::crypto::Protection;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
-use crate::engine::scan::Selection;
+use crate::engine::scan::presets::Preset;
+use crate::engine::scan::{Rule, RuleKind, Selection};
 use crate::engine::storage::{
     Address, AwayDrive, Backoff, Credentials, DriveAddress, Limits, NetworkAddress, S3Address, SftpAddress,
     Storage, StorageError, StorageErrorKind, WebDavAddress,
@@ -52,9 +53,9 @@ pub struct Plan {
     /// The folders that are backed up, each with everything below it.
     #[serde(with = "path_list")]
     pub folders: Vec<PathBuf>,
-    /// Folders below these that are left out.
-    #[serde(with = "path_list", default, skip_serializing_if = "Vec::is_empty")]
-    pub ignored: Vec<PathBuf>,
+    /// What is left out of them.
+    #[serde(flatten)]
+    pub left_out: LeftOut,
     /// Where the backups are kept.
     pub destination: Destination,
     /// Who can read them.
@@ -84,6 +85,40 @@ pub struct Plan {
     /// after the change begins a new one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_protections: Vec<EarlierProtection>,
+}
+
+/// What is not backed up of a plan's folders.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Folders below them.
+    #[serde(rename = "ignored", with = "path_list", default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<PathBuf>,
+    /// The names of [presets](crate::engine::scan::presets::PRESETS).
+    #[serde(rename = "ignored_presets", default, skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<String>,
+    /// Shell patterns of names, or of paths, anywhere below the folders.
+    #[serde(rename = "ignored_patterns", default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
+}
+
+impl LeftOut {
+    /// The rules that presets and patterns amount to. A preset that is not known, as in a plan of a later version,
+    /// leaves nothing out.
+    fn rules(&self) -> Vec<Rule> {
+        let presets = self.presets.iter().filter_map(|id| Preset::find(id)).map(Rule::ExcludePreset);
+        // In front of names there may be folders, and nothing has to be.
+        let anywhere = |pattern: &String| match pattern.split_at_checked("ignorecase:".len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("ignorecase:") => format!("{prefix}**/{rest}"),
+            _ => format!("**/{pattern}"),
+        };
+        let patterns = self.patterns.iter().map(anywhere);
+        presets.chain(patterns.map(|text| Rule::Pattern(RuleKind::Exclude, text.into_bytes()))).collect()
+    }
+
+    /// The rules for the backup of these folders. Fails if a pattern cannot be understood.
+    pub fn of(&self, folders: &[PathBuf]) -> Result<Selection> {
+        Selection::from_folders(folders, &self.folders)?.leaving_out(&self.rules())
+    }
 }
 
 /// A protection that a plan had.
@@ -192,7 +227,7 @@ impl Plan {
             id: new_id(),
             name: name.into(),
             folders,
-            ignored: Vec::new(),
+            left_out: LeftOut::default(),
             destination,
             protection,
             volume_mib: DEFAULT_VOLUME_MIB,
@@ -238,7 +273,7 @@ impl Plan {
 
     /// The rules that the folders amount to.
     pub fn selection(&self) -> Result<Selection> {
-        Selection::from_folders(&self.folders, &self.ignored)
+        self.left_out.of(&self.folders)
     }
 
     /// The size that a volume aims at, in bytes.
@@ -415,6 +450,29 @@ mod path_list {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_looked_for_anywhere() {
+        let patterns = |patterns: &[&str]| LeftOut {
+            presets: vec!["caches".to_owned(), "of a later version".to_owned()],
+            patterns: patterns.iter().map(|text| (*text).to_owned()).collect(),
+            ..LeftOut::default()
+        };
+        let rules = patterns(&["*.iso", "IgnoreCase:*.Tmp", "build/*.o"]).rules();
+        let texts: Vec<_> = rules
+            .iter()
+            .filter_map(|rule| match rule {
+                Rule::Pattern(RuleKind::Exclude, text) => Some(text.as_slice()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts, [b"**/*.iso".as_slice(), b"IgnoreCase:**/*.Tmp", b"**/build/*.o"]);
+        assert_eq!(rules.len(), 4);
+        let folders = [PathBuf::from("/home")];
+        assert!(patterns(&["*.iso"]).of(&folders).is_ok());
+        assert!(matches!(patterns(&["[z-a]"]).of(&folders), Err(Error::Pattern { .. })));
+        assert!(matches!(patterns(&["a//b"]).of(&folders), Err(Error::Pattern { .. })));
+    }
 
     #[test]
     fn a_plan_remembers_its_protections() {

@@ -217,7 +217,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::engine::crypto::{Encryption, Protection, Recipient};
-    use crate::plan::Destination;
+    use crate::plan::{Destination, LeftOut};
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -232,7 +232,11 @@ mod tests {
                 sign_key: Some("ABCD".into()),
             },
         );
-        plan.ignored = vec![odd.join("cache")];
+        plan.left_out = LeftOut {
+            folders: vec![odd.join("cache")],
+            presets: vec!["caches".to_owned()],
+            patterns: vec!["*.iso".to_owned()],
+        };
         plan
     }
 

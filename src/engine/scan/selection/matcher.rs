@@ -88,6 +88,17 @@ impl FullPath {
         Self { bytes: [root, slash, path.as_bytes()].concat(), text: OnceCell::new() }
     }
 
+    /// The path below what a matcher means, if that is one folder and not the entry itself.
+    pub fn below(&self, folder: &Matcher) -> Option<Self> {
+        let folder: &[u8] = match folder {
+            Matcher::Everything => b"",
+            Matcher::Literal(path) => path,
+            _ => return None,
+        };
+        let below = self.bytes.strip_prefix(folder).filter(|below| !below.is_empty())?;
+        Some(Self { bytes: below.to_owned(), text: OnceCell::new() })
+    }
+
     fn text(&self) -> &str {
         self.text.get_or_init(|| text(&self.bytes).into_owned())
     }
@@ -170,6 +181,15 @@ impl Matcher {
     /// Whether it is for folders with all they hold, which does not show by the paths.
     pub fn marks_folders(&self) -> bool {
         matches!(self, Self::Marked(..) | Self::Holding(_) | Self::TaggedAsCache)
+    }
+
+    /// Whether it means nothing but folders, and what they hold.
+    pub fn is_for_folders(&self) -> bool {
+        match self {
+            Self::Path(_, folders_only) => *folders_only,
+            Self::Shape(shape) => shape.below.is_some(),
+            _ => self.marks_folders(),
+        }
     }
 
     /// How many folders deep a literal path lies.

@@ -73,6 +73,8 @@ pub struct Selection {
     /// The root with which full paths begin, without a slash at its end.
     root: Vec<u8>,
     rules: Vec<Compiled>,
+    /// What is left out of the folders that the rules let in.
+    within: Vec<Compiled>,
     /// All that is looked at, if it is not everything.
     listed: Option<Listed>,
 }
@@ -87,7 +89,7 @@ struct Compiled {
 impl Selection {
     /// Everything under the root.
     pub fn everything() -> Self {
-        Self { root: Vec::new(), rules: Vec::new(), listed: None }
+        Self { root: Vec::new(), rules: Vec::new(), within: Vec::new(), listed: None }
     }
 
     /// Rules in the meaning that duplicity gives them, matched against `root` joined with the path of an
@@ -101,7 +103,7 @@ impl Selection {
         let mut compiler = Compiler::new(&root);
         rules.iter().try_for_each(|rule| compiler.add(rule))?;
         let (rules, listed) = compiler.finish()?;
-        Ok(Self { root, rules, listed })
+        Ok(Self { root, rules, within: Vec::new(), listed })
     }
 
     /// What a plan means, whose root is `/`: these folders without those, and nothing else. A deeper
@@ -128,7 +130,16 @@ impl Selection {
             .collect::<Result<_>>()?;
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.matcher.depth()));
         rules.push(Compiled { kind: RuleKind::Exclude, matcher: Matcher::Everything });
-        Ok(Self { root: Vec::new(), rules, listed: None })
+        Ok(Self { root: Vec::new(), rules, within: Vec::new(), listed: None })
+    }
+
+    /// Leaves something out of what [`Selection::from_folders`] lets in. Patterns see the path of an entry below
+    /// the folder with which it is let in, beginning with a slash: so that folder itself is never left out, and a
+    /// folder that is named decides against them too.
+    pub fn leaving_out(self, rules: &[Rule]) -> Result<Self> {
+        let mut compiler = Compiler::new(&[]);
+        rules.iter().try_for_each(|rule| compiler.add(rule))?;
+        Ok(Self { within: compiler.finish()?.0, ..self })
     }
 
     /// The folders that are named to be backed up but are not there.
@@ -174,6 +185,9 @@ impl Selection {
                 *scope = Scope(Some(index));
             }
             match (matched, rule.kind) {
+                (Match::Yes, RuleKind::Include) if self.leaves_out(&full, rule, entry, scope) => {
+                    return if search { Verdict::Search } else { Verdict::Exclude };
+                }
                 (Match::Yes, RuleKind::Include) => return Verdict::Include,
                 (Match::Yes, RuleKind::Exclude) if search => return Verdict::Search,
                 (Match::Yes, RuleKind::Exclude) => return Verdict::Exclude,
@@ -183,6 +197,29 @@ impl Selection {
         }
         // Also where an include might match something below: duplicity would leave it out.
         Verdict::Include
+    }
+
+    /// Whether an entry that a rule lets in is left out all the same. Of a folder everything is, so in it only
+    /// what is for files needs to be asked.
+    fn leaves_out(&self, full: &FullPath, folder: &Compiled, entry: &Candidate<'_>, scope: &mut Scope) -> bool {
+        if self.within.is_empty() {
+            return false;
+        }
+        let Some(below) = full.below(&folder.matcher) else { return false };
+        let is_folder = entry.kind == CandidateKind::Folder;
+        for (index, rule) in (self.rules.len()..).zip(&self.within) {
+            if scope.0 == Some(index) {
+                return true;
+            }
+            let is_asked = is_folder || !rule.matcher.is_for_folders();
+            if is_asked && rule.matcher.matches(&below, entry) == Match::Yes {
+                if is_folder {
+                    *scope = Scope(Some(index));
+                }
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -285,5 +322,47 @@ mod tests {
         assert_eq!(verdict(&selection, "home/me/.cache/keep/x"), Verdict::Include);
         assert_eq!(verdict(&selection, "etc/"), Verdict::Exclude);
         assert_eq!(verdict(&selection, "home/meg/"), Verdict::Exclude);
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_plans_folders_is_looked_for_below_them() {
+        let preset = |id| Rule::ExcludePreset(crate::engine::scan::presets::Preset::find(id).unwrap());
+        let include = ["/home/me", "/home/me/.cache/keep", "/data/.cache"].map(PathBuf::from);
+        let pattern = Rule::Pattern(Exclude, b"**/*.iso".into());
+        let selection = Selection::from_folders(&include, &[PathBuf::from("/home/me/old")])
+            .unwrap()
+            .leaving_out(&[preset("caches"), preset("virtual-machines"), pattern])
+            .unwrap();
+        for (path, expected) in [
+            ("home/", Verdict::Search),
+            ("home/me/", Verdict::Include),
+            ("home/me/.cache/", Verdict::Search),
+            ("home/me/.cache", Verdict::Include),
+            ("home/me/.cache/keep/", Verdict::Include),
+            ("home/me/.cache/keep/x", Verdict::Include),
+            ("home/me/.cache/keep/.cache/", Verdict::Exclude),
+            ("home/me/a/.cache/", Verdict::Exclude),
+            ("home/me/a/x.iso", Verdict::Exclude),
+            ("home/me/x.iso", Verdict::Exclude),
+            ("home/me/x.iso/", Verdict::Exclude),
+            ("home/me/x.isolated", Verdict::Include),
+            ("home/me/disk.QCOW2", Verdict::Exclude),
+            ("home/me/old/", Verdict::Exclude),
+            ("data/.cache/", Verdict::Include),
+            ("data/.cache/x", Verdict::Include),
+            ("data/.cache/.cache/", Verdict::Exclude),
+            ("etc/x", Verdict::Exclude),
+        ] {
+            assert_eq!(verdict(&selection, path), expected, "{path}");
+        }
+        // The walk gets into the folder for what is kept of it; the rest stays out.
+        let tree = Tree::open(Path::new("/")).unwrap();
+        let mut scope = Scope::default();
+        let mut ask = |path: &str, kind| {
+            let path = EntryPath::from_user(Path::new(path)).unwrap();
+            selection.verdict(&candidate(&path, kind, &tree), &mut scope)
+        };
+        assert_eq!(ask("home/me/.cache/", CandidateKind::Folder), Verdict::Search);
+        assert_eq!(ask("home/me/.cache/x", CandidateKind::File), Verdict::Exclude);
     }
 }
