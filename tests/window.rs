@@ -128,6 +128,12 @@ fn schedule() {
     run("schedule.py", &["wide", "light"]);
 }
 
+/// What is backed up and what is left out, and what makes a backup big.
+#[test]
+fn folders() {
+    run("folders.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "light"]);
+}
+
 /// What bad input gets, in every field.
 #[test]
 fn fields() {

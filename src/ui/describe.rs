@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::crypto::{Encryption, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::schedule::{Every, Reason, Schedule, Weekday};
-use crate::plan::{Destination, FullEvery, Keep, Thinning};
+use crate::plan::{Destination, FullEvery, Keep, LeftOut, Thinning};
 use crate::platform::folder;
 use crate::ui::words;
 
@@ -33,16 +33,32 @@ pub fn path_lines(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| folder::to_shown(path)).collect::<Vec<_>>().join("\n")
 }
 
-/// The folders of a plan in one line.
-pub fn folders(included: &[PathBuf], ignored: &[PathBuf]) -> String {
+/// What is left out of a plan's folders, one to a line.
+pub fn left_out(left_out: &LeftOut) -> String {
+    let presets = left_out.presets.iter().filter_map(|id| match id.as_str() {
+        "caches" => Some(gettext("Caches")),
+        "app-caches" => Some(gettext("Browser and Flatpak caches")),
+        "trash" => Some(gettext("Trash")),
+        "build-folders" => Some(gettext("Build folders")),
+        "virtual-machines" => Some(gettext("Virtual machines")),
+        _ => None,
+    });
+    let folders = left_out.folders.iter().map(|path| folder::to_shown(path));
+    presets.chain(folders).chain(left_out.patterns.iter().cloned()).collect::<Vec<_>>().join("\n")
+}
+
+/// The folders of a plan in one line. Of what is left out, only that counts which somebody might miss.
+pub fn folders(included: &[PathBuf], left_out: &LeftOut) -> String {
     let names = included.iter().map(|path| folder_name(path)).collect::<Vec<_>>().join(", ");
-    if ignored.is_empty() {
+    let is_missed = |preset: &&String| !matches!(preset.as_str(), "caches" | "app-caches" | "trash");
+    let presets = left_out.presets.iter().filter(is_missed).count();
+    let count = (left_out.folders.len() + presets + left_out.patterns.len()) as u64;
+    if count == 0 {
         return names;
     }
-    let count = ignored.len() as u64;
     ngettext_f(
-        "{folders}, without {count} folder",
-        "{folders}, without {count} folders",
+        "{folders}, with {count} exception",
+        "{folders}, with {count} exceptions",
         count,
         &[("folders", &names), ("count", &words::count(count))],
     )

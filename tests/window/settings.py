@@ -96,11 +96,11 @@ def main(program, cli, width="wide", shade="light"):
         app.type_into("Leave Out a Folder", str(documents / "Photos"))
         seen("folders")
         app.click("button", "Done")
-        app.find("label", "Documents, without 1 folder")
+        app.find("label", "Documents, with 1 exception")
         assert plans(session) == written
         save(app)
         assert 'name = "Papers"' in plans(session) and "Photos" in plans(session)
-        app.find(text=re.compile("^Documents, without 1 folder$"))
+        app.find(text=re.compile("^Documents, with 1 exception$"))
 
         # Another passphrase holds from the next full set on.
         app.find("list item", "Protection").bring().click()

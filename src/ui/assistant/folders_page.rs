@@ -1,6 +1,6 @@
 //! What is backed up, and what is left out of it: the assistant's first page, and one of the settings.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -8,8 +8,14 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
+use super::folder_sizes::size_label;
+use super::left_out_group::LeftOutGroup;
+use super::listed_row::{clear_listed, listed_row};
+use crate::engine::job::Control;
 use crate::i18n::{gettext, gettext_f};
+use crate::plan::LeftOut;
 use crate::platform::folder;
+use crate::ui::describe;
 use crate::ui::widgets::{PathRow, show_hint};
 
 mod imp {
@@ -25,21 +31,19 @@ mod imp {
         #[template_child]
         pub included_hint: TemplateChild<gtk::Label>,
         #[template_child]
-        pub ignored_list: TemplateChild<gtk::ListBox>,
+        pub spinner: TemplateChild<adw::Spinner>,
         #[template_child]
-        pub caches_row: TemplateChild<adw::SwitchRow>,
+        pub left_out_group: TemplateChild<LeftOutGroup>,
         #[template_child]
-        pub trash_row: TemplateChild<adw::SwitchRow>,
-        #[template_child]
-        pub downloads_row: TemplateChild<adw::SwitchRow>,
-        #[template_child]
-        pub ignore_row: TemplateChild<PathRow>,
-        #[template_child]
-        pub ignored_hint: TemplateChild<gtk::Label>,
+        pub large_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub done_button: TemplateChild<gtk::Button>,
-        pub folders: RefCell<Vec<PathBuf>>,
-        pub ignored: RefCell<Vec<PathBuf>>,
+        /// The folders, and where the size of each is shown.
+        pub sizes: RefCell<Vec<(PathBuf, gtk::Label)>>,
+        pub large_rows: RefCell<Vec<adw::ActionRow>>,
+        /// Counts the changes.
+        pub turn: Cell<u64>,
+        pub counting: RefCell<Option<Control>>,
     }
 
     #[glib::object_subclass]
@@ -50,6 +54,7 @@ mod imp {
 
         fn class_init(class: &mut Self::Class) {
             PathRow::ensure_type();
+            LeftOutGroup::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
         }
@@ -62,19 +67,15 @@ mod imp {
     impl ObjectImpl for FoldersPage {
         fn constructed(&self) {
             self.parent_constructed();
-            for preset in Preset::all(self) {
-                preset.row.set_subtitle(&preset.subtitle);
-            }
             let page = self.obj().downgrade();
             self.include_row.connect_chosen(move |_| {
-                if let Some(page) = page.upgrade() {
-                    page.imp().on_include();
-                }
+                let Some(page) = page.upgrade() else { return };
+                glib::spawn_future_local(async move { page.imp().on_include().await });
             });
             let page = self.obj().downgrade();
-            self.ignore_row.connect_chosen(move |_| {
-                if let Some(page) = page.upgrade() {
-                    page.imp().on_ignore();
+            self.left_out_group.connect_changed(move || {
+                if let Some(page) = page.upgrade().filter(WidgetExt::is_mapped) {
+                    page.count_soon();
                 }
             });
             self.obj().include(glib::home_dir());
@@ -86,15 +87,25 @@ mod imp {
         }
     }
 
-    impl WidgetImpl for FoldersPage {}
+    impl WidgetImpl for FoldersPage {
+        fn map(&self) {
+            self.parent_map();
+            self.obj().count_soon();
+        }
+
+        fn unmap(&self) {
+            self.obj().stop_counting();
+            self.parent_unmap();
+        }
+    }
     impl NavigationPageImpl for FoldersPage {}
 
     #[gtk::template_callbacks]
     impl FoldersPage {
         #[template_callback]
-        pub fn on_include(&self) {
+        pub async fn on_include(&self) {
             if !self.include_row.text().is_empty() {
-                self.take_included();
+                self.take_included().await;
             }
         }
 
@@ -103,72 +114,42 @@ mod imp {
             show_hint(&self.included_hint, "");
         }
 
-        #[template_callback]
-        pub fn on_ignore(&self) {
-            if !self.ignore_row.text().is_empty() {
-                self.take_ignored();
-            }
-        }
-
-        #[template_callback]
-        fn on_ignore_changed(&self) {
-            show_hint(&self.ignored_hint, "");
-        }
-
-        /// Whether what is typed could be added.
-        fn take_included(&self) -> bool {
+        /// Whether the folder that is typed could be added.
+        async fn take_included(&self) -> bool {
+            let is_folder = match self.include_row.path() {
+                Some(path) => gio::spawn_blocking(move || path.is_dir()).await.unwrap_or(true),
+                None => true,
+            };
             let problem = self.include_row.problem().or_else(|| {
                 let path = self.include_row.path()?;
-                self.obj().objection(&path)
+                let is_none = || (!is_folder).then(|| gettext("There is no folder at this place."));
+                self.obj().objection(&path).or_else(is_none)
             });
-            self.take(&self.include_row, &self.included_hint, problem, |path| self.obj().include(path))
-        }
-
-        /// Whether what is typed could be added.
-        fn take_ignored(&self) -> bool {
-            let problem = self.ignore_row.problem().or_else(|| {
-                let path = self.ignore_row.path()?;
-                let inside =
-                    self.folders.borrow().iter().any(|folder| path.starts_with(folder) && path != *folder);
-                (!inside).then(|| gettext("This is not inside a folder that is backed up."))
-            });
-            self.take(&self.ignore_row, &self.ignored_hint, problem, |path| self.obj().ignore(path))
-        }
-
-        /// Moves what is typed in a row into its list, or says what is wrong with it.
-        fn take(
-            &self,
-            row: &PathRow,
-            hint: &gtk::Label,
-            problem: Option<String>,
-            add: impl FnOnce(PathBuf),
-        ) -> bool {
-            match (problem, row.path()) {
+            match (problem, self.include_row.path()) {
                 (None, Some(path)) => {
-                    show_hint(hint, "");
-                    row.clear();
-                    add(path);
+                    self.include_row.clear();
+                    self.obj().include(path);
                     true
                 }
                 (problem, _) => {
-                    show_hint(hint, &problem.unwrap_or_default());
-                    row.add_css_class("error");
-                    row.grab_focus();
+                    show_hint(&self.included_hint, &problem.unwrap_or_default());
+                    self.include_row.add_css_class("error");
+                    self.include_row.grab_focus();
                     false
                 }
             }
         }
 
         #[template_callback]
-        fn on_continue(&self) {
+        async fn on_continue(&self) {
             // What was typed but not applied was meant.
-            if !self.include_row.text().is_empty() && !self.take_included() {
+            if !self.include_row.text().is_empty() && !self.take_included().await {
                 return;
             }
-            if !self.ignore_row.text().is_empty() && !self.take_ignored() {
+            if !self.left_out_group.take_typed().await {
                 return;
             }
-            if self.folders.borrow().is_empty() {
+            if self.sizes.borrow().is_empty() {
                 show_hint(&self.included_hint, &gettext("Add at least one folder to back up."));
                 self.include_row.grab_focus();
                 return;
@@ -185,93 +166,28 @@ glib::wrapper! {
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
 }
 
-/// A folder that is left out by a switch.
-struct Preset {
-    row: adw::SwitchRow,
-    path: Option<PathBuf>,
-    subtitle: String,
-}
-
-impl Preset {
-    fn all(page: &imp::FoldersPage) -> [Self; 3] {
-        let caches = glib::user_cache_dir();
-        let trash = glib::user_data_dir().join("Trash");
-        let downloads = glib::user_special_dir(glib::UserDirectory::Downloads);
-        let named = |path: &Path, text: &str| {
-            gettext_f(
-                "{folder}: {explanation}",
-                &[("folder", &folder::to_shown(path)), ("explanation", text)],
-            )
-        };
-        [
-            Self {
-                row: page.caches_row.get(),
-                subtitle: named(&caches, &gettext("copies that programs make again")),
-                path: Some(caches),
-            },
-            Self {
-                row: page.trash_row.get(),
-                subtitle: named(&trash, &gettext("what you have thrown away")),
-                path: Some(trash),
-            },
-            Self {
-                row: page.downloads_row.get(),
-                subtitle: downloads
-                    .as_deref()
-                    .map(|path| named(path, &gettext("what can be downloaded again")))
-                    .unwrap_or_default(),
-                // Where there is no such folder of its own, it is the home folder.
-                path: downloads.filter(|path| *path != glib::home_dir()),
-            },
-        ]
-    }
-}
-
 impl FoldersPage {
     /// Fills in what was chosen before, and what the button says that is pressed when all is right.
-    pub fn set_choices(&self, folders: &[PathBuf], ignored: &[PathBuf], verb: &str) {
+    pub fn set_choices(&self, folders: &[PathBuf], left_out: &LeftOut, verb: &str) {
         let imp = self.imp();
         imp.done_button.set_label(verb);
-        imp.folders.take();
-        imp.ignored.take();
-        for row in [&imp.include_row, &imp.ignore_row] {
-            row.clear();
-        }
-        remove_before(&imp.included_list, &imp.include_row);
-        remove_before(&imp.ignored_list, &imp.ignore_row);
+        imp.sizes.take();
+        imp.include_row.clear();
+        clear_listed(&imp.included_list);
         for folder in folders {
             self.include(folder.clone());
         }
-        let presets = Preset::all(imp);
-        for preset in &presets {
-            preset.row.set_active(preset.path.as_ref().is_some_and(|path| ignored.contains(path)));
-        }
-        let is_preset = |path: &PathBuf| presets.iter().any(|preset| preset.path.as_ref() == Some(path));
-        for path in ignored.iter().filter(|path| !is_preset(path)) {
-            self.ignore(path.clone());
-        }
+        imp.left_out_group.set_choice(left_out);
     }
 
     /// The folders to back up.
     pub fn folders(&self) -> Vec<PathBuf> {
-        self.imp().folders.borrow().clone()
+        self.imp().sizes.borrow().iter().map(|(folder, _)| folder.clone()).collect()
     }
 
-    /// The folders below them to leave out.
-    pub fn ignored(&self) -> Vec<PathBuf> {
-        let imp = self.imp();
-        let folders = imp.folders.borrow();
-        let own = imp.ignored.borrow().clone();
-        let presets = Preset::all(imp).into_iter().filter(|preset| preset.row.is_active());
-        let paths = presets.filter_map(|preset| preset.path).chain(own);
-        let mut ignored: Vec<PathBuf> = Vec::new();
-        for path in paths {
-            let inside = folders.iter().any(|folder| path.starts_with(folder) && path != *folder);
-            if inside && !ignored.contains(&path) {
-                ignored.push(path);
-            }
-        }
-        ignored
+    /// What of them to leave out.
+    pub fn left_out(&self) -> LeftOut {
+        self.imp().left_out_group.choice()
     }
 
     /// Calls `handler` when the page is filled in and the person wants to go on.
@@ -283,7 +199,7 @@ impl FoldersPage {
     }
 
     fn objection(&self, path: &Path) -> Option<String> {
-        let folders = self.imp().folders.borrow();
+        let folders = self.folders();
         let holder = folders.iter().find(|folder| path.starts_with(folder))?;
         Some(if path == holder {
             gettext("This folder is in the list already.")
@@ -297,85 +213,28 @@ impl FoldersPage {
 
     fn include(&self, path: PathBuf) {
         let imp = self.imp();
-        let title = if path == glib::home_dir() { gettext("Home") } else { shown_name(&path) };
-        let row = folder_row(&title, &path);
-        let button = remove_button(&gettext_f("Do Not Back Up {folder}", &[("folder", &title)]));
-        let (page, list_row, listed) = (self.downgrade(), row.clone(), path.clone());
-        button.connect_clicked(move |_| {
+        let title = describe::folder_name(&path);
+        let verb = gettext_f("Do Not Back Up {folder}", &[("folder", &title)]);
+        let (page, listed) = (self.downgrade(), path.clone());
+        let (label, facts) = (size_label(""), ("folder-symbolic", &*title, &*folder::to_shown(&path)));
+        let row = listed_row(facts, Some(&label), &verb, move |row| {
             let Some(page) = page.upgrade() else { return };
-            page.imp().folders.borrow_mut().retain(|folder| *folder != listed);
-            page.imp().included_list.remove(&list_row);
+            page.imp().sizes.borrow_mut().retain(|(folder, _)| *folder != listed);
+            page.imp().included_list.remove(row);
             page.imp().include_row.grab_focus();
-            page.refresh_presets();
+            page.have_changed();
         });
-        row.add_suffix(&button);
-        let position = imp.folders.borrow().len();
-        imp.included_list.insert(&row, i32::try_from(position).unwrap_or(0));
-        imp.folders.borrow_mut().push(path);
+        imp.included_list.insert(&row, imp.include_row.index());
+        imp.sizes.borrow_mut().push((path, label));
         show_hint(&imp.included_hint, "");
-        self.refresh_presets();
+        self.have_changed();
     }
 
-    fn ignore(&self, path: PathBuf) {
-        let imp = self.imp();
-        if imp.ignored.borrow().contains(&path) {
-            return;
-        }
-        let title = shown_name(&path);
-        let row = folder_row(&title, &path);
-        let button = remove_button(&gettext_f("Do Not Leave Out {folder}", &[("folder", &title)]));
-        let (page, list_row, listed) = (self.downgrade(), row.clone(), path.clone());
-        button.connect_clicked(move |_| {
-            let Some(page) = page.upgrade() else { return };
-            page.imp().ignored.borrow_mut().retain(|folder| *folder != listed);
-            page.imp().ignored_list.remove(&list_row);
-            page.imp().ignore_row.grab_focus();
-        });
-        row.add_suffix(&button);
-        imp.ignored_list.insert(&row, imp.ignore_row.index());
-        imp.ignored.borrow_mut().push(path);
-    }
-
-    /// A switch for a folder that is not backed up anyway would only confuse.
-    fn refresh_presets(&self) {
-        let imp = self.imp();
-        let folders = imp.folders.borrow();
-        for preset in Preset::all(imp) {
-            let inside =
-                |path: &PathBuf| folders.iter().any(|folder| path.starts_with(folder) && path != folder);
-            preset.row.set_visible(preset.path.as_ref().is_some_and(inside));
+    /// What follows when the folders are others.
+    fn have_changed(&self) {
+        self.imp().left_out_group.set_included(&self.folders());
+        if self.is_mapped() {
+            self.count_soon();
         }
     }
-}
-
-/// Removes the rows of folders that stand before a row.
-fn remove_before(list: &gtk::ListBox, last: &PathRow) {
-    let is_folder = |row: &gtk::ListBoxRow| row.type_() == adw::ActionRow::static_type();
-    while let Some(row) = (0..last.index()).filter_map(|at| list.row_at_index(at)).find(is_folder) {
-        list.remove(&row);
-    }
-}
-
-fn shown_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| "/".to_owned(), |name| glib::filename_display_name(name).into())
-}
-
-fn folder_row(title: &str, path: &Path) -> adw::ActionRow {
-    let row =
-        adw::ActionRow::builder().use_markup(false).title(title).subtitle(folder::to_shown(path)).build();
-    let icon = gtk::Image::builder()
-        .icon_name("folder-symbolic")
-        .accessible_role(gtk::AccessibleRole::Presentation)
-        .build();
-    row.add_prefix(&icon);
-    row
-}
-
-fn remove_button(label: &str) -> gtk::Button {
-    gtk::Button::builder()
-        .icon_name("list-remove-symbolic")
-        .tooltip_text(label)
-        .valign(gtk::Align::Center)
-        .css_classes(["flat"])
-        .build()
 }

@@ -2,9 +2,12 @@
 //! always works, and nothing is written before the last page.
 
 mod destination_page;
+mod folder_sizes;
 mod folders_page;
 mod keep_key_page;
 mod key_row;
+mod left_out_group;
+mod listed_row;
 mod new_key_page;
 mod protection_page;
 mod schedule_page;
@@ -217,8 +220,8 @@ impl Assistant {
         else {
             return;
         };
-        let (folders, ignored) = (imp.folders_page.folders(), imp.folders_page.ignored());
-        imp.summary_page.show_choices(&folders, &ignored, &destination, &choice);
+        let (folders, left_out) = (imp.folders_page.folders(), imp.folders_page.left_out());
+        imp.summary_page.show_choices(&folders, &left_out, &destination, &choice);
         imp.summary_page.show_schedule(&imp.schedule_page.schedule());
         let keep = self.keep_wish(&choice);
         imp.summary_page.show_copy(keep.as_ref().map(|wish| &*wish.folder));
@@ -265,7 +268,7 @@ impl Assistant {
         imp.summary_page.set_busy(Some(&gettext("Saving the plan…")));
         let mut plan =
             Plan::new(imp.summary_page.name(), imp.folders_page.folders(), destination, protection);
-        plan.ignored = imp.folders_page.ignored();
+        plan.left_out = imp.folders_page.left_out();
         plan.schedule = imp.schedule_page.schedule();
         let plan = store.add(plan).await?;
         if let Some(tried) = imp.destination_page.repository() {

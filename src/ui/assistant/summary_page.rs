@@ -11,7 +11,7 @@ use glib::subclass::Signal;
 use super::protection_page::ProtectionChoice;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::Problem;
-use crate::plan::{Destination, Schedule};
+use crate::plan::{Destination, LeftOut, Schedule};
 use crate::platform::folder;
 use crate::ui::describe;
 use crate::ui::widgets::{ProblemView, show_hint};
@@ -42,7 +42,7 @@ mod imp {
         #[template_child]
         pub folders_row: TemplateChild<adw::ActionRow>,
         #[template_child]
-        pub ignored_row: TemplateChild<adw::ActionRow>,
+        pub left_out_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub destination_row: TemplateChild<adw::ActionRow>,
         #[template_child]
@@ -142,7 +142,7 @@ impl SummaryPage {
     pub fn show_choices(
         &self,
         folders: &[PathBuf],
-        ignored: &[PathBuf],
+        left_out: &LeftOut,
         destination: &Destination,
         protection: &ProtectionChoice,
     ) {
@@ -152,8 +152,9 @@ impl SummaryPage {
             imp.name_row.set_text(&describe::plan_name(folders, &imp.taken.borrow()));
         }
         imp.folders_row.set_subtitle(&describe::path_lines(folders));
-        imp.ignored_row.set_subtitle(&describe::path_lines(ignored));
-        imp.ignored_row.set_visible(!ignored.is_empty());
+        let left_out = describe::left_out(left_out);
+        imp.left_out_row.set_subtitle(&left_out);
+        imp.left_out_row.set_visible(!left_out.is_empty());
         imp.destination_row.set_subtitle(&describe::destination(destination));
         let (text, advice) = protection_texts(protection);
         imp.protection_row.set_subtitle(&text);

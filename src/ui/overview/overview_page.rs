@@ -330,7 +330,7 @@ impl OverviewPage {
     fn refresh_facts(&self, plan: &PlanObject) {
         let imp = self.imp();
         let facts = plan.plan();
-        imp.folders_row.set_subtitle(&describe::folders(&facts.folders, &facts.ignored));
+        imp.folders_row.set_subtitle(&describe::folders(&facts.folders, &facts.left_out));
         let destination = describe::destination(&facts.destination);
         let free = plan.status().and_then(|status| status.free_bytes);
         imp.keep_row.set_subtitle(&describe::keep(&facts.keep));

@@ -20,7 +20,7 @@ impl PlanSettings {
         let imp = self.imp();
         if let Some(draft) = &mut *imp.draft.borrow_mut() {
             draft.plan.folders = imp.folders_page.folders();
-            draft.plan.ignored = imp.folders_page.ignored();
+            draft.plan.left_out = imp.folders_page.left_out();
         }
         imp.destination_page.set_folders(imp.folders_page.folders());
         imp.navigation.pop_to_tag("settings");

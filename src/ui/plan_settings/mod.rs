@@ -132,7 +132,7 @@ impl PlanSettings {
         imp.store.replace(Some(store.clone()));
         imp.plan.replace(Some(plan.clone()));
         imp.window.set(Some(window));
-        imp.folders_page.set_choices(&facts.folders, &facts.ignored, &gettext("_Done"));
+        imp.folders_page.set_choices(&facts.folders, &facts.left_out, &gettext("_Done"));
         imp.destination_page.set_folders(facts.folders.clone());
         imp.destination_page.fill(&facts.destination);
         imp.destination_page

@@ -167,7 +167,7 @@ impl SettingsPage {
     /// Shows what is chosen on other pages. `destination` and `protection` are in words.
     pub fn show_choices(&self, plan: &Plan, destination: &str, protection: &str) {
         let imp = self.imp();
-        imp.folders_row.set_subtitle(&describe::folders(&plan.folders, &plan.ignored));
+        imp.folders_row.set_subtitle(&describe::folders(&plan.folders, &plan.left_out));
         imp.destination_row.set_subtitle(destination);
         imp.protection_row.set_subtitle(protection);
         imp.schedule_row.set_subtitle(&describe::schedule(&plan.schedule));

@@ -14,16 +14,30 @@ pub use destination_report::{DestinationCheck, DestinationReport};
 pub use job_progress::JobProgress;
 pub use key_sign_in::key_sign_in_row;
 pub use new_passphrase::NewPassphrase;
-pub use path_row::PathRow;
+pub use path_row::{PathRow, empty};
 pub use problem_view::ProblemView;
+
+use std::cell::Cell;
 
 use gtk::prelude::*;
 
-/// Shows what is missing below a field, and says it to those who do not see it. An empty text hides it.
+/// Shows what is missing below a field, where it can be seen, and says it to those who do not see it. An empty text
+/// hides it.
 pub fn show_hint(label: &gtk::Label, text: &str) {
     label.set_label(text);
     label.set_visible(!text.is_empty());
     if !text.is_empty() {
         label.announce(text, gtk::AccessibleAnnouncementPriority::Medium);
+        // It has a place once a frame was drawn.
+        let is_placed = Cell::new(false);
+        label.add_tick_callback(move |label, _| {
+            if !is_placed.replace(true) {
+                return glib::ControlFlow::Continue;
+            }
+            if let Some(viewport) = label.ancestor(gtk::Viewport::static_type()).and_downcast::<gtk::Viewport>() {
+                viewport.scroll_to(label, None);
+            }
+            glib::ControlFlow::Break
+        });
     }
 }

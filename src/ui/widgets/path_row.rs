@@ -106,7 +106,7 @@ impl PathRow {
 
     /// Empties the row.
     pub fn clear(&self) {
-        self.set_text("");
+        empty(self.upcast_ref());
     }
 
     /// Why there is no path, in words; none if there is one.
@@ -128,5 +128,14 @@ impl PathRow {
             }
             None
         })
+    }
+}
+
+/// Empties a row as applying it does: nothing is left that could be applied.
+pub fn empty(row: &adw::EntryRow) {
+    row.set_text("");
+    if row.shows_apply_button() {
+        row.set_show_apply_button(false);
+        row.set_show_apply_button(true);
     }
 }
