@@ -134,6 +134,12 @@ fn folders() {
     run("folders.py", &[env!("CARGO_BIN_EXE_souvenir-cli"), "narrow", "light"]);
 }
 
+/// A computer that has another name than the one of the last backup.
+#[test]
+fn renamed() {
+    run("renamed.py", &["narrow", "light"]);
+}
+
 /// What bad input gets, in every field.
 #[test]
 fn fields() {

@@ -344,6 +344,13 @@ pub enum Question {
         /// Where the answer goes: whether it is the right server.
         reply: mpsc::SyncSender<bool>,
     },
+    /// The last backup was made on a machine of another name.
+    OtherHost {
+        /// That name.
+        found: String,
+        /// Where the answer goes: whether to go on with its chain.
+        reply: mpsc::SyncSender<bool>,
+    },
     /// A folder on the network can only be reached after somebody signed in to its server.
     Mount {
         /// The folder.
@@ -558,6 +565,11 @@ impl Job {
     /// Asks whether a server's key is the right one and waits for the answer. Nobody being there is a no.
     pub fn ask_host_key(&self, key: HostKey) -> Result<bool> {
         self.ask(|reply| Question::HostKey { key, reply }).map(|answer| answer.unwrap_or(false))
+    }
+
+    /// Asks whether to go on with the chain of a machine of another name. `None` means that nobody is there.
+    pub fn ask_other_host(&self, found: String) -> Result<Option<bool>> {
+        self.ask(|reply| Question::OtherHost { found, reply })
     }
 
     /// Asks somebody to sign in to the server of a network folder, and waits until that is done or has failed.

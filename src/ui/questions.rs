@@ -122,7 +122,7 @@ pub async fn answer_unasked(job: &JobModel, place: &Repository, answers: &Answer
         Some(Question::Passphrase { request, reply }) => (Wanted::Passphrase(request), reply),
         Some(Question::Credential { request, reply }) => (Wanted::Credential(request), reply),
         // Dropping it is a no.
-        Some(Question::HostKey { .. } | Question::Mount { .. }) | None => return false,
+        Some(Question::HostKey { .. } | Question::OtherHost { .. } | Question::Mount { .. }) | None => return false,
     };
     let again = wanted.previous_was_wrong();
     let mut secret = match &wanted {
@@ -165,6 +165,16 @@ impl Application {
                 let is_right = dialogs::confirm_host_key(&window, &key).await;
                 // Fails only when the job no longer waits, and then nobody needs the answer.
                 let _ = reply.try_send(is_right);
+            }
+            Some(Question::OtherHost { found, reply }) => {
+                let Some(window) = self.wait_for_window(job, place).await else {
+                    return job.stop(CancelReason::User);
+                };
+                match dialogs::ask_other_host(&window, &found).await {
+                    // Fails as above.
+                    Some(goes_on) => _ = reply.try_send(goes_on),
+                    None => job.stop(CancelReason::User),
+                }
             }
             Some(Question::Mount { address, reply }) => {
                 let Some(window) = self.wait_for_window(job, place).await else {

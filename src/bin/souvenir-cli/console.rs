@@ -159,6 +159,11 @@ impl Console {
             Question::HostKey { key, reply } => {
                 let _ = reply.send(secrets::confirm_host_key(&key));
             }
+            // Where nobody sits, a full backup is the safe answer.
+            Question::OtherHost { found, reply } if self.bar.is_some() => {
+                let _ = reply.send(secrets::confirm_other_host(&found));
+            }
+            Question::OtherHost { .. } => {}
             // Network folders are the desktop's.
             Question::Mount { .. } => {}
         }

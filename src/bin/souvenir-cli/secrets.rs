@@ -175,6 +175,13 @@ pub fn confirm_host_key(key: &HostKey) -> bool {
     read_line("Is that the right server? [yes/no] ").is_some_and(|answer| answer.trim() == "yes")
 }
 
+/// Asks whether to go on with the backups of a machine of another name.
+pub fn confirm_other_host(found: &str) -> bool {
+    say(&format!("The last backup was made on a machine called {found}."));
+    read_line("Is it the same one, so that only what has changed is stored? Else it will be a full backup. [yes/no] ")
+        .is_some_and(|answer| answer.trim() == "yes")
+}
+
 /// A line from the terminal, wherever standard input comes from.
 fn read_line(prompt: &str) -> Option<String> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;

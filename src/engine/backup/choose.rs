@@ -55,8 +55,8 @@ pub fn choose<'a>(
     }
 }
 
-/// A chain of another machine or folder is left alone: what would be stored as changed and as gone is
-/// everything.
+/// A chain of another machine or folder is left alone, unless somebody says that it is the same one: what would be
+/// stored as changed and as gone is everything.
 fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job) -> Result<Choice<'a>> {
     let Some(last) = chain.sets.last().filter(|_| !request.allow_source_mismatch) else {
         return Ok(Choice::Extend(chain));
@@ -73,19 +73,20 @@ fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job)
         (Some(theirs), Some(ours)) => *theirs != ours,
         _ => false,
     };
-    let is_other = differs(&manifest.host_name, host_name())
-        || differs(&manifest.local_dir, Some(plain_root(request.root)));
-    if !is_other {
+    let other_host = differs(&manifest.host_name, host_name());
+    let other_folder = differs(&manifest.local_dir, Some(plain_root(request.root)));
+    if !other_host && !other_folder {
         return Ok(Choice::Extend(chain));
     }
-    let text = |name: Option<Vec<u8>>| name.map(|name| String::from_utf8_lossy(&name).into_owned());
-    let found = format!(
-        "{} on {}",
-        text(manifest.local_dir).unwrap_or_default(),
-        text(manifest.host_name).unwrap_or_default()
-    );
+    let text = |name: Option<Vec<u8>>| String::from_utf8_lossy(&name.unwrap_or_default()).into_owned();
+    let host = text(manifest.host_name);
+    let found = format!("{} on {host}", text(manifest.local_dir));
     if request.kind == BackupKind::Incremental {
         return Err(Error::OtherSource { found });
+    }
+    // The machine may have been renamed, or its files moved to another one.
+    if !other_folder && job.ask_other_host(host)? == Some(true) {
+        return Ok(Choice::Extend(chain));
     }
     Ok(Choice::Full(FullReason::OtherSource { found }))
 }

@@ -67,6 +67,29 @@ pub async fn confirm_host_key(parent: &impl IsA<gtk::Widget>, key: &HostKey) -> 
     dialog.choose_future(Some(parent)).await == "trust"
 }
 
+/// Asks whether to go on with the backups of a computer that is called `found`. None: neither that nor a full backup.
+pub async fn ask_other_host(parent: &impl IsA<gtk::Widget>, found: &str) -> Option<bool> {
+    let body = gettext_f(
+        "The last backup was made on a computer called “{other}”, and this one is called “{this}”. If it is the same \
+         computer, or its files were brought here, go on: only what has changed is stored. If it is another one, \
+         make a full backup; the older backups stay as they are.",
+        &[("other", found), ("this", &glib::host_name())],
+    );
+    let dialog = adw::AlertDialog::new(Some(&gettext("Is This the Same Computer?")), Some(&body));
+    dialog.add_responses(&[
+        ("cancel", &gettext("_Cancel")),
+        ("full", &gettext("_Full Backup")),
+        ("go-on", &gettext("_Go On")),
+    ]);
+    dialog.set_response_appearance("go-on", adw::ResponseAppearance::Suggested);
+    dialog.set_close_response("cancel");
+    match dialog.choose_future(Some(parent)).await.as_str() {
+        "go-on" => Some(true),
+        "full" => Some(false),
+        _ => None,
+    }
+}
+
 /// Tells of a failure that belongs to no page.
 pub fn show_problem(parent: &impl IsA<gtk::Widget>, problem: &Problem) {
     let view: ProblemView = glib::Object::new();
