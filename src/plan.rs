@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod history;
 pub mod keeping;
 pub mod lock;
+mod pace;
 pub mod proof;
 pub mod run;
 pub mod schedule;

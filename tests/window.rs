@@ -128,6 +128,12 @@ fn schedule() {
     run("schedule.py", &["wide", "light"]);
 }
 
+/// The way of a new user by the keyboard alone.
+#[test]
+fn keyboard() {
+    run("keyboard.py", &["wide", "light"]);
+}
+
 /// What is backed up and what is left out, and what makes a backup big.
 #[test]
 fn folders() {

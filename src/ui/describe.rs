@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::crypto::{Encryption, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::schedule::{Every, Reason, Schedule, Weekday};
+use crate::plan::schedule::{Chore, Every, Reason, Schedule, Weekday};
 use crate::plan::{Destination, FullEvery, Keep, LeftOut, Thinning};
 use crate::platform::folder;
 use crate::ui::words;
@@ -214,7 +214,7 @@ pub fn schedule(schedule: &Schedule) -> String {
 }
 
 /// What a run that is due waits for. `again_secs` is when it is tried again, in seconds since 1970.
-pub fn wait(reason: Reason, destination: &Destination, again_secs: i64) -> String {
+pub fn wait(reason: Reason, chore: Chore, destination: &Destination, again_secs: i64) -> String {
     match reason {
         Reason::Battery => gettext("Waits until the computer is plugged in"),
         Reason::PowerSaver => gettext("Waits until the computer no longer saves power"),
@@ -227,12 +227,16 @@ pub fn wait(reason: Reason, destination: &Destination, again_secs: i64) -> Strin
             _ => gettext("Waits for the drive"),
         },
         Reason::Retry => gettext_f("Tries again {when}", &[("when", &words::ahead(again_secs))]),
-        Reason::Person => gettext("Waits for you: back up once by hand"),
+        Reason::Person => match chore {
+            Chore::Backup => gettext("Waits for you: back up once by hand"),
+            Chore::Verify => gettext("Waits for you: verify once by hand"),
+            Chore::Drill => gettext("Waits for you: test a restore once by hand"),
+        },
     }
 }
 
 /// The same in a notification, with what can be done about it.
-pub fn wait_advice(reason: Reason, destination: &Destination) -> String {
+pub fn wait_advice(reason: Reason, chore: Chore, destination: &Destination) -> String {
     match reason {
         Reason::Battery => gettext("It begins when the computer is plugged in."),
         Reason::PowerSaver => gettext("It begins when the computer no longer saves power."),
@@ -247,7 +251,11 @@ pub fn wait_advice(reason: Reason, destination: &Destination) -> String {
             _ => gettext("Connect the drive, then it begins."),
         },
         Reason::Retry => gettext("It is tried again later."),
-        Reason::Person => gettext("Back up once by hand."),
+        Reason::Person => match chore {
+            Chore::Backup => gettext("Back up once by hand."),
+            Chore::Verify => gettext("Verify once by hand."),
+            Chore::Drill => gettext("Test a restore once by hand."),
+        },
     }
 }
 

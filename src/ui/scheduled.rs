@@ -44,8 +44,8 @@ impl Application {
         let text = |name: &str| options.lookup::<String>(name).ok().flatten();
         let application = self.clone();
         let hold = self.hold();
+        let chore = text("task").and_then(|name| Chore::of_name(&name)).unwrap_or(Chore::Backup);
         if let Some(plan) = text("scheduled") {
-            let chore = text("task").and_then(|name| Chore::of_name(&name)).unwrap_or(Chore::Backup);
             let line = line.clone();
             // Whoever called waits until the line is dropped.
             glib::spawn_future_local(async move {
@@ -58,7 +58,7 @@ impl Application {
             let reason = text("reason").and_then(|name| Reason::of_name(&name));
             glib::spawn_future_local(async move {
                 if let (Some(plan), Some(reason)) = (application.store().await.find(&plan), reason) {
-                    application.tell_of_wait(&plan, reason);
+                    application.tell_of_wait(&plan, chore, reason);
                 }
                 drop(hold);
             });
@@ -132,14 +132,18 @@ impl Application {
     }
 
     /// Says that something is due and waits.
-    fn tell_of_wait(&self, plan: &PlanObject, reason: Reason) {
+    fn tell_of_wait(&self, plan: &PlanObject, chore: Chore, reason: Reason) {
         if self.is_seen() {
             return;
         }
-        let title = gettext_f("The backup of “{name}” waits", &[("name", &plan.name())]);
+        let name = [("name", &*plan.name())];
+        let title = match chore {
+            Chore::Backup => gettext_f("The backup of “{name}” waits", &name),
+            Chore::Verify | Chore::Drill => gettext_f("The check of “{name}” waits", &name),
+        };
         let notification = gio::Notification::new(&title);
-        notification.set_body(Some(&describe::wait_advice(reason, &plan.plan().destination)));
-        self.tell(&plan.id(), &notification, true);
+        notification.set_body(Some(&describe::wait_advice(reason, chore, &plan.plan().destination)));
+        self.tell(&plan.id(), &notification, chore == Chore::Backup);
     }
 
     /// Says how a job ended, to whoever does not see it.

@@ -85,9 +85,9 @@ impl Monitor {
         match due(plan, &self.runs.of(&plan.id), now, machine) {
             Decision::Never => LOOK_AGAIN_SECS,
             Decision::At { begin_secs, .. } => begin_secs - now_secs,
-            Decision::Wait { slot_secs, reasons, look_again_secs, .. } => {
+            Decision::Wait { chore, slot_secs, reasons, look_again_secs } => {
                 for reason in self.told.borrow_mut().take_untold(&plan.id, slot_secs, &reasons, now_secs) {
-                    self.tell(plan, reason);
+                    self.tell(plan, chore, reason);
                 }
                 look_again_secs - now_secs
             }

@@ -142,9 +142,12 @@ impl Monitor {
     }
 
     /// Says, by the window's program, that a plan waits for something.
-    pub fn tell(&self, plan: &Plan, reason: Reason) {
-        let told =
-            self.start_program(vec![format!("--waits={}", plan.id), format!("--reason={}", reason.name())]);
+    pub fn tell(&self, plan: &Plan, chore: Chore, reason: Reason) {
+        let told = self.start_program(vec![
+            format!("--waits={}", plan.id),
+            format!("--task={}", chore.name()),
+            format!("--reason={}", reason.name()),
+        ]);
         glib::spawn_future_local(async move {
             if !told.await {
                 tracing::warn!("nothing could be said");

@@ -13,7 +13,7 @@ mod protection_page;
 mod schedule_page;
 mod summary_page;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -28,6 +28,7 @@ use crate::kit::{KeepRequest, KitPlace, keep as keep_key};
 use crate::plan::history::Problem;
 use crate::plan::{Destination, Plan};
 use crate::platform::secrets::{self, Owner};
+use crate::ui::dialogs;
 use crate::ui::error_text;
 use crate::ui::keys;
 use crate::ui::model::{PlanObject, PlanStore};
@@ -80,6 +81,7 @@ mod imp {
         pub made: RefCell<Option<(Key, Option<PlanSecret>)>>,
         /// The copy that was made, possibly in an attempt that failed later.
         pub kept: RefCell<Option<(Key, KeepWish)>>,
+        pub is_making: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -108,6 +110,12 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.obj().connect_pages();
+            let assistant = self.obj().downgrade();
+            self.navigation.connect_visible_page_notify(move |_| {
+                if let Some(assistant) = assistant.upgrade() {
+                    assistant.guard();
+                }
+            });
         }
 
         fn signals() -> &'static [Signal] {
@@ -120,7 +128,21 @@ mod imp {
     }
 
     impl WidgetImpl for Assistant {}
-    impl AdwDialogImpl for Assistant {}
+    impl AdwDialogImpl for Assistant {
+        fn close_attempt(&self) {
+            if self.is_making.get() {
+                return;
+            }
+            let assistant = self.obj().clone();
+            glib::spawn_future_local(async move {
+                let heading = gettext("Discard This Backup?");
+                let body = gettext("Nothing is set up yet. What you have chosen so far is lost.");
+                if dialogs::confirm_destructive(&assistant, &heading, &body, &gettext("_Discard")).await {
+                    assistant.force_close();
+                }
+            });
+        }
+    }
 }
 
 glib::wrapper! {
@@ -202,6 +224,13 @@ impl Assistant {
         });
     }
 
+    /// On the first page there is little to lose.
+    fn guard(&self) {
+        let navigation = &self.imp().navigation;
+        let is_first = navigation.visible_page().is_none_or(|page| navigation.previous_page(&page).is_none());
+        self.set_can_close(is_first);
+    }
+
     fn show_schedule(&self) {
         let imp = self.imp();
         let lacks_passphrase = match imp.protection_page.choice() {
@@ -241,14 +270,14 @@ impl Assistant {
     async fn finish(&self, start: Start) {
         let imp = self.imp();
         imp.summary_page.show_problem(None);
-        self.set_can_close(false);
+        imp.is_making.set(true);
         let made = self.make_plan().await;
-        self.set_can_close(true);
+        imp.is_making.set(false);
         imp.summary_page.set_busy(None);
         match made {
             Ok((plan, remark)) => {
                 self.emit_by_name::<()>("made", &[&plan, &(start == Start::Now), &remark]);
-                self.close();
+                self.force_close();
             }
             Err(problem) => imp.summary_page.show_problem(Some(&problem)),
         }

@@ -124,7 +124,17 @@ impl RestoreDialog {
             "{amount}, from {date}",
             &[("amount", &amount_text(preview)), ("date", &words::set_date(wish.time))],
         ));
-        imp.cost_label.set_label(&cost_text(preview));
+        let rate = self.stored_bytes_per_sec(wish.repository.plan_id());
+        let time = rate.map(|rate| time_text(preview.volume_bytes / rate));
+        let texts = [Some(cost_text(preview)), time];
+        imp.cost_label.set_label(&texts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+    }
+
+    /// How fast the destination of a plan is, if that is known.
+    fn stored_bytes_per_sec(&self, plan_id: Option<&str>) -> Option<u64> {
+        let store = self.imp().window.upgrade()?.store()?;
+        let plan = store.iter().find(|plan| Some(&*plan.plan().id) == plan_id)?;
+        plan.plan().stored_bytes_per_sec(&plan.runs())
     }
 }
 
@@ -152,6 +162,14 @@ fn cost_text(preview: &RestorePreview) -> String {
         preview.volume_count,
         &[("count", &words::count(preview.volume_count)), ("size", &words::size(preview.volume_bytes))],
     )
+}
+
+/// How long that may take.
+fn time_text(secs: u64) -> String {
+    if secs < 60 {
+        return gettext("That takes less than a minute.");
+    }
+    gettext_f("Judged by earlier runs that takes about {time}.", &[("time", &words::duration(secs))])
 }
 
 /// What each way of dealing with files that are already there would do.

@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::plan::history::Problem;
 use crate::platform::secrets::{self, Owner};
 use crate::ui::assistant::{KeyWish, NewKeyPage, facts_with_address, objection};
+use crate::ui::dialogs;
 use crate::ui::error_text;
 use crate::ui::model::PlanStore;
 use crate::ui::widgets::ProblemView;
@@ -212,15 +213,13 @@ impl KeysDialog {
         let made = gio::spawn_blocking(move || Keyring::default().generate(&new)).await;
         imp.busy.set(false);
         page.set_sensitive(true);
-        imp.navigation.pop_to_tag("keys");
         let key = match made {
             Ok(Ok(key)) => key,
-            Ok(Err(error)) => {
-                self.show_problem(Some(&error_text::problem(&Error::from(error))));
-                return;
-            }
+            // What was typed stays, for another attempt.
+            Ok(Err(error)) => return dialogs::show_problem(self, &error_text::problem(&Error::from(error))),
             Err(panic) => std::panic::resume_unwind(panic),
         };
+        imp.navigation.pop_to_tag("keys");
         self.load().await;
         let what = PassphraseFor::Key { id: key.fingerprint.clone(), user_id: Some(key.user_id.clone()) };
         if let (true, Some(secret), Some(owner)) = (remember, passphrase, Owner::of(&what, None)) {

@@ -46,8 +46,8 @@ impl PlanObject {
             }
             Decision::Run { chore: Chore::Backup, .. } => gettext("Begins in a moment"),
             Decision::Run { .. } => gettext("Is checked in a moment"),
-            Decision::Wait { reasons, look_again_secs, .. } => {
-                let wait = |reason| describe::wait(reason, &plan.destination, look_again_secs);
+            Decision::Wait { chore, reasons, look_again_secs, .. } => {
+                let wait = |reason| describe::wait(reason, chore, &plan.destination, look_again_secs);
                 reasons.into_iter().map(wait).collect::<Vec<_>>().join(" · ")
             }
         }

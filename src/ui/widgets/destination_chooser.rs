@@ -118,7 +118,23 @@ mod imp {
         }
     }
 
-    impl WidgetImpl for DestinationChooser {}
+    impl WidgetImpl for DestinationChooser {
+        /// The tiles are one stop for the Tab key, as a group of radio buttons is: passing by must not choose
+        /// another kind. The arrows do.
+        fn focus(&self, direction: gtk::DirectionType) -> bool {
+            let in_tiles = self.kinds.focus_child().is_some();
+            let in_fields = self.stack.focus_child().is_some();
+            // It goes to the chosen one.
+            let to_tile = || self.kinds.child_focus(gtk::DirectionType::TabForward);
+            match direction {
+                gtk::DirectionType::TabForward if in_tiles => self.stack.child_focus(direction),
+                gtk::DirectionType::TabForward if !in_fields => to_tile(),
+                gtk::DirectionType::TabBackward if in_tiles => false,
+                gtk::DirectionType::TabBackward => self.stack.child_focus(direction) || to_tile(),
+                _ => self.parent_focus(direction),
+            }
+        }
+    }
     impl BoxImpl for DestinationChooser {}
 
     #[gtk::template_callbacks]
