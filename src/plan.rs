@@ -109,7 +109,9 @@ impl LeftOut {
         let presets = self.presets.iter().filter_map(|id| Preset::find(id)).map(Rule::ExcludePreset);
         // In front of names there may be folders, and nothing has to be.
         let anywhere = |pattern: &String| match pattern.split_at_checked("ignorecase:".len()) {
-            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("ignorecase:") => format!("{prefix}**/{rest}"),
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("ignorecase:") => {
+                format!("{prefix}**/{rest}")
+            }
             _ => format!("**/{pattern}"),
         };
         let patterns = self.patterns.iter().map(anywhere);

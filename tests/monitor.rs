@@ -265,7 +265,8 @@ fn a_game_holds_it_back_until_its_end() {
     session.keep(Every::Month);
     let _games = session.service("games", r#"{"ClientCount": 1}"#);
     let _monitor = session.monitor();
-    session.wait_for("a word", || session.calls("--waits") == ["--waits=documents --task=backup --reason=game"]);
+    session
+        .wait_for("a word", || session.calls("--waits") == ["--waits=documents --task=backup --reason=game"]);
     session.set("games", r#"{"ClientCount": 2}"#);
     session.set("games", r#"{"ClientCount": 0}"#);
     session.wait_for("a backup", || is_made(&session.runs()));
@@ -277,7 +278,9 @@ fn saving_power_holds_it_back_until_its_end() {
     session.keep(Every::Month);
     let _profiles = session.service("power-profiles", r#"{"ActiveProfile": "power-saver"}"#);
     let _monitor = session.monitor();
-    session.wait_for("a word", || session.calls("--waits") == ["--waits=documents --task=backup --reason=power-saver"]);
+    session.wait_for("a word", || {
+        session.calls("--waits") == ["--waits=documents --task=backup --reason=power-saver"]
+    });
     session.set("power-profiles", r#"{"ActiveProfile": "balanced"}"#);
     session.wait_for("a backup", || is_made(&session.runs()));
 }
@@ -301,8 +304,10 @@ fn a_network_that_is_no_good_holds_back_what_goes_there() {
     let _monitor = session.monitor_with_clock();
     let minutes = Cell::new(0);
     let told = |reasons: &[&str]| {
-        let expected: Vec<_> =
-            reasons.iter().map(|reason| format!("--waits=documents --task=backup --reason={reason}")).collect();
+        let expected: Vec<_> = reasons
+            .iter()
+            .map(|reason| format!("--waits=documents --task=backup --reason={reason}"))
+            .collect();
         session.wait_for(&format!("{expected:?}"), || {
             // A network may come within some minutes, so it is not told at once.
             minutes.set(minutes.get() + 1);

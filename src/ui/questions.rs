@@ -122,7 +122,9 @@ pub async fn answer_unasked(job: &JobModel, place: &Repository, answers: &Answer
         Some(Question::Passphrase { request, reply }) => (Wanted::Passphrase(request), reply),
         Some(Question::Credential { request, reply }) => (Wanted::Credential(request), reply),
         // Dropping it is a no.
-        Some(Question::HostKey { .. } | Question::OtherHost { .. } | Question::Mount { .. }) | None => return false,
+        Some(Question::HostKey { .. } | Question::OtherHost { .. } | Question::Mount { .. }) | None => {
+            return false;
+        }
     };
     let again = wanted.previous_was_wrong();
     let mut secret = match &wanted {

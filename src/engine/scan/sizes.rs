@@ -29,8 +29,8 @@ impl Sizes {
     /// Looks through `folders`, which lie below `root` and not in each other. What cannot be read counts nothing.
     pub fn count(root: &Path, folders: &[EntryPath], selection: &Selection, job: &Job) -> Result<Self> {
         let mut sizes = Self::default();
-        let tree = Tree::open(root)
-            .map_err(|source| Error::SourceUnreadable { path: root.to_owned(), source })?;
+        let tree =
+            Tree::open(root).map_err(|source| Error::SourceUnreadable { path: root.to_owned(), source })?;
         for found in Walk::new(&tree, selection, &[], false, job)? {
             let Found::Entry(source) = found? else { continue };
             let (path, bytes) = (source.entry.path, source.entry.size_bytes.unwrap_or(0));
@@ -69,11 +69,15 @@ impl Sizes {
         let mut candidates: Vec<_> = self
             .folders
             .iter()
-            .filter(|(path, bytes)| **bytes > 0 && **bytes >= self.total_bytes / LARGE_PART && !folders.contains(path))
+            .filter(|(path, bytes)| {
+                **bytes > 0 && **bytes >= self.total_bytes / LARGE_PART && !folders.contains(path)
+            })
             .filter(|(path, bytes)| !self.lies_in_one(path, **bytes))
             .map(|(path, bytes)| (path.clone(), *bytes))
             .collect();
-        candidates.sort_by(|(a, a_bytes), (b, b_bytes)| b_bytes.cmp(a_bytes).then_with(|| a.as_bytes().cmp(b.as_bytes())));
+        candidates.sort_by(|(a, a_bytes), (b, b_bytes)| {
+            b_bytes.cmp(a_bytes).then_with(|| a.as_bytes().cmp(b.as_bytes()))
+        });
         let mut largest: Vec<(EntryPath, u64)> = Vec::new();
         for (path, bytes) in candidates {
             if largest.len() < most
@@ -95,8 +99,8 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use crate::engine::scan::{Rule, RuleKind};
+    use std::fs;
 
     #[test]
     fn the_folders_that_make_it_big_are_named() {
@@ -119,10 +123,8 @@ mod tests {
         // The rules are those of a plan whose root this is not, so they are made of patterns.
         let rule = |kind, pattern: String| Rule::Pattern(kind, pattern.into_bytes());
         let here = |path: &str| root.join(path).display().to_string();
-        let rules = [
-            rule(RuleKind::Exclude, here("home/me/Downloads")),
-            rule(RuleKind::Exclude, here("home/you")),
-        ];
+        let rules =
+            [rule(RuleKind::Exclude, here("home/me/Downloads")), rule(RuleKind::Exclude, here("home/you"))];
         let selection = Selection::from_rules(root, &rules).unwrap();
         let sizes = Sizes::count(root, &folders, &selection, &Job::unattended()).unwrap();
         assert_eq!((sizes.file_count, sizes.total_bytes), (5, 71_000));

@@ -243,11 +243,12 @@ impl LeftOutGroup {
         let title = describe::folder_name(&path);
         let verb = gettext_f("Do Not Leave Out {folder}", &[("folder", &title)]);
         let (group, listed) = (self.downgrade(), path.clone());
-        let row = listed_row(("folder-symbolic", &title, &folder::to_shown(&path)), None, &verb, move |row| {
-            let Some(group) = group.upgrade() else { return };
-            group.imp().folders.borrow_mut().retain(|folder| *folder != listed);
-            group.take_off(row, group.imp().folder_row.upcast_ref());
-        });
+        let row =
+            listed_row(("folder-symbolic", &title, &folder::to_shown(&path)), None, &verb, move |row| {
+                let Some(group) = group.upgrade() else { return };
+                group.imp().folders.borrow_mut().retain(|folder| *folder != listed);
+                group.take_off(row, group.imp().folder_row.upcast_ref());
+            });
         imp.list.insert(&row, imp.folder_row.index());
         imp.folders.borrow_mut().push(path);
         self.tell();

@@ -34,7 +34,9 @@ pub fn show_hint(label: &gtk::Label, text: &str) {
             if !is_placed.replace(true) {
                 return glib::ControlFlow::Continue;
             }
-            if let Some(viewport) = label.ancestor(gtk::Viewport::static_type()).and_downcast::<gtk::Viewport>() {
+            if let Some(viewport) =
+                label.ancestor(gtk::Viewport::static_type()).and_downcast::<gtk::Viewport>()
+            {
                 viewport.scroll_to(label, None);
             }
             glib::ControlFlow::Break

@@ -201,7 +201,13 @@ impl Selection {
 
     /// Whether an entry that a rule lets in is left out all the same. Of a folder everything is, so in it only
     /// what is for files needs to be asked.
-    fn leaves_out(&self, full: &FullPath, folder: &Compiled, entry: &Candidate<'_>, scope: &mut Scope) -> bool {
+    fn leaves_out(
+        &self,
+        full: &FullPath,
+        folder: &Compiled,
+        entry: &Candidate<'_>,
+        scope: &mut Scope,
+    ) -> bool {
         if self.within.is_empty() {
             return false;
         }
