@@ -454,6 +454,16 @@ impl Job {
         Self::new(Control::new(), publish, |_| {})
     }
 
+    /// A part of this job whose questions go to `answer`, and of which nothing else is seen.
+    pub fn asking(&self, answer: impl Fn(Question) + Send + Sync + 'static) -> Self {
+        let (publish, _) = async_channel::bounded(1);
+        Self::new(self.control().clone(), publish, move |rare| {
+            if let Rare::Question(question) = rare {
+                answer(question);
+            }
+        })
+    }
+
     /// The control that this job obeys.
     pub fn control(&self) -> &Control {
         &self.0.control

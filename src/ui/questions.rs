@@ -100,19 +100,24 @@ impl Wanted {
 pub fn answer_quietly(job: &JobModel, place: &Repository) {
     let place = place.clone();
     job.connect_question(move |job| {
-        let Some(Question::Credential { request, reply }) = job.take_question() else { return };
-        let place = place.clone();
-        glib::spawn_future_local(async move {
-            let mut known = place.credential(&request);
-            if known.is_none()
-                && let Some(owner) = Owner::of_credential(&request)
-            {
-                known = secrets::look_up(&owner).await.ok().flatten();
-            }
-            // Who is asked a second time has nothing better to say. Fails if the job is gone.
-            let _ = reply.try_send(known.filter(|_| !request.previous_was_wrong));
-        });
+        if let Some(question) = job.take_question() {
+            let place = place.clone();
+            glib::spawn_future_local(async move { answer_as_remembered(question, &place).await });
+        }
     });
+}
+
+/// Answers one question in that way. Dropping it is a refusal.
+pub async fn answer_as_remembered(question: Question, place: &Repository) {
+    let Question::Credential { request, reply } = question else { return };
+    let mut known = place.credential(&request);
+    if known.is_none()
+        && let Some(owner) = Owner::of_credential(&request)
+    {
+        known = secrets::look_up(&owner).await.ok().flatten();
+    }
+    // Who is asked a second time has nothing better to say. Fails if the job is gone.
+    let _ = reply.try_send(known.filter(|_| !request.previous_was_wrong));
 }
 
 /// Answers the question of a job that began by itself with what is remembered, and everything else with a refusal:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Backups in an object store: set up with every answer wrong once, made on two days, restored.
+"""Backups in an object store: set up with every answer wrong once, made on two days, restored; and a line to it that is
+cut in the middle.
 
     bucket.py PROGRAM ENDPOINT BUCKET KEY_ID SECRET
 """
@@ -8,6 +9,7 @@ import pathlib
 import sys
 
 import flows
+from line import Line
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -15,6 +17,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 def main(program, endpoint, bucket, key_id, secret):
     with Session(TOP / "target" / "bucket") as session:
+        line = Line(int(endpoint.rpartition(":")[2]))
+        endpoint = f"http://127.0.0.1:{line.port}"
 
         def choose(app, destination):
             app.click("table cell", "S3")
@@ -46,7 +50,8 @@ def main(program, endpoint, bucket, key_id, secret):
             app.click("button", "Sign In")
             app.find("list item", "The place answers and can be written")
 
-        flows.back_up_on_two_days(session, program, "D", choose)
+        app = flows.back_up_on_two_days(session, program, "D", choose)
+        flows.lose_the_line(session, app, line)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import re
 import time
 
 import sample
+from session import wait
 
 PASSPHRASE = "four slow snails singing"
 # Work on files takes longer than drawing, on a slow machine much longer.
@@ -194,3 +195,26 @@ def back_up_on_two_days(session, program, destination, choose):
     if complaints := app.complaints():
         raise SystemExit("GTK complains: " + "; ".join(complaints))
     return app
+
+
+def lose_the_line(session, app, line):
+    """After that, a third backup whose line is cut while it stores: it goes on once the line is back, and all of it is
+    there."""
+    documents = session.home / "Documents"
+    (documents / "Film.mkv").write_bytes(sample.random.Random(1).randbytes(150_000_000))
+    app.click("button", "Back")
+    carried = line.carried
+    app.click("button", "Back Up Now")
+    wait(lambda: line.carried > carried + 20_000_000, "the first volumes", WORK_SECS)
+    line.cut(True)
+    app.find("label", "Connection Lost, Trying Again")
+    app.picture("connection-lost")
+    time.sleep(3)
+    assert app.has("button", "Pause"), "the backup has given up"
+    line.cut(False)
+    wait_for_backup(app, 3)
+    browse(app)
+    long = re.compile("That takes less than a minute|Judged by earlier runs that takes about")
+    restore(app, session.home / "Third", lambda name: name == "restored" or app.find("label", long))
+    differing = sample.differences(sample.look(documents), sample.look(session.home / "Third" / "Documents"))
+    assert not differing, differing

@@ -13,6 +13,8 @@ class Line:
         self.target = target
         self.sockets = []
         self.is_cut = False
+        # Bytes, in both directions.
+        self.carried = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,4 +45,5 @@ class Line:
                     data = end.recv(65_536)
                     if not data:
                         return
+                    self.carried += len(data)
                     ways[end].sendall(data)

@@ -7,16 +7,13 @@ that is cut in the middle.
 
 import getpass
 import pathlib
-import re
 import shutil
 import socket
 import sys
-import time
 
 import flows
-import sample
 from line import Line
-from session import Session, wait
+from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KEY_PASSPHRASE = "a key for one server"
@@ -82,31 +79,9 @@ def main(program):
 
         app = flows.back_up_on_two_days(session, program, "Backups/Documents", choose)
         store = folder / "Backups" / "Documents"
-        lose_the_line(session, app, line, store)
+        flows.lose_the_line(session, app, line)
         stored = [path.name for path in store.iterdir()]
         assert all(name.startswith("duplicity-") for name in stored), stored
-
-
-def lose_the_line(session, app, line, store):
-    """A backup whose line is cut while it stores goes on once the line is back, and all of it is there."""
-    documents = session.home / "Documents"
-    (documents / "Film.mkv").write_bytes(sample.random.Random(1).randbytes(150_000_000))
-    before = set(store.iterdir())
-    app.click("button", "Back")
-    app.click("button", "Back Up Now")
-    wait(lambda: set(store.iterdir()) - before, "the first volume", flows.WORK_SECS)
-    line.cut(True)
-    app.find("label", "Connection Lost, Trying Again")
-    app.picture("connection-lost")
-    time.sleep(3)
-    assert app.has("button", "Pause"), "the backup has given up"
-    line.cut(False)
-    flows.wait_for_backup(app, 3)
-    flows.browse(app)
-    long = re.compile("That takes less than a minute|Judged by earlier runs that takes about")
-    flows.restore(app, session.home / "Third", lambda name: name == "restored" or app.find("label", long))
-    differing = sample.differences(sample.look(documents), sample.look(session.home / "Third" / "Documents"))
-    assert not differing, differing
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ use crate::engine::restore::{Conflict, RestorePreview, RestoreRequest, preview_b
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::{Access, ROOT};
 use crate::ui::model::Lane;
+use crate::ui::questions::answer_as_remembered;
 use crate::ui::words;
 
 /// So long the folder has to stay the same before it is looked at.
@@ -45,7 +46,7 @@ impl Thought {
         }
     }
 
-    /// Finds out what it would do. Nothing is asked for: the catalogue tells the entries, and manifests come
+    /// Finds out what it would do. No passphrase is asked for: the catalogue tells the entries, and manifests come
     /// from copies where there are any.
     fn preview(self, catalog: &Catalog, job: &Job) -> Result<RestorePreview> {
         let storage = self.access.open_or_away(job)?;
@@ -99,7 +100,19 @@ impl RestoreDialog {
             };
             drop(asked);
             let thought = Thought::new(&wish, target, strip);
-            let preview = wish.counter.ask(Lane::Amount, |catalog, job| thought.preview(catalog, job)).await;
+            let (asked, questions) = async_channel::unbounded();
+            let place = wish.repository.clone();
+            glib::spawn_future_local(async move {
+                while let Ok(question) = questions.recv().await {
+                    answer_as_remembered(question, &place).await;
+                }
+            });
+            let look = move |catalog: &Catalog, job: &Job| {
+                // Fails only when nobody is left to answer, and then the question is refused.
+                let job = job.asking(move |question| _ = asked.try_send(question));
+                thought.preview(catalog, &job)
+            };
+            let preview = wish.counter.ask(Lane::Amount, look).await;
             let Some(dialog) = dialog.upgrade().filter(|dialog| dialog.imp().turn.get() == turn) else {
                 return;
             };

@@ -294,7 +294,7 @@ impl Place {
         if let Some(class) = class {
             store = store.default_storage_class(class);
         }
-        let transport = Transport::new(self.options.times, self.options.backoff)?;
+        let transport = Transport::new(self.options.times, self.options.backoff, self.line.job())?;
         let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
         Ok(Operator::new(store)?.with_context(context))
     }

@@ -15,6 +15,7 @@ use opendal_http_transport_reqwest::ReqwestTransport;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::fault::Fault;
+use crate::engine::job::Job;
 use crate::engine::storage::{Backoff, HttpTimes, StorageErrorKind};
 
 /// How much of an answer that says no is read, in bytes.
@@ -25,13 +26,14 @@ pub(super) struct Transport {
     inner: ReqwestTransport,
     times: HttpTimes,
     backoff: Backoff,
+    job: Job,
 }
 
 impl Transport {
-    pub fn new(times: HttpTimes, backoff: Backoff) -> Result<Self, Fault> {
+    pub fn new(times: HttpTimes, backoff: Backoff, job: &Job) -> Result<Self, Fault> {
         let client =
             times.client().map_err(|error| Fault::new(StorageErrorKind::Other, error.to_string()))?;
-        Ok(Self { inner: client.into(), times, backoff })
+        Ok(Self { inner: client.into(), times, backoff, job: job.clone() })
     }
 
     async fn attempt(&self, mut request: Request<Buffer>) -> Result<Response<HttpBody>, Fault> {
@@ -66,17 +68,23 @@ impl HttpTransport for Transport {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let mut delay = self.backoff.first;
         let mut failed_at: Option<Instant> = None;
+        let mut trying_again = None;
         loop {
             let fault = match self.attempt(request.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
+            let is_first = failed_at.is_none();
             let failed_at = *failed_at.get_or_insert_with(Instant::now);
             let is_in_time = failed_at.elapsed() + delay <= self.backoff.give_up_after;
             if !(fault.is_temporary() && is_in_time) {
                 return Err(fault.into());
             }
             tracing::warn!(%fault, ?delay, "asking again");
+            // Where the second attempt helps, nobody needs to know.
+            if !is_first {
+                trying_again.get_or_insert_with(|| self.job.try_again());
+            }
             sleep(delay.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
             delay = (delay * 2).min(self.backoff.longest);
         }
