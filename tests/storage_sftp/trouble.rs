@@ -256,6 +256,29 @@ fn after_a_cancel_things_are_put_in_order() {
 }
 
 #[test]
+fn a_cancel_does_not_wait_for_a_slow_line() {
+    let server = Sshd::start();
+    let proxy = Proxy::to(server.port);
+    server.also_know(proxy.port);
+    let job = Job::unattended();
+    let address = SftpAddress { port: Some(proxy.port), ..server.address("") };
+    let storage = SftpStorage::at(&address, &Credentials::default(), &server.options(), &job);
+    let mut upload = storage.create("never").unwrap();
+    // What is under way after that takes half a minute.
+    proxy.slow(100_000);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(2));
+            job.control().cancel(CancelReason::User);
+        });
+        upload.write_all(&noise(1, 9_000_000)).unwrap_err();
+    });
+    let cancelled = Instant::now();
+    drop(upload);
+    assert!(cancelled.elapsed() < Duration::from_secs(10), "{:?}", cancelled.elapsed());
+}
+
+#[test]
 fn a_slow_line_is_no_silence() {
     let server = Sshd::start();
     let proxy = Proxy::to(server.port);

@@ -26,7 +26,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Looks through `folders`, which lie below `root` and not in each other. What cannot be read counts nothing.
+    /// Looks through `folders`, which lie below `root`. What one of them holds that lies in another counts for that
+    /// one alone, and what cannot be read counts nothing.
     pub fn count(root: &Path, folders: &[EntryPath], selection: &Selection, job: &Job) -> Result<Self> {
         let mut sizes = Self::default();
         let tree =
@@ -37,10 +38,11 @@ impl Sizes {
             if source.entry.kind != EntryKind::File {
                 continue;
             }
-            let Some(base) = folders.iter().find(|folder| path.starts_with(folder)) else { continue };
+            let holders = folders.iter().filter(|folder| path.starts_with(folder));
+            let Some(base_depth) = holders.map(|folder| folder.components().count()).max() else { continue };
             sizes.file_count += 1;
             sizes.total_bytes += bytes;
-            sizes.add(&path, base.components().count(), bytes);
+            sizes.add(&path, base_depth, bytes);
         }
         Ok(sizes)
     }

@@ -37,7 +37,7 @@ impl FoldersPage {
             let Some(counting) = page.upgrade().filter(|page| page.imp().turn.get() == turn) else { return };
             let (folders, left_out) = (counting.folders(), counting.left_out());
             let handle = job::spawn("souvenir-sizes", move |job| count(&folders, &left_out, job));
-            let Ok(JobHandle { events, control, .. }) = handle else { return };
+            let Ok(JobHandle { events, control, .. }) = handle else { return counting.stop_counting() };
             counting.imp().counting.replace(Some(control));
             drop(counting);
             while let Ok(event) = events.recv().await {
@@ -45,7 +45,7 @@ impl FoldersPage {
                 let Some(page) = page.upgrade().filter(|page| page.imp().turn.get() == turn) else { return };
                 page.imp().spinner.set_visible(false);
                 match result {
-                    Ok((sizes, entries)) => page.show_sizes(&sizes, &entries),
+                    Ok(counted) => page.show_sizes(counted),
                     // The backup itself tells what is wrong.
                     Err(error) => tracing::info!(%error, "the folders could not be counted"),
                 }
@@ -64,15 +64,14 @@ impl FoldersPage {
         }
     }
 
-    fn show_sizes(&self, sizes: &Sizes, folders: &[EntryPath]) {
+    fn show_sizes(&self, Counted { sizes, folders, largest }: Counted) {
         let imp = self.imp();
-        for ((_, label), folder) in imp.sizes.borrow().iter().zip(folders) {
+        for ((_, label), folder) in imp.sizes.borrow().iter().zip(&folders) {
             label.set_label(&words::size(sizes.of(folder)));
         }
         for row in imp.large_rows.take() {
             imp.large_group.remove(&row);
         }
-        let largest = if sizes.total_bytes < BIG { Vec::new() } else { sizes.largest(folders, NAMED) };
         imp.large_group.set_visible(!largest.is_empty());
         imp.large_group.set_description(Some(&ngettext_f(
             "Together it is {size} in {count} file. Later backups only need what has changed.",
@@ -121,11 +120,20 @@ pub fn size_label(text: &str) -> gtk::Label {
     gtk::Label::builder().label(text).css_classes(["dim-label", "numeric"]).build()
 }
 
-/// The sizes, and the folders as they are called in a backup.
-fn count(folders: &[PathBuf], left_out: &LeftOut, job: &Job) -> Result<(Sizes, Vec<EntryPath>)> {
+/// What was counted.
+struct Counted {
+    sizes: Sizes,
+    /// The folders, as they are called in a backup.
+    folders: Vec<EntryPath>,
+    /// The large ones below them.
+    largest: Vec<(EntryPath, u64)>,
+}
+
+fn count(folders: &[PathBuf], left_out: &LeftOut, job: &Job) -> Result<Counted> {
     let selection = left_out.of(folders)?;
     // A path that is none of a backup is refused by the line above.
-    let entries: Vec<_> = folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect();
-    let sizes = Sizes::count(ROOT.as_ref(), &entries, &selection, job)?;
-    Ok((sizes, entries))
+    let folders: Vec<_> = folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect();
+    let sizes = Sizes::count(ROOT.as_ref(), &folders, &selection, job)?;
+    let largest = if sizes.total_bytes < BIG { Vec::new() } else { sizes.largest(&folders, NAMED) };
+    Ok(Counted { sizes, folders, largest })
 }

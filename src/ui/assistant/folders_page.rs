@@ -44,6 +44,7 @@ mod imp {
         /// Counts the changes.
         pub turn: Cell<u64>,
         pub counting: RefCell<Option<Control>>,
+        pub is_checking: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -116,16 +117,21 @@ mod imp {
 
         /// Whether the folder that is typed could be added.
         async fn take_included(&self) -> bool {
-            let is_folder = match self.include_row.path() {
+            let path = self.include_row.path();
+            let is_folder = match path.clone() {
                 Some(path) => gio::spawn_blocking(move || path.is_dir()).await.unwrap_or(true),
                 None => true,
             };
+            if self.include_row.path() != path {
+                // It was added meanwhile, or something else is being typed.
+                return self.include_row.text().is_empty();
+            }
             let problem = self.include_row.problem().or_else(|| {
-                let path = self.include_row.path()?;
+                let path = path.as_ref()?;
                 let is_none = || (!is_folder).then(|| gettext("There is no folder at this place."));
-                self.obj().objection(&path).or_else(is_none)
+                self.obj().objection(path).or_else(is_none)
             });
-            match (problem, self.include_row.path()) {
+            match (problem, path) {
                 (None, Some(path)) => {
                     self.include_row.clear();
                     self.obj().include(path);
@@ -142,19 +148,31 @@ mod imp {
 
         #[template_callback]
         async fn on_continue(&self) {
-            // What was typed but not applied was meant.
-            if !self.include_row.text().is_empty() && !self.take_included().await {
+            if self.is_checking.replace(true) {
                 return;
             }
+            let can_go_on = self.take_typed().await;
+            self.is_checking.set(false);
+            // Whoever went back meanwhile does not want to go on.
+            if can_go_on && self.obj().is_mapped() {
+                self.obj().emit_by_name::<()>("done", &[]);
+            }
+        }
+
+        /// Whether all is right, with what was typed but not applied: that was meant.
+        async fn take_typed(&self) -> bool {
+            if !self.include_row.text().is_empty() && !self.take_included().await {
+                return false;
+            }
             if !self.left_out_group.take_typed().await {
-                return;
+                return false;
             }
             if self.sizes.borrow().is_empty() {
                 show_hint(&self.included_hint, &gettext("Add at least one folder to back up."));
                 self.include_row.grab_focus();
-                return;
+                return false;
             }
-            self.obj().emit_by_name::<()>("done", &[]);
+            true
         }
     }
 }
@@ -201,6 +219,10 @@ impl FoldersPage {
     fn objection(&self, path: &Path) -> Option<String> {
         let folders = self.folders();
         let holder = folders.iter().find(|folder| path.starts_with(folder))?;
+        // A part of what is left out can be backed up all the same.
+        if path != holder && self.left_out().folders.iter().any(|folder| path.starts_with(folder)) {
+            return None;
+        }
         Some(if path == holder {
             gettext("This folder is in the list already.")
         } else {

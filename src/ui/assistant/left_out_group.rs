@@ -134,19 +134,23 @@ mod imp {
 
         /// Whether the folder that is typed could be added.
         pub async fn take_folder(&self) -> bool {
-            let is_there = match self.folder_row.path() {
+            let path = self.folder_row.path();
+            let is_there = match path.clone() {
                 Some(path) => exists(path).await,
                 None => true,
             };
+            if self.folder_row.path() != path {
+                // It was added meanwhile, or something else is being typed.
+                return self.folder_row.text().is_empty();
+            }
             let group = self.obj();
             let problem = self.folder_row.problem().or_else(|| {
-                let path = self.folder_row.path()?;
-                if !group.is_inside(&path) {
+                if !group.is_inside(path.as_ref()?) {
                     return Some(gettext("This is not inside a folder that is backed up."));
                 }
                 (!is_there).then(|| gettext("There is nothing at this place."))
             });
-            match (problem, self.folder_row.path()) {
+            match (problem, path) {
                 (None, Some(path)) => {
                     self.folder_row.clear();
                     group.add_folder(path);
@@ -320,7 +324,8 @@ fn pattern_problem(pattern: &str) -> Option<String> {
             "A pattern is looked for in every folder, such as “*.iso” or “build/*.o”. A single folder is left out above.",
         ));
     }
-    if pattern.trim_matches(['*', '/']).is_empty() {
+    let plain = pattern.strip_prefix("ignorecase:").unwrap_or(pattern);
+    if plain.trim_matches(['*', '/']).is_empty() {
         return Some(gettext("This pattern would leave out everything."));
     }
     let pattern = LeftOut { patterns: vec![pattern.to_owned()], ..LeftOut::default() };

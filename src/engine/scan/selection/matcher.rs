@@ -88,7 +88,17 @@ impl FullPath {
         Self { bytes: [root, slash, path.as_bytes()].concat(), text: OnceCell::new() }
     }
 
-    /// The path below what a matcher means, if that is one folder and not the entry itself.
+    /// The one folder that a matcher means.
+    pub fn of(folder: &Matcher) -> Option<Self> {
+        let bytes = match folder {
+            Matcher::Everything => b"/".to_vec(),
+            Matcher::Literal(path) => path.clone(),
+            _ => return None,
+        };
+        Some(Self { bytes, text: OnceCell::new() })
+    }
+
+    /// The path below the one folder that a matcher means, unless this is that folder.
     pub fn below(&self, folder: &Matcher) -> Option<Self> {
         let folder: &[u8] = match folder {
             Matcher::Everything => b"",
@@ -175,6 +185,14 @@ impl Matcher {
             }
             Self::Shape(shape) => shape.matches(full.text(), is_folder),
             _ => Match::No,
+        }
+    }
+
+    /// Whether a folder of this path could be meant, as far as the path tells.
+    pub fn fits(&self, folder: &FullPath) -> bool {
+        match self {
+            Self::Marked(shape, _) => shape.matches(folder.text(), true) == Match::Yes,
+            _ => self.matches_path(folder, true) == Match::Yes,
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Selection {
     root: Vec<u8>,
     rules: Vec<Compiled>,
     /// What is left out of the folders that the rules let in.
-    within: Vec<Compiled>,
+    within: Vec<Within>,
     /// All that is looked at, if it is not everything.
     listed: Option<Listed>,
 }
@@ -84,6 +84,14 @@ pub struct Selection {
 struct Compiled {
     kind: RuleKind,
     matcher: Matcher,
+}
+
+/// Something that is left out of folders.
+#[derive(Debug)]
+struct Within {
+    matcher: Matcher,
+    /// Of which rules it would leave out the very folder that they let in. There it sees paths below that folder.
+    itself: Vec<bool>,
 }
 
 impl Selection {
@@ -133,13 +141,17 @@ impl Selection {
         Ok(Self { root: Vec::new(), rules, within: Vec::new(), listed: None })
     }
 
-    /// Leaves something out of what [`Selection::from_folders`] lets in. Patterns see the path of an entry below
-    /// the folder with which it is let in, beginning with a slash: so that folder itself is never left out, and a
-    /// folder that is named decides against them too.
+    /// Leaves something out of what [`Selection::from_folders`] lets in, but never a folder that is named: what
+    /// would do that is looked for below it.
     pub fn leaving_out(self, rules: &[Rule]) -> Result<Self> {
         let mut compiler = Compiler::new(&[]);
         rules.iter().try_for_each(|rule| compiler.add(rule))?;
-        Ok(Self { within: compiler.finish()?.0, ..self })
+        let named: Vec<_> = self.rules.iter().map(|rule| FullPath::of(&rule.matcher)).collect();
+        let within = compiler.finish()?.0.into_iter().map(|Compiled { matcher, .. }| Within {
+            itself: named.iter().map(|path| path.as_ref().is_some_and(|path| matcher.fits(path))).collect(),
+            matcher,
+        });
+        Ok(Self { within: within.collect(), ..self })
     }
 
     /// The folders that are named to be backed up but are not there.
@@ -185,7 +197,7 @@ impl Selection {
                 *scope = Scope(Some(index));
             }
             match (matched, rule.kind) {
-                (Match::Yes, RuleKind::Include) if self.leaves_out(&full, rule, entry, scope) => {
+                (Match::Yes, RuleKind::Include) if self.leaves_out(&full, index, entry, scope) => {
                     return if search { Verdict::Search } else { Verdict::Exclude };
                 }
                 (Match::Yes, RuleKind::Include) => return Verdict::Include,
@@ -201,24 +213,23 @@ impl Selection {
 
     /// Whether an entry that a rule lets in is left out all the same. Of a folder everything is, so in it only
     /// what is for files needs to be asked.
-    fn leaves_out(
-        &self,
-        full: &FullPath,
-        folder: &Compiled,
-        entry: &Candidate<'_>,
-        scope: &mut Scope,
-    ) -> bool {
+    fn leaves_out(&self, full: &FullPath, rule: usize, entry: &Candidate<'_>, scope: &mut Scope) -> bool {
         if self.within.is_empty() {
             return false;
         }
-        let Some(below) = full.below(&folder.matcher) else { return false };
+        let Some(below) = full.below(&self.rules[rule].matcher) else {
+            // The folder that is named, whatever it lies in.
+            *scope = Scope::default();
+            return false;
+        };
         let is_folder = entry.kind == CandidateKind::Folder;
-        for (index, rule) in (self.rules.len()..).zip(&self.within) {
+        for (index, within) in (self.rules.len()..).zip(&self.within) {
             if scope.0 == Some(index) {
                 return true;
             }
-            let is_asked = is_folder || !rule.matcher.is_for_folders();
-            if is_asked && rule.matcher.matches(&below, entry) == Match::Yes {
+            let path = if within.itself[rule] { &below } else { full };
+            let is_asked = is_folder || !within.matcher.is_for_folders();
+            if is_asked && within.matcher.matches(path, entry) == Match::Yes {
                 if is_folder {
                     *scope = Scope(Some(index));
                 }
@@ -333,11 +344,12 @@ mod tests {
     #[test]
     fn what_is_left_out_of_a_plans_folders_is_looked_for_below_them() {
         let preset = |id| Rule::ExcludePreset(crate::engine::scan::presets::Preset::find(id).unwrap());
-        let include = ["/home/me", "/home/me/.cache/keep", "/data/.cache"].map(PathBuf::from);
+        let include =
+            ["/home/me", "/home/me/.cache/keep", "/data/.cache", "/data/.local/share"].map(PathBuf::from);
         let pattern = Rule::Pattern(Exclude, b"**/*.iso".into());
         let selection = Selection::from_folders(&include, &[PathBuf::from("/home/me/old")])
             .unwrap()
-            .leaving_out(&[preset("caches"), preset("virtual-machines"), pattern])
+            .leaving_out(&[preset("caches"), preset("trash"), preset("virtual-machines"), pattern])
             .unwrap();
         for (path, expected) in [
             ("home/", Verdict::Search),
@@ -357,6 +369,8 @@ mod tests {
             ("data/.cache/", Verdict::Include),
             ("data/.cache/x", Verdict::Include),
             ("data/.cache/.cache/", Verdict::Exclude),
+            ("data/.local/share/Trash/", Verdict::Exclude),
+            ("data/.local/share/x", Verdict::Include),
             ("etc/x", Verdict::Exclude),
         ] {
             assert_eq!(verdict(&selection, path), expected, "{path}");
@@ -370,5 +384,7 @@ mod tests {
         };
         assert_eq!(ask("home/me/.cache/", CandidateKind::Folder), Verdict::Search);
         assert_eq!(ask("home/me/.cache/x", CandidateKind::File), Verdict::Exclude);
+        assert_eq!(ask("home/me/.cache/keep/", CandidateKind::Folder), Verdict::Include);
+        assert_eq!(ask("home/me/.cache/keep/x", CandidateKind::File), Verdict::Include);
     }
 }

@@ -206,6 +206,12 @@ impl<'a> Wait<'a> {
         Self { socket, times, job, begun: now, heard: now, asked: now, cancelled: None }
     }
 
+    /// Waits for another call of the same work: what has come so far shows that it goes on. A cancel counts from the
+    /// first one on.
+    fn begin_again(&mut self) {
+        self.begun = Instant::now();
+    }
+
     /// Waits until there is something to do for the call, a moment at most.
     fn for_more(&mut self, session: &Session) -> Result<(), Fault> {
         let directions = session.block_directions();
@@ -276,7 +282,7 @@ impl Connection {
     pub fn run<T>(&self, call: impl FnMut(&Live) -> Result<T, ssh2::Error>) -> Result<T, Fault> {
         let mut live = lock(&self.live);
         self.settle(&mut live)?;
-        let result = self.repeat(&live, call);
+        let result = self.repeat(&live, &mut self.wait(), call);
         if result.as_ref().is_err_and(Fault::breaks_the_connection) {
             self.give_up();
         }
@@ -291,7 +297,9 @@ impl Connection {
             self.settle(&mut live)?;
             live.unsettled = Some(sending.clone());
         }
-        let result = self.repeat(&live, |live| sending.step(|bytes, file| bytes.send(file, &live.session)));
+        let result = self.repeat(&live, &mut self.wait(), |live| {
+            sending.step(|bytes, file| bytes.send(file, &live.session))
+        });
         if result.is_err() {
             self.give_up();
         }
@@ -305,9 +313,11 @@ impl Connection {
             return Err(Fault::Silence);
         }
         let Some(sending) = live.unsettled.take() else { return Ok(()) };
+        let mut wait = self.wait();
         while !lock(&sending.outgoing).is_settled() {
             let step = |live: &Live| sending.step(|bytes, file| bytes.settle(file, &live.session));
-            if let Err(fault) = self.repeat(live, step) {
+            wait.begin_again();
+            if let Err(fault) = self.repeat(live, &mut wait, step) {
                 self.give_up();
                 return Err(match fault {
                     Fault::Cancelled(_) => fault,
@@ -318,12 +328,16 @@ impl Connection {
         Ok(())
     }
 
+    fn wait(&self) -> Wait<'_> {
+        Wait::begin(&self.socket, self.times, &self.job)
+    }
+
     fn repeat<T>(
         &self,
         live: &Live,
+        wait: &mut Wait<'_>,
         mut call: impl FnMut(&Live) -> Result<T, ssh2::Error>,
     ) -> Result<T, Fault> {
-        let mut wait = Wait::begin(&self.socket, self.times, &self.job);
         loop {
             match call(live) {
                 Err(error) if would_block(&error) => wait.for_more(&live.session)?,
