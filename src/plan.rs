@@ -336,6 +336,16 @@ impl Destination {
         self.address().local_folder()
     }
 
+    /// Whether backups would lie in the same place. A drive may have got another name.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Drive { uuid, path, .. }, Self::Drive { uuid: other_uuid, path: other_path, .. }) => {
+                uuid == other_uuid && path == other_path
+            }
+            _ => self.address() == other.address(),
+        }
+    }
+
     /// Whether a file manager can show it.
     pub fn is_in_files(&self) -> bool {
         self.is_local() || matches!(self, Self::Network(_))

@@ -7,6 +7,7 @@ use glib::variant::ToVariant;
 
 use super::application::{Application, notification_id};
 use super::describe;
+use super::log::RunPage;
 use super::model::{JobKind, JobModel, JobState, PlanObject, Repository};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{Cause, Outcome, Run};
@@ -94,6 +95,12 @@ impl Application {
             });
         self.add_action_entries([
             with_plan("show-plan", |application, plan| application.show_plan(&plan)),
+            with_plan("show-newest-run", |application, plan| {
+                application.show_plan(&plan);
+                if let (Some(window), Some(run)) = (application.window(), plan.newest_run()) {
+                    window.push(&RunPage::new(&plan, &run));
+                }
+            }),
             with_plan("back-up-plan", |application, plan| {
                 application.show_plan(&plan);
                 if let Some(window) = application.window() {
@@ -143,7 +150,7 @@ impl Application {
         };
         let notification = gio::Notification::new(&title);
         notification.set_body(Some(&describe::wait_advice(reason, chore, &plan.plan().destination)));
-        self.tell(&plan.id(), &notification, chore == Chore::Backup);
+        self.tell(&plan.id(), &notification, "app.show-plan", chore == Chore::Backup);
     }
 
     /// Says how a job ended, to whoever does not see it.
@@ -165,19 +172,22 @@ impl Application {
         }
         let run = plan.and_then(|plan| plan.newest_run());
         let (title, body) = end_text(job, run.as_ref(), place.title());
+        let is_in_log = matches!(job.kind(), JobKind::Backup | JobKind::Verify | JobKind::Drill);
+        let has_report = is_in_log && run.is_some_and(|run| has_report(&run));
+        let action = if has_report { "app.show-newest-run" } else { "app.show-plan" };
         let notification = gio::Notification::new(&title);
         notification.set_body(Some(&body).filter(|body| !body.is_empty()).map(String::as_str));
         let failed_backup = job.kind() == JobKind::Backup && job.state() == JobState::Failed;
         match place.plan_id() {
-            Some(id) => self.tell(id, &notification, failed_backup),
+            Some(id) => self.tell(id, &notification, action, failed_backup),
             None => self.send_notification(Some(&notification_id(place)), &notification),
         }
     }
 
-    /// Shows a notification that leads to a plan, in the place of what was said of it before.
-    fn tell(&self, id: &str, notification: &gio::Notification, can_back_up: bool) {
+    /// Shows a notification that leads to a plan by an action, in the place of what was said of it before.
+    fn tell(&self, id: &str, notification: &gio::Notification, action: &str, can_back_up: bool) {
         let target = id.to_variant();
-        notification.set_default_action_and_target_value("app.show-plan", Some(&target));
+        notification.set_default_action_and_target_value(action, Some(&target));
         if can_back_up {
             notification.add_button_with_target_value(
                 &gettext("Back Up Now"),
@@ -190,6 +200,15 @@ impl Application {
 
     fn is_seen(&self) -> bool {
         self.window().is_some_and(|window| window.is_visible() && window.is_active())
+    }
+}
+
+/// Whether what a run tells is on its own page. What failed, and what has to be answered, is on that of the plan.
+fn has_report(run: &Run) -> bool {
+    match run.outcome {
+        Outcome::Verified(_) | Outcome::Drilled(_) => true,
+        Outcome::Finished { .. } => run.alarm.is_none() && run.warning_count > 0,
+        _ => false,
     }
 }
 

@@ -109,6 +109,19 @@ def main(program):
         names = [path.name for path in (DRIVE / "Backups").iterdir()]
         assert all(name.startswith("duplicity-") for name in names), names
 
+        # Another plan needs a folder of its own, also on a drive that is known by its path only so far.
+        session.press("ctrl+n")
+        app.click("button", "Continue")
+        app.type_into("Folder", str(DRIVE / "Backups"))
+        app.click("button", "Test")
+        app.find("label", re.compile("^The plan “Documents” keeps its backups here"))
+        app.click("button", "Close", within=app.find("dialog"))
+        app.click("button", "Cancel", within=app.find("alert", "Discard This Backup?"))
+        app.wait_gone("alert")
+        app.click("button", "Close", within=app.find("dialog"))
+        app.click("button", "Discard", within=app.find("alert", "Discard This Backup?"))
+        app.wait_gone("dialog")
+
         # What was seen once can be looked at while the drive is away.
         flows.browse(app)
         app.click("button", "Back")

@@ -5,6 +5,7 @@ very many changes hold back what would be deleted.
     health.py PROGRAM CLI [wide|narrow] [dark]
 """
 
+import json
 import pathlib
 import re
 import sys
@@ -13,7 +14,7 @@ import time
 import flows
 import sample
 from keeping import set_up
-from session import Session
+from session import Session, wait
 
 DAMAGE = re.compile("^Damage was found when the backups were checked")
 ALARM = "Much More Has Changed Than Ever Before"
@@ -99,6 +100,20 @@ def main(program, cli, width="wide", shade="light"):
         app.find("list item", volume.name)
         app.find("list item", "7 snapshots have lost something")
         seen("damage")
+
+        # Found by itself while nobody looks, the word of it leads to the report.
+        app.click("button", "Back")
+        shown = session.home / "shown"
+        session.spawn(["/usr/bin/python3", TOP / "tests/window/services.py", "notifications", "", shown])
+        session.run(["xdotool", "windowminimize", app.window_id()])
+        plan_id = re.search('id = "(.*)"', (session.home / ".config/souvenir/plans.toml").read_text())[1]
+        session.run([pathlib.Path(program).resolve(), f"--scheduled={plan_id}", "--task=verify"])
+        (note,) = wait(lambda: shown.exists() and shown.read_text().splitlines(), "a notification")
+        assert json.loads(note)["title"] == "Damage was found in “Documents”", note
+        click = session.home / "click"
+        click.write_text(f"{json.loads(note)['id']} default")
+        click.rename(shown.with_name("shown.click"))
+        app.find("list item", volume.name)
         app.find("button", "Make a Full Backup Now").bring().click()
         flows.wait_for_backup(app, 8)
         app.find("label", re.compile(r"^A full snapshot of "))

@@ -200,7 +200,7 @@ def computer_without_camera(session, program, shelf):
     """The lines on the paper, typed."""
     (kit,) = shelf.glob("*.pdf")
     lines = typed_lines(session, kit)
-    wrong = lines[3].replace(lines[3][8], "b" if lines[3][8] != "b" else "c")
+    wrong = lines[3][:8] + ("b" if lines[3][8] != "b" else "c") + lines[3][9:]
     extra = another_computer(session, "third")
     app = session.launch(program, extra=extra)
     app.click("button", "Restore From a Backup…")

@@ -129,11 +129,20 @@ impl DestinationPage {
         self.imp().taken.replace(taken);
     }
 
-    /// The plan that has this destination already.
-    fn holder(&self, destination: &Destination) -> Option<String> {
-        let taken = self.imp().taken.borrow();
-        let same = taken.iter().find(|(other, _)| other.address() == destination.address());
-        same.map(|(_, name)| name.clone())
+    /// Whether another plan keeps its backups there, which is said: those of two plans in one folder would be taken
+    /// for one another's.
+    fn refuses(&self, destination: &Destination) -> bool {
+        let imp = self.imp();
+        let taken = imp.taken.borrow();
+        let same = taken.iter().find(|(other, _)| other.is_same_place(destination));
+        let Some((_, name)) = same else { return false };
+        let text = gettext_f(
+            "The plan “{name}” keeps its backups here. Every plan needs a folder of its own.",
+            &[("name", name)],
+        );
+        imp.chooser.show_problem(&text);
+        imp.chooser.mark();
+        true
     }
 
     /// The destination, once it was found good.
@@ -181,14 +190,7 @@ impl DestinationPage {
     async fn test(&self) -> bool {
         let imp = self.imp();
         let Some(destination) = imp.chooser.read() else { return false };
-        if let Some(name) = self.holder(&destination) {
-            // The backups of two plans in one folder would be taken for one another's.
-            let text = gettext_f(
-                "The plan “{name}” keeps its backups here. Every plan needs a folder of its own.",
-                &[("name", &name)],
-            );
-            imp.chooser.show_problem(&text);
-            imp.chooser.mark();
+        if self.refuses(&destination) {
             return false;
         }
         // What was found good a moment ago need not be asked again.
@@ -200,6 +202,11 @@ impl DestinationPage {
         imp.report.set_looking();
         let check = DestinationCheck::run(destination, self).await;
         if imp.question.get() != question {
+            return false;
+        }
+        // Only now it is known what drive a folder is on.
+        if self.refuses(check.repository.destination()) {
+            imp.report.clear();
             return false;
         }
         imp.report.show_for_backup(&check, &imp.folders.borrow());

@@ -139,7 +139,8 @@ impl JobProgress {
                 widget.imp().pulsing.set(false);
                 return glib::ControlFlow::Break;
             };
-            if !job.paused() && widget.is_mapped() {
+            // Who wants no motion reads what is being done.
+            if !job.paused() && widget.is_mapped() && widget.settings().is_gtk_enable_animations() {
                 widget.imp().bar.pulse();
             }
             glib::ControlFlow::Continue
