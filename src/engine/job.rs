@@ -5,9 +5,12 @@
 //! never waits for whoever draws it. Down comes a [`Control`]: cancel with a reason, pause, resume.
 //! It is looked at for every buffer and during every wait.
 
+mod control;
+mod warning;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::crypto::{PassphraseRequest, Secret};
@@ -15,107 +18,9 @@ use super::error::{Error, Result};
 use super::path::EntryPath;
 use super::storage::{CredentialRequest, HostKey, NetworkAddress, StorageResult};
 
-/// Why a job was asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CancelReason {
-    /// A person asked for it.
-    User,
-    /// The network became a metered one.
-    Metered,
-    /// The machine went on battery.
-    Battery,
-    /// The machine began to save power.
-    PowerSaver,
-    /// A game began.
-    Game,
-    /// The session or the machine ends.
-    Shutdown,
-}
-
-/// The way down to a running job. Clones steer the same job.
-#[derive(Debug, Clone, Default)]
-pub struct Control(Arc<ControlState>);
-
-#[derive(Debug, Default)]
-struct ControlState {
-    /// Set when there is anything to look at, so that the common check costs one load.
-    attention: AtomicBool,
-    wishes: Mutex<Wishes>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Wishes {
-    cancel: Option<CancelReason>,
-    paused: bool,
-}
-
-impl Control {
-    /// A control that has asked for nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Asks the job to stop. The first reason stays.
-    pub fn cancel(&self, reason: CancelReason) {
-        self.change(|wishes| {
-            wishes.cancel.get_or_insert(reason);
-        });
-    }
-
-    /// Asks the job to hold at the next buffer.
-    pub fn pause(&self) {
-        self.change(|wishes| wishes.paused = true);
-    }
-
-    /// Lets a paused job go on.
-    pub fn resume(&self) {
-        self.change(|wishes| wishes.paused = false);
-    }
-
-    /// Whether the job is asked to hold.
-    pub fn is_paused(&self) -> bool {
-        self.wishes().paused
-    }
-
-    /// Returns at once when the job may go on, waits while it is paused, and fails with
-    /// [`Error::Cancelled`] when it is to stop.
-    pub fn check(&self) -> Result<()> {
-        if !self.0.attention.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut wishes = self.wishes();
-        loop {
-            if let Some(reason) = wishes.cancel {
-                return Err(Error::Cancelled(reason));
-            }
-            if !wishes.paused {
-                return Ok(());
-            }
-            wishes = self.0.changed.wait(wishes).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Why the job is to stop, if it is. Never waits.
-    pub fn cancelled(&self) -> Option<CancelReason> {
-        if !self.0.attention.load(Ordering::Acquire) {
-            return None;
-        }
-        self.wishes().cancel
-    }
-
-    fn change(&self, set: impl FnOnce(&mut Wishes)) {
-        let mut wishes = self.wishes();
-        set(&mut wishes);
-        self.0.attention.store(wishes.paused || wishes.cancel.is_some(), Ordering::Release);
-        drop(wishes);
-        self.0.changed.notify_all();
-    }
-
-    fn wishes(&self) -> MutexGuard<'_, Wishes> {
-        self.0.wishes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub use control::{CancelReason, Control};
+pub use warning::Warning;
+pub(crate) use warning::amount;
 
 /// What a job is doing, in the order in which a person sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,162 +67,6 @@ pub struct Progress {
     pub current_path: EntryPath,
     /// Whether the destination has failed more than once in a row and is tried again.
     pub trying_again: bool,
-}
-
-/// Something that a person should know of, but that did not end the job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
-    /// A file or folder could not be read and is left out.
-    Unreadable {
-        /// The entry.
-        path: EntryPath,
-        /// What the system said.
-        reason: String,
-    },
-    /// An entry went away between being found and being read; it is left out.
-    Vanished {
-        /// The entry.
-        path: EntryPath,
-    },
-    /// A file changed while it was read: what is stored may be a mixture of both states.
-    ChangedWhileRead {
-        /// The entry.
-        path: EntryPath,
-    },
-    /// Reading a file failed half-way: what is stored of it ends, or is zeros, from there on.
-    CutShort {
-        /// The entry.
-        path: EntryPath,
-        /// What the system said.
-        reason: String,
-    },
-    /// A folder that was to be backed up is not there.
-    FolderMissing {
-        /// The folder.
-        path: EntryPath,
-    },
-    /// Sockets cannot be backed up.
-    SocketLeftOut {
-        /// The entry.
-        path: EntryPath,
-    },
-    /// The destination lies in the folder that is backed up, and is left out of it.
-    DestinationLeftOut {
-        /// The destination's folder, relative to the root.
-        path: EntryPath,
-    },
-    /// A stored file is damaged; what else there is has been used.
-    Damaged {
-        /// Name of the stored file.
-        file: String,
-        /// What is wrong with it.
-        reason: String,
-        /// The first and the last entry of what is lost with it, where known.
-        lost: Option<(EntryPath, EntryPath)>,
-    },
-    /// An entry could not be restored, or not wholly; nothing incomplete was left in its place.
-    NotRestored {
-        /// The entry.
-        path: EntryPath,
-        /// Why.
-        reason: String,
-    },
-    /// The entry is restored, but an attribute such as its owner could not be set.
-    AttributeNotSet {
-        /// The entry.
-        path: EntryPath,
-        /// Which, and why.
-        reason: String,
-    },
-    /// The entry is backed up, but without some of its attributes.
-    AttributesLeftOut {
-        /// The entry.
-        path: EntryPath,
-        /// Which, and why.
-        reason: String,
-    },
-    /// A stored file was to be deleted and is still there.
-    NotDeleted {
-        /// Name of the stored file.
-        file: String,
-        /// Why.
-        reason: String,
-    },
-    /// There may be too little space for the set that is being made.
-    LittleSpace {
-        /// The place.
-        location: String,
-        /// What the set may come to at most, in bytes.
-        needed_bytes: u64,
-        /// What is free, in bytes.
-        free_bytes: u64,
-    },
-    /// A set, or a file of one, was to be copied to another place and is not there.
-    NotCopied {
-        /// Name of the stored file, or of one of the set.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// A set without a manifest, or with files that belong to no set, is at the destination.
-    Incomplete {
-        /// The set or file.
-        name: String,
-    },
-}
-
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unreadable { path, reason } => {
-                write!(f, "{path}: cannot be read and is left out: {reason}")
-            }
-            Self::Vanished { path } => write!(f, "{path}: went away before it was read"),
-            Self::ChangedWhileRead { path } => {
-                write!(f, "{path}: changed while it was read; the stored copy may mix both states")
-            }
-            Self::CutShort { path, reason } => {
-                write!(f, "{path}: could not be read to its end; the stored copy is not whole: {reason}")
-            }
-            Self::FolderMissing { path } => write!(f, "{path}: is not there and is left out"),
-            Self::SocketLeftOut { path } => write!(f, "{path}: is a socket, which cannot be backed up"),
-            Self::DestinationLeftOut { path } => {
-                write!(f, "{path}: holds the backups themselves and is left out")
-            }
-            Self::Damaged { reason, lost: Some((first, last)), .. } => {
-                write!(f, "{reason}; what it holds, from {first} to {last}, is lost with it")
-            }
-            Self::Damaged { file, reason, lost: None } => write!(f, "{file}: {reason}"),
-            Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
-            Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
-                write!(f, "{path}: {reason}")
-            }
-            Self::NotDeleted { file, reason } => write!(f, "{file}: is not deleted: {reason}"),
-            Self::LittleSpace { location, needed_bytes, free_bytes } => write!(
-                f,
-                "{location}: there may be too little space: up to {} may be needed, and {} are free",
-                amount(*needed_bytes),
-                amount(*free_bytes)
-            ),
-            Self::NotCopied { name, reason } => write!(f, "{name}: is not copied: {reason}"),
-            Self::Incomplete { name } => write!(f, "{name}: belongs to an unfinished backup and is not used"),
-        }
-    }
-}
-
-/// A number of bytes for people.
-pub(crate) fn amount(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut units = ["bytes", "KiB", "MiB", "GiB", "TiB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    for larger in units {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    if bytes < 1024 { format!("{bytes} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
 /// Something that only a person can answer. Dropping the question is a "no".
