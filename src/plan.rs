@@ -7,19 +7,19 @@
 pub mod alarm;
 pub mod history;
 pub mod keeping;
+mod left_out;
 pub mod lock;
 mod pace;
+mod path_text;
 pub mod proof;
 pub mod run;
 pub mod schedule;
 pub mod store;
 pub mod turn;
 
-use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -30,14 +30,14 @@ use crate::engine::crypto::Protection;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
-use crate::engine::scan::presets::Preset;
-use crate::engine::scan::{Rule, RuleKind, Selection};
+use crate::engine::scan::Selection;
 use crate::engine::storage::{
     Address, AwayDrive, Backoff, Credentials, DriveAddress, Limits, NetworkAddress, S3Address, SftpAddress,
     Storage, StorageError, StorageErrorKind, WebDavAddress,
 };
 
 pub use keeping::{FullEvery, Keep, Thinning};
+pub use left_out::LeftOut;
 pub use schedule::Schedule;
 pub use store::{Plans, PlansProblem};
 
@@ -52,7 +52,7 @@ pub struct Plan {
     /// What the person calls it.
     pub name: String,
     /// The folders that are backed up, each with everything below it.
-    #[serde(with = "path_list")]
+    #[serde(with = "path_text::list")]
     pub folders: Vec<PathBuf>,
     /// What is left out of them.
     #[serde(flatten)]
@@ -86,42 +86,6 @@ pub struct Plan {
     /// after the change begins a new one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_protections: Vec<EarlierProtection>,
-}
-
-/// What is not backed up of a plan's folders.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Folders below them.
-    #[serde(rename = "ignored", with = "path_list", default, skip_serializing_if = "Vec::is_empty")]
-    pub folders: Vec<PathBuf>,
-    /// The names of [presets](crate::engine::scan::presets::PRESETS).
-    #[serde(rename = "ignored_presets", default, skip_serializing_if = "Vec::is_empty")]
-    pub presets: Vec<String>,
-    /// Shell patterns of names, or of paths, anywhere below the folders.
-    #[serde(rename = "ignored_patterns", default, skip_serializing_if = "Vec::is_empty")]
-    pub patterns: Vec<String>,
-}
-
-impl LeftOut {
-    /// The rules that presets and patterns amount to. A preset that is not known, as in a plan of a later version,
-    /// leaves nothing out.
-    fn rules(&self) -> Vec<Rule> {
-        let presets = self.presets.iter().filter_map(|id| Preset::find(id)).map(Rule::ExcludePreset);
-        // In front of names there may be folders, and nothing has to be.
-        let anywhere = |pattern: &String| match pattern.split_at_checked("ignorecase:".len()) {
-            Some((prefix, rest)) if prefix.eq_ignore_ascii_case("ignorecase:") => {
-                format!("{prefix}**/{rest}")
-            }
-            _ => format!("**/{pattern}"),
-        };
-        let patterns = self.patterns.iter().map(anywhere);
-        presets.chain(patterns.map(|text| Rule::Pattern(RuleKind::Exclude, text.into_bytes()))).collect()
-    }
-
-    /// The rules for the backup of these folders. Fails if a pattern cannot be understood.
-    pub fn of(&self, folders: &[PathBuf]) -> Result<Selection> {
-        Selection::from_folders(folders, &self.folders)?.leaving_out(&self.rules())
-    }
 }
 
 /// A protection that a plan had.
@@ -367,125 +331,9 @@ fn new_id() -> String {
     format!("{:x}", since.as_nanos())
 }
 
-/// How a path stands in a file that must be UTF-8: as it is where that is possible, else with every
-/// byte outside ASCII percent-encoded, in a form that no plain path can be taken for.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum PathText {
-    Plain(String),
-    Encoded {
-        #[serde(rename = "percent-encoded")]
-        percent_encoded: String,
-    },
-}
-
-impl From<&Path> for PathText {
-    fn from(path: &Path) -> Self {
-        match path.to_str() {
-            Some(text) => Self::Plain(text.to_owned()),
-            None => Self::Encoded { percent_encoded: percent_encode(path.as_os_str().as_bytes()) },
-        }
-    }
-}
-
-impl TryFrom<PathText> for PathBuf {
-    type Error = String;
-
-    fn try_from(text: PathText) -> Result<Self, Self::Error> {
-        match text {
-            PathText::Plain(text) => Ok(text.into()),
-            PathText::Encoded { percent_encoded } => percent_decode(&percent_encoded)
-                .map(|bytes| OsString::from_vec(bytes).into())
-                .ok_or_else(|| format!("\"{percent_encoded}\" is not percent-encoded")),
-        }
-    }
-}
-
-fn percent_encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        if byte.is_ascii_graphic() && *byte != b'%' {
-            text.push(char::from(*byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-fn percent_decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        if *first == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    Some(bytes)
-}
-
-mod path_text {
-    use super::{Path, PathBuf, PathText};
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-        PathText::from(path).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        PathText::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
-    }
-}
-
-mod path_list {
-    use super::{PathBuf, PathText};
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(paths.iter().map(|path| PathText::from(path.as_path())))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
-        Vec::<PathText>::deserialize(deserializer)?
-            .into_iter()
-            .map(|text| text.try_into().map_err(D::Error::custom))
-            .collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_are_looked_for_anywhere() {
-        let patterns = |patterns: &[&str]| LeftOut {
-            presets: vec!["caches".to_owned(), "of a later version".to_owned()],
-            patterns: patterns.iter().map(|text| (*text).to_owned()).collect(),
-            ..LeftOut::default()
-        };
-        let rules = patterns(&["*.iso", "IgnoreCase:*.Tmp", "build/*.o"]).rules();
-        let texts: Vec<_> = rules
-            .iter()
-            .filter_map(|rule| match rule {
-                Rule::Pattern(RuleKind::Exclude, text) => Some(text.as_slice()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(texts, [b"**/*.iso".as_slice(), b"IgnoreCase:**/*.Tmp", b"**/build/*.o"]);
-        assert_eq!(rules.len(), 4);
-        let folders = [PathBuf::from("/home")];
-        assert!(patterns(&["*.iso"]).of(&folders).is_ok());
-        assert!(matches!(patterns(&["[z-a]"]).of(&folders), Err(Error::Pattern { .. })));
-        assert!(matches!(patterns(&["a//b"]).of(&folders), Err(Error::Pattern { .. })));
-    }
 
     #[test]
     fn a_plan_remembers_its_protections() {
@@ -508,21 +356,5 @@ mod tests {
         assert_eq!(text, "kind = \"network\"\nuri = \"smb://nas/share/Back%20ups\"\n");
         assert_eq!(toml::from_str::<Destination>(&text).unwrap(), destination);
         assert!(!destination.is_local() && destination.folder().is_none());
-    }
-
-    #[test]
-    fn every_path_survives_percent_encoding() {
-        let all: Vec<u8> = (1..=255).collect();
-        assert_eq!(percent_decode(&percent_encode(&all)), Some(all));
-        for bad in ["%", "%1", "%zz", "a%F"] {
-            assert_eq!(percent_decode(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_plain_path_is_never_taken_for_an_encoded_one() {
-        let path = Path::new("/home/100%FF");
-        assert_eq!(PathBuf::try_from(PathText::from(path)).unwrap(), path);
-        assert!(matches!(PathText::from(path), PathText::Plain(_)));
     }
 }

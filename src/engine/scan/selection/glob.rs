@@ -3,7 +3,8 @@
 use super::matcher::Shape;
 use super::regexp::{Build, class};
 
-const IGNORE_CASE: &str = "ignorecase:";
+/// What stands in front of a pattern for which the case of letters does not matter.
+pub const IGNORE_CASE: &str = "ignorecase:";
 
 /// The pattern without what may stand in front of it, and whether it says that case does not matter.
 pub fn split_prefix(pattern: &str) -> (&str, bool) {

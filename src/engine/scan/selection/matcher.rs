@@ -88,25 +88,22 @@ impl FullPath {
         Self { bytes: [root, slash, path.as_bytes()].concat(), text: OnceCell::new() }
     }
 
-    /// The one folder that a matcher means.
+    /// The one folder that a matcher names.
     pub fn of(folder: &Matcher) -> Option<Self> {
-        let bytes = match folder {
-            Matcher::Everything => b"/".to_vec(),
-            Matcher::Literal(path) => path.clone(),
-            _ => return None,
-        };
+        let path = folder.named()?;
+        let bytes = if path.is_empty() { b"/".to_vec() } else { path.to_vec() };
         Some(Self { bytes, text: OnceCell::new() })
     }
 
-    /// The path below the one folder that a matcher means, unless this is that folder.
-    pub fn below(&self, folder: &Matcher) -> Option<Self> {
-        let folder: &[u8] = match folder {
-            Matcher::Everything => b"",
-            Matcher::Literal(path) => path,
-            _ => return None,
-        };
-        let below = self.bytes.strip_prefix(folder).filter(|below| !below.is_empty())?;
-        Some(Self { bytes: below.to_owned(), text: OnceCell::new() })
+    /// Whether it is the one folder that a matcher names.
+    pub fn is_named_by(&self, folder: &Matcher) -> bool {
+        folder.named().is_some_and(|path| self.bytes == path)
+    }
+
+    /// The path below the one folder that a matcher names; as it is if it lies elsewhere.
+    pub fn below(&self, folder: &Matcher) -> Self {
+        let below = folder.named().and_then(|path| self.bytes.strip_prefix(path));
+        Self { bytes: below.unwrap_or(&self.bytes).to_vec(), text: OnceCell::new() }
     }
 
     fn text(&self) -> &str {
@@ -185,6 +182,15 @@ impl Matcher {
             }
             Self::Shape(shape) => shape.matches(full.text(), is_folder),
             _ => Match::No,
+        }
+    }
+
+    /// The one folder that is named, without a slash at its end.
+    fn named(&self) -> Option<&[u8]> {
+        match self {
+            Self::Everything => Some(b""),
+            Self::Literal(path) => Some(path),
+            _ => None,
         }
     }
 

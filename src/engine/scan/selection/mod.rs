@@ -217,19 +217,26 @@ impl Selection {
         if self.within.is_empty() {
             return false;
         }
-        let Some(below) = full.below(&self.rules[rule].matcher) else {
-            // The folder that is named, whatever it lies in.
+        let named = &self.rules[rule].matcher;
+        if full.is_named_by(named) {
+            // Whatever it lies in.
             *scope = Scope::default();
             return false;
-        };
+        }
         let is_folder = entry.kind == CandidateKind::Folder;
         for (index, within) in (self.rules.len()..).zip(&self.within) {
             if scope.0 == Some(index) {
                 return true;
             }
-            let path = if within.itself[rule] { &below } else { full };
-            let is_asked = is_folder || !within.matcher.is_for_folders();
-            if is_asked && within.matcher.matches(path, entry) == Match::Yes {
+            if !is_folder && within.matcher.is_for_folders() {
+                continue;
+            }
+            let matched = if within.itself[rule] {
+                within.matcher.matches(&full.below(named), entry)
+            } else {
+                within.matcher.matches(full, entry)
+            };
+            if matched == Match::Yes {
                 if is_folder {
                     *scope = Scope(Some(index));
                 }

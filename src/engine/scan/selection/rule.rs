@@ -3,7 +3,7 @@
 use super::lists::{self, Listed, Separator};
 use super::matcher::{Match, Matcher};
 use super::text::{readable, text};
-use super::{Compiled, FullPath, regexp};
+use super::{Compiled, FullPath, glob, regexp};
 use crate::engine::error::{Error, Result};
 use crate::engine::path::EntryPath;
 use crate::engine::scan::presets::Preset;
@@ -44,6 +44,15 @@ pub enum Rule {
     ExcludePreset(&'static Preset),
     /// How the patterns after this one are meant.
     Filter(Filter),
+}
+
+impl Rule {
+    /// Leaves out what a shell pattern of a name, or of a path, matches in any folder.
+    pub fn exclude_anywhere(pattern: &str) -> Self {
+        let (pattern, ignores_case) = glob::split_prefix(pattern);
+        let prefix = if ignores_case { glob::IGNORE_CASE } else { "" };
+        Self::Pattern(RuleKind::Exclude, format!("{prefix}**/{pattern}").into_bytes())
+    }
 }
 
 /// How patterns are meant.
