@@ -8,7 +8,8 @@ const TELLING: u64 = 10_000_000;
 
 impl Plan {
     /// How many stored bytes a second come from the destination, as far as these runs tell. What was only read tells
-    /// best; of what was written the fastest run does, since most others looked for changes in between.
+    /// best; of what was written the fastest run does, since most others looked for changes in between. It is no more
+    /// than the plan lets come.
     pub fn stored_bytes_per_sec(&self, runs: &[Run]) -> Option<u64> {
         let rate = |run: &Run, bytes: u64| {
             let secs = u64::try_from(run.ended_secs - run.started_secs).unwrap_or(0).max(1);
@@ -23,7 +24,9 @@ impl Plan {
             _ => None,
         };
         let newest_read = self.runs_here(runs).rev().find_map(read);
-        newest_read.or_else(|| self.runs_here(runs).filter_map(written).max()).filter(|rate| *rate > 0)
+        let rate = newest_read.or_else(|| self.runs_here(runs).filter_map(written).max())?;
+        let limit = self.rates.download_limit.map_or(u64::MAX, |kib| kib.get().saturating_mul(1024));
+        Some(rate.min(limit)).filter(|rate| *rate > 0)
     }
 }
 
@@ -33,6 +36,7 @@ mod tests {
     use crate::engine::crypto::Protection;
     use crate::plan::Destination;
     use crate::plan::proof::Verified;
+    use std::num::NonZeroU64;
 
     fn run(started_secs: i64, secs: i64, outcome: Outcome) -> Run {
         Run { started_secs, ended_secs: started_secs + secs, outcome, ..Run::default() }
@@ -57,6 +61,8 @@ mod tests {
         runs.push(run(500, 10, Outcome::Verified(checked)));
         runs.push(written(600, 1, 90_000_000));
         assert_eq!(plan.stored_bytes_per_sec(&runs), Some(5_000_000));
+        plan.rates.download_limit = NonZeroU64::new(1000);
+        assert_eq!(plan.stored_bytes_per_sec(&runs), Some(1_024_000));
         // Of another destination nothing can be told.
         plan.destination_since = Some(700);
         assert_eq!(plan.stored_bytes_per_sec(&runs), None);

@@ -12,10 +12,9 @@ import time
 
 import flows
 import sample
-from session import Session, wait
+from session import ROLES, Session, wait
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-PASSPHRASE = "four slow snails singing"
 # More stops than that on one page are no way for anybody.
 MOST_STOPS = 40
 
@@ -37,11 +36,10 @@ class Keyboard:
     def go_to(self, role, name, key="Tab"):
         """Presses a key until something has the focus."""
         trail = []
-        roles = {"button": ("button", "push button"), "text": ("text", "entry", "password text")}.get(role, (role,))
         for _ in range(MOST_STOPS):
             widget = self.focused()
             trail.append(str(widget))
-            if widget is not None and widget.role in roles and re.fullmatch(name, widget.english_name):
+            if widget is not None and widget.role in ROLES.get(role, (role,)) and widget.english_name == name:
                 return
             self.press(key)
         raise AssertionError(f"{key} does not lead to {role} “{name}” but to {trail}")
@@ -80,8 +78,8 @@ def main(program, width="wide", shade="light"):
 
         app.find("radio button", re.compile("With a Passphrase"))
         keys.use("list item", "With a Passphrase")
-        keys.fill("New Passphrase", PASSPHRASE)
-        keys.fill("Repeat Passphrase", PASSPHRASE)
+        keys.fill("New Passphrase", flows.PASSPHRASE)
+        keys.fill("Repeat Passphrase", flows.PASSPHRASE)
         app.picture("02-protection")
         keys.use("button", "Continue")
 

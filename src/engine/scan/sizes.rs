@@ -30,6 +30,7 @@ impl Sizes {
     /// one alone, and what cannot be read counts nothing.
     pub fn count(root: &Path, folders: &[EntryPath], selection: &Selection, job: &Job) -> Result<Self> {
         let mut sizes = Self::default();
+        let folders: Vec<_> = folders.iter().map(|folder| (folder, folder.components().count())).collect();
         let tree =
             Tree::open(root).map_err(|source| Error::SourceUnreadable { path: root.to_owned(), source })?;
         for found in Walk::new(&tree, selection, &[], false, job)? {
@@ -38,8 +39,8 @@ impl Sizes {
             if source.entry.kind != EntryKind::File {
                 continue;
             }
-            let holders = folders.iter().filter(|folder| path.starts_with(folder));
-            let Some(base_depth) = holders.map(|folder| folder.components().count()).max() else { continue };
+            let holders = folders.iter().filter(|(folder, _)| path.starts_with(folder));
+            let Some(base_depth) = holders.map(|(_, depth)| *depth).max() else { continue };
             sizes.file_count += 1;
             sizes.total_bytes += bytes;
             sizes.add(&path, base_depth, bytes);

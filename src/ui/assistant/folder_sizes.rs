@@ -8,12 +8,13 @@ use adw::subclass::prelude::*;
 
 use super::FoldersPage;
 use crate::engine::error::Result;
-use crate::engine::job::{self, CancelReason, Event, Job, JobHandle};
+use crate::engine::job::{CancelReason, Job};
 use crate::engine::path::EntryPath;
 use crate::engine::scan::Sizes;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::{LeftOut, ROOT};
 use crate::platform::folder;
+use crate::ui::model::{JobKind, JobModel};
 use crate::ui::{describe, words};
 
 /// So long nothing has to change before it is counted.
@@ -36,12 +37,8 @@ impl FoldersPage {
             glib::timeout_future(STAY).await;
             let Some(counting) = page.upgrade().filter(|page| page.imp().turn.get() == turn) else { return };
             let (folders, left_out) = (counting.folders(), counting.left_out());
-            let handle = job::spawn("souvenir-sizes", move |job| count(&folders, &left_out, job));
-            let Ok(JobHandle { events, control, .. }) = handle else { return counting.stop_counting() };
-            counting.imp().counting.replace(Some(control));
-            drop(counting);
-            while let Ok(event) = events.recv().await {
-                let Event::Finished(result) = event else { continue };
+            let work = move |job: &Job| count(&folders, &left_out, job);
+            let job = JobModel::run(JobKind::Look, "souvenir-sizes", work, move |_, result| {
                 let Some(page) = page.upgrade().filter(|page| page.imp().turn.get() == turn) else { return };
                 page.imp().spinner.set_visible(false);
                 match result {
@@ -49,8 +46,8 @@ impl FoldersPage {
                     // The backup itself tells what is wrong.
                     Err(error) => tracing::info!(%error, "the folders could not be counted"),
                 }
-                return;
-            }
+            });
+            counting.imp().counting.replace(Some(job));
         });
     }
 
@@ -59,8 +56,8 @@ impl FoldersPage {
         let imp = self.imp();
         imp.turn.set(imp.turn.get() + 1);
         imp.spinner.set_visible(false);
-        if let Some(control) = imp.counting.take() {
-            control.cancel(CancelReason::User);
+        if let Some(job) = imp.counting.take() {
+            job.stop(CancelReason::User);
         }
     }
 

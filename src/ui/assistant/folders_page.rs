@@ -11,11 +11,11 @@ use glib::subclass::Signal;
 use super::folder_sizes::size_label;
 use super::left_out_group::LeftOutGroup;
 use super::listed_row::{clear_listed, listed_row};
-use crate::engine::job::Control;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::LeftOut;
 use crate::platform::folder;
 use crate::ui::describe;
+use crate::ui::model::JobModel;
 use crate::ui::widgets::{PathRow, show_hint};
 
 mod imp {
@@ -43,7 +43,7 @@ mod imp {
         pub large_rows: RefCell<Vec<adw::ActionRow>>,
         /// Counts the changes.
         pub turn: Cell<u64>,
-        pub counting: RefCell<Option<Control>>,
+        pub counting: RefCell<Option<JobModel>>,
         pub is_checking: Cell<bool>,
     }
 

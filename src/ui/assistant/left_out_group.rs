@@ -13,7 +13,7 @@ use crate::i18n::{gettext, gettext_f};
 use crate::plan::LeftOut;
 use crate::platform::folder;
 use crate::ui::describe;
-use crate::ui::widgets::{PathRow, empty, show_hint};
+use crate::ui::widgets::{PathRow, clear_row, show_hint};
 
 mod imp {
     use super::*;
@@ -166,7 +166,7 @@ mod imp {
             let pattern = self.pattern_row.text().trim().to_owned();
             match pattern_problem(&pattern) {
                 None => {
-                    empty(&self.pattern_row);
+                    clear_row(&self.pattern_row);
                     group.add_pattern(pattern);
                     true
                 }
@@ -190,7 +190,7 @@ impl LeftOutGroup {
         imp.folders.take();
         imp.patterns.take();
         imp.folder_row.clear();
-        empty(&imp.pattern_row);
+        clear_row(&imp.pattern_row);
         clear_listed(&imp.list);
         for (id, row) in imp.presets() {
             row.set_active(choice.presets.iter().any(|preset| preset == id));
@@ -324,8 +324,7 @@ fn pattern_problem(pattern: &str) -> Option<String> {
             "A pattern is looked for in every folder, such as “*.iso” or “build/*.o”. A single folder is left out above.",
         ));
     }
-    let plain = pattern.strip_prefix("ignorecase:").unwrap_or(pattern);
-    if plain.trim_matches(['*', '/']).is_empty() {
+    if pattern.to_lowercase().trim_start_matches("ignorecase:").trim_matches(['*', '/']).is_empty() {
         return Some(gettext("This pattern would leave out everything."));
     }
     let pattern = LeftOut { patterns: vec![pattern.to_owned()], ..LeftOut::default() };

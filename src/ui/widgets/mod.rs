@@ -14,7 +14,7 @@ pub use destination_report::{DestinationCheck, DestinationReport};
 pub use job_progress::JobProgress;
 pub use key_sign_in::key_sign_in_row;
 pub use new_passphrase::NewPassphrase;
-pub use path_row::{PathRow, empty};
+pub use path_row::{PathRow, clear_row};
 pub use problem_view::ProblemView;
 
 use std::cell::Cell;

@@ -106,7 +106,7 @@ impl PathRow {
 
     /// Empties the row.
     pub fn clear(&self) {
-        empty(self.upcast_ref());
+        clear_row(self.upcast_ref());
     }
 
     /// Why there is no path, in words; none if there is one.
@@ -132,7 +132,7 @@ impl PathRow {
 }
 
 /// Empties a row as applying it does: nothing is left that could be applied.
-pub fn empty(row: &adw::EntryRow) {
+pub fn clear_row(row: &adw::EntryRow) {
     row.set_text("");
     if row.shows_apply_button() {
         row.set_show_apply_button(false);
