@@ -162,6 +162,8 @@ def restore(app, target, seen=lambda name: None):
     """Restores all of the snapshot that is shown into a folder; gives what the window says then."""
     app.click("button", "Restore…")
     app.type_into("Folder", str(target))
+    # What it costs is known of every kind of place, also of one that wants a secret.
+    app.find("label", re.compile(r"^For that \d+ stored volumes? with"))
     seen("restore")
     app.click("button", "Restore")
     app.find("label", "Restored", WORK_SECS)

@@ -140,7 +140,7 @@ impl RestoreDialog {
         let rate = self.stored_bytes_per_sec(wish.repository.plan_id());
         let time = rate.map(|rate| time_text(preview.volume_bytes / rate));
         let texts = [Some(cost_text(preview)), time];
-        imp.cost_label.set_label(&texts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+        imp.cost_label.set_label(&texts.into_iter().flatten().collect::<Vec<_>>().join("\n"));
     }
 
     /// How fast the destination of a plan is, if that is known.
