@@ -248,6 +248,16 @@ impl Error {
         }
     }
 
+    /// Whether this is about what a stored file holds.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Crypto { source: CryptoError::Damaged(_), .. })
+    }
+
+    /// Whether a key that is not on this machine would help.
+    pub fn is_missing_key(&self) -> bool {
+        matches!(self, Self::Crypto { source: CryptoError::MissingSecretKey { .. }, .. })
+    }
+
     /// Whether this is a cancel, which is no failure.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled(_))

@@ -21,6 +21,7 @@ pub mod format;
 pub mod job;
 pub mod known;
 pub mod list;
+pub mod origin;
 pub mod path;
 pub mod prune;
 pub mod restore;

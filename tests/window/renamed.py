@@ -34,6 +34,34 @@ def kinds(store):
     return tuple(len(list(store.glob(f"duplicity-{kind}.*.manifest"))) for kind in ("full", "inc"))
 
 
+def open_on_another_computer(session, program, store):
+    """Whose backup it is is told before anything of it is shown, until it was accepted once."""
+    extra = flows.another_computer(session, "other")
+    app = session.launch(program, extra=extra)
+    title = "The Backup of Another Computer"
+
+    def open_backup():
+        app.click("button", "Restore From a Backup…")
+        app.type_into("Folder", str(store))
+        app.click("button", "Open Backup")
+
+    open_backup()
+    alert = app.find("alert", title, flows.WORK_SECS)
+    app.find("label", re.compile("called “old-desk”"))
+    app.picture("another-computer")
+    app.click("button", "Cancel", within=alert)
+    app.wait_gone("alert")
+    shutil.rmtree(pathlib.Path(extra["XDG_CACHE_HOME"], "souvenir"))
+    open_backup()
+    app.click("button", "Open Backup", within=app.find("alert", title, flows.WORK_SECS))
+    app.find("table row", re.compile("."), flows.WORK_SECS)
+    app.click("button", "Back")
+    open_backup()
+    app.find("table row", re.compile("."), flows.WORK_SECS)
+    assert not app.has("alert"), "what was accepted is asked again"
+    app.close()
+
+
 def main(program, width="wide", shade="light"):
     with Session(TOP / "target" / "renamed" / f"{width}-{shade}") as session:
         documents = sample.make(session.home / "Documents")
@@ -73,6 +101,9 @@ def main(program, width="wide", shade="light"):
         app.click("button", "Full Backup", within=app.find("alert"))
         flows.wait_for_backup(app, 4)
         assert kinds(store) == (2, 2), kinds(store)
+        app.close()
+        rename(session, store)
+        open_on_another_computer(session, program, store)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 //! What kind of set is made, at what time, and whether the passphrase is the right one for it.
 
-use super::source::host_name;
 use super::staging::Leftovers;
 use super::{BackupKind, BackupRequest};
 use crate::engine::chain::{Chain, Collection, FullReason, Set};
@@ -9,8 +8,9 @@ use crate::engine::error::{Error, Result};
 use crate::engine::format::name::{Codec, SetKind};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
+use crate::engine::origin::Origin;
 use crate::engine::path::plain_root;
-use crate::engine::restore::{MANIFEST_LIMIT, parse_manifest};
+use crate::engine::restore::MANIFEST_LIMIT;
 use crate::engine::stored::{StoredReader, read_small};
 
 /// What kind of set is made.
@@ -62,25 +62,18 @@ fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job)
         return Ok(Choice::Extend(chain));
     };
     let opener = Opener::new(request.keyring, request.passphrases, None, job)?;
-    let Some(file) = &last.manifest else { return Ok(Choice::Extend(chain)) };
-    let read = request.copies.open(request.storage, file, &opener, job);
-    let manifest = match read.and_then(|reader| parse_manifest(file, reader)) {
-        // Damaged, so it says nothing. What it says of volumes is not needed here.
-        Err(error) if is_damage(&error) => return Ok(Choice::Extend(chain)),
-        manifest => manifest?,
+    // What is damaged says nothing. What it says of volumes is not needed here.
+    let Some(origin) = Origin::of_set(last, request.storage, &opener, request.copies, job)? else {
+        return Ok(Choice::Extend(chain));
     };
-    let differs = |theirs: &Option<Vec<u8>>, ours: Option<Vec<u8>>| match (theirs, ours) {
-        (Some(theirs), Some(ours)) => *theirs != ours,
-        _ => false,
-    };
-    let other_host = differs(&manifest.host_name, host_name());
-    let other_folder = differs(&manifest.local_dir, Some(plain_root(request.root)));
-    if !other_host && !other_folder {
+    let other_folder = origin.folder.as_ref().is_some_and(|folder| *folder != plain_root(request.root));
+    let other_host = origin.other_host();
+    if other_host.is_none() && !other_folder {
         return Ok(Choice::Extend(chain));
     }
     let text = |name: Option<Vec<u8>>| String::from_utf8_lossy(&name.unwrap_or_default()).into_owned();
-    let host = text(manifest.host_name);
-    let found = format!("{} on {host}", text(manifest.local_dir));
+    let host = text(origin.host_name);
+    let found = format!("{} on {host}", text(origin.folder));
     if request.kind == BackupKind::Incremental {
         return Err(Error::OtherSource { found });
     }
@@ -89,11 +82,6 @@ fn mind_the_source<'a>(request: &BackupRequest<'_>, chain: &'a Chain, job: &Job)
         return Ok(Choice::Extend(chain));
     }
     Ok(Choice::Full(FullReason::OtherSource { found }))
-}
-
-/// Whether the error is about what a stored file holds.
-pub fn is_damage(error: &Error) -> bool {
-    matches!(error, Error::Damaged { .. } | Error::Crypto { source: CryptoError::Damaged(_), .. })
 }
 
 /// Makes sure of the passphrase before anything is sealed with it. The first one of a destination is

@@ -29,11 +29,12 @@ use super::format::name::SetKind;
 use super::format::time::SetTime;
 use super::job::{Job, Phase, Warning};
 use super::known::KnownTree;
+use super::origin::host_name;
 use super::scan::{Selection, Walk};
 use super::status::foreign_repository;
 use super::storage::{Lock, LockGuard, Storage, StorageErrorKind, StoredFile};
 pub(crate) use changes::{Change, Changes};
-use choose::{Choice, choose, is_damage, know_passphrase, set_time, unfinished_set};
+use choose::{Choice, choose, know_passphrase, set_time, unfinished_set};
 use new_set::{Begun, NewSet};
 use room::Room;
 use source::LeftOut;
@@ -191,11 +192,11 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
             };
             let mut made = extend(finished);
             // It may be the copies that are damaged, and not what is stored.
-            if made.as_ref().is_err_and(is_damage) && request.copies.delete_all() {
+            if made.as_ref().is_err_and(Error::is_damage) && request.copies.delete_all() {
                 made = extend(Default::default());
             }
             match made {
-                Err(error) if is_damage(&error) && request.kind != BackupKind::Incremental => {
+                Err(error) if error.is_damage() && request.kind != BackupKind::Incremental => {
                     let set = chain.sets.last().map(Set::name).unwrap_or_default();
                     job.warn(Warning::Damaged { file: set.clone(), reason: error.to_string(), lost: None });
                     (FullReason::NoSignatures { set }, Default::default())
@@ -246,7 +247,7 @@ fn look_at(storage: &dyn Storage) -> Result<(Collection, Vec<StoredFile>)> {
 
 /// Keeps other runs away from the destination.
 pub(crate) fn lock(storage: &dyn Storage) -> Result<LockGuard> {
-    let host = source::host_name().unwrap_or_default();
+    let host = host_name().unwrap_or_default();
     let holder = format!(
         "process {} on {}, since {}",
         std::process::id(),

@@ -1,7 +1,6 @@
 //! The tree that is backed up, seen from outside: where it is, what it is called, and whether the
 //! destination lies in it.
 
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::BackupRequest;
@@ -15,11 +14,6 @@ pub fn open_source(root: &Path) -> Result<Tree> {
         std::io::ErrorKind::NotFound => Error::SourceMissing(root.to_owned()),
         _ => Error::SourceUnreadable { path: root.to_owned(), source },
     })
-}
-
-/// The name of this machine, as manifests have it.
-pub fn host_name() -> Option<Vec<u8>> {
-    nix::unistd::gethostname().ok().map(OsStringExt::into_vec)
 }
 
 /// The destination's folder where it lies in the source.

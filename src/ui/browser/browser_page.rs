@@ -13,10 +13,12 @@ use super::loading_view::LoadingView;
 use super::search_view::SearchView;
 use super::snapshot_bar::SnapshotBar;
 use crate::engine::catalog::IndexedSet;
+use crate::engine::error::Error;
 use crate::engine::format::time::SetTime;
 use crate::engine::job::CancelReason;
 use crate::engine::path::EntryPath;
 use crate::plan::history::Problem;
+use crate::ui::error_text;
 use crate::ui::model::{Arrangement, CatalogReader, FileNode, FolderModel, JobModel, Repository};
 use crate::ui::widgets::ProblemView;
 
@@ -54,6 +56,8 @@ mod imp {
         pub loading_view: TemplateChild<LoadingView>,
         #[template_child]
         pub problem_view: TemplateChild<ProblemView>,
+        #[template_child]
+        pub keys_button: TemplateChild<gtk::Button>,
         #[template_child]
         pub search_view: TemplateChild<SearchView>,
         #[template_child]
@@ -198,7 +202,23 @@ impl BrowserPage {
         page
     }
 
+    /// Goes back to where the page was opened, if it is still what is looked at.
+    pub(super) fn leave(&self) {
+        let navigation = self.ancestor(adw::NavigationView::static_type());
+        if let Some(navigation) = navigation.and_downcast::<adw::NavigationView>()
+            && navigation.visible_page().as_ref() == Some(self.upcast_ref())
+        {
+            navigation.pop();
+        }
+    }
+
+    pub(super) fn show_error(&self, error: &Error) {
+        self.show_problem(&error_text::problem(error));
+        self.imp().keys_button.set_visible(error.is_missing_key());
+    }
+
     pub(super) fn show_problem(&self, problem: &Problem) {
+        self.imp().keys_button.set_visible(false);
         self.imp().problem_view.set_problem(Some(problem));
         self.leave_search();
         self.show_state("problem");

@@ -17,7 +17,7 @@ use crate::i18n::gettext;
 use crate::plan::history::Problem;
 use crate::ui::model::{Lane, display_name};
 use crate::ui::window::Window;
-use crate::ui::{error_text, words};
+use crate::ui::words;
 
 /// What takes longer than this is seen to take its time.
 const PROMPT: Duration = Duration::from_millis(200);
@@ -96,7 +96,7 @@ impl BrowserPage {
             Err(error) if is_damage(&error) && !imp.was_damaged.replace(true) => {
                 return self.open(Some(time.epoch()));
             }
-            Err(error) => return self.show_problem(&error_text::problem(&error)),
+            Err(error) => return self.show_error(&error),
         };
         let Arrival { time, top, rows, arrangement, missing, original_known } = arrival;
         if missing.iter().any(|set| set.is_full) {

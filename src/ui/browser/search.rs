@@ -9,7 +9,6 @@ use super::browser_page::BrowserPage;
 use crate::engine::catalog::{Hit, Pattern};
 use crate::engine::error::Error;
 use crate::engine::format::time::SetTime;
-use crate::ui::error_text;
 use crate::ui::model::Lane;
 
 /// More than anybody looks through.
@@ -87,7 +86,7 @@ impl BrowserPage {
             match found {
                 Ok(found) => page.imp().search_view.set_found(Some(found)),
                 Err(Error::Cancelled(_)) => {}
-                Err(error) => page.show_problem(&error_text::problem(&error)),
+                Err(error) => page.show_error(&error),
             }
         });
     }

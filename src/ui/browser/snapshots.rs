@@ -14,12 +14,13 @@ use crate::engine::crypto::{Keyring, Passphrases};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job};
+use crate::engine::origin::Origin;
 use crate::engine::storage::Storage;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::Problem;
 use crate::ui::model::{CatalogReader, JobKind, JobModel};
 use crate::ui::window::Window;
-use crate::ui::{error_text, words};
+use crate::ui::{dialogs, error_text, words};
 
 /// An open catalogue.
 struct Opened {
@@ -28,6 +29,8 @@ struct Opened {
     /// For what may take seconds.
     counter: CatalogReader,
     sets: Vec<IndexedSet>,
+    /// The name of the computer that was backed up, if it is not this one. Only asked of a place that no plan knows.
+    other_host: Option<String>,
     /// Why the destination could not be looked at, if it could not, and when that was last possible.
     unreachable: Option<(Error, Option<SetTime>)>,
 }
@@ -42,11 +45,13 @@ impl BrowserPage {
         }
         self.show_state("loading");
         let (access, passphrases) = (repository.access().clone(), repository.passphrases());
+        let has_plan = repository.plan_id().is_some();
         let work = move |job: &Job| {
             let storage = access.open_or_away(job)?;
-            match open_catalog(&*storage, &passphrases, job) {
+            let open = || open_catalog(&*storage, &passphrases, has_plan, job);
+            match open() {
                 // The next time it is a new one.
-                Err(error) if is_damage(&error) => open_catalog(&*storage, &passphrases, job),
+                Err(error) if is_damage(&error) => open(),
                 result => result,
             }
         };
@@ -77,8 +82,24 @@ impl BrowserPage {
                     ..Problem::default()
                 });
             }
-            Err(error) => return self.show_problem(&error_text::problem(&error)),
+            Err(error) => return self.show_error(&error),
         };
+        if let Some(host) = &opened.other_host {
+            let (page, host) = (self.clone(), host.clone());
+            glib::spawn_future_local(async move {
+                if dialogs::confirm_other_computer(&page, &host).await {
+                    page.show_opened(opened, time_secs);
+                } else {
+                    page.leave();
+                }
+            });
+            return;
+        }
+        self.show_opened(opened, time_secs);
+    }
+
+    fn show_opened(&self, opened: Opened, time_secs: Option<i64>) {
+        let imp = self.imp();
         let mut sets = opened.sets;
         sets.sort_by_key(|set| std::cmp::Reverse(set.kind.time()));
         let times: Vec<_> = sets.iter().map(|set| set.kind.time()).collect();
@@ -133,7 +154,12 @@ fn unreachable(error: &Error, synced: Option<SetTime>) -> String {
     }
 }
 
-fn open_catalog(storage: &dyn Storage, passphrases: &Passphrases, job: &Job) -> Result<Opened> {
+fn open_catalog(
+    storage: &dyn Storage,
+    passphrases: &Passphrases,
+    has_plan: bool,
+    job: &Job,
+) -> Result<Opened> {
     let cache = Copies::usual_cache().ok_or_else(|| Error::Local {
         action: "finding the cache folder",
         source: std::io::Error::new(std::io::ErrorKind::NotFound, "there is no home folder"),
@@ -146,12 +172,18 @@ fn open_catalog(storage: &dyn Storage, passphrases: &Passphrases, job: &Job) -> 
     // What was backed up from this machine needs no key.
     let copies = Copies::of(&cache, storage).without_new();
     let request = SyncRequest { storage, keyring: &Keyring::default(), passphrases, copies: &copies };
+    let mut other_host = None;
     let unreachable = match catalog.sync(&request, job) {
         Ok(summary) => {
             if summary.taken_count > 0
                 && let Err(error) = enforce_limit(&cache, DEFAULT_LIMIT_BYTES)
             {
                 tracing::warn!(%error, "the size of the catalogues could not be looked at");
+            }
+            // What the catalogue knew before was accepted then, and opens without a key.
+            if summary.taken_count > 0 && !has_plan {
+                let origin = Origin::newest(storage, &Keyring::default(), passphrases, &copies, job)?;
+                other_host = origin.and_then(|origin| origin.other_host());
             }
             None
         }
@@ -160,5 +192,5 @@ fn open_catalog(storage: &dyn Storage, passphrases: &Passphrases, job: &Job) -> 
     };
     let sets = catalog.sets()?;
     let counter = CatalogReader::new(Catalog::open(&cache, storage)?)?;
-    Ok(Opened { reader: CatalogReader::new(catalog)?, counter, sets, unreachable })
+    Ok(Opened { reader: CatalogReader::new(catalog)?, counter, sets, other_host, unreachable })
 }

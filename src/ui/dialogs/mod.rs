@@ -90,6 +90,21 @@ pub async fn ask_other_host(parent: &impl IsA<gtk::Widget>, found: &str) -> Opti
     }
 }
 
+/// Asks whether to look at the backup of a computer that is called `found`.
+pub async fn confirm_other_computer(parent: &impl IsA<gtk::Widget>, found: &str) -> bool {
+    let body = gettext_f(
+        "It was made on a computer called “{other}”, and this one is called “{this}”. If you expected that, open it: \
+         its files can be restored here.",
+        &[("other", found), ("this", &glib::host_name())],
+    );
+    let dialog = adw::AlertDialog::new(Some(&gettext("The Backup of Another Computer")), Some(&body));
+    dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("open", &gettext("_Open Backup"))]);
+    dialog.set_response_appearance("open", adw::ResponseAppearance::Suggested);
+    dialog.set_default_response(Some("open"));
+    dialog.set_close_response("cancel");
+    dialog.choose_future(Some(parent)).await == "open"
+}
+
 /// Tells of a failure that belongs to no page.
 pub fn show_problem(parent: &impl IsA<gtk::Widget>, problem: &Problem) {
     let view: ProblemView = glib::Object::new();
