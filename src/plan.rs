@@ -163,13 +163,24 @@ pub enum Destination {
         path: PathBuf,
     },
     /// A folder on an SSH server.
-    Sftp(SftpAddress),
+    Sftp(SftpAccount),
     /// A part of a bucket of an object store that speaks S3.
     S3(S3Account),
     /// A folder on a WebDAV server.
     WebDav(WebDavAddress),
     /// A folder on the network that the desktop reaches.
     Network(NetworkAddress),
+}
+
+/// A folder on an SSH server, and with what somebody signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SftpAccount {
+    /// The folder.
+    #[serde(flatten)]
+    pub address: SftpAddress,
+    /// The private key that the server knows; none: those that ssh would use.
+    #[serde(default, with = "path_text::optional", skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// A part of a bucket, and who signs in. The secret that belongs to it is kept elsewhere.
@@ -262,11 +273,20 @@ impl Destination {
         if let Self::Network(address) = self {
             return Ok(crate::platform::network::open(address, backoff, job)?);
         }
-        let mut credentials = Credentials::default();
-        if let Self::S3(account) = self {
-            credentials.key_id = Some(account.key_id.clone());
+        Ok(self.address().open(&self.credentials(), backoff, job)?)
+    }
+
+    /// What is known of signing in there.
+    pub fn credentials(&self) -> Credentials {
+        match self {
+            Self::S3(account) => {
+                Credentials { key_id: Some(account.key_id.clone()), ..Credentials::default() }
+            }
+            Self::Sftp(account) => {
+                Credentials { key_file: account.key_file.clone(), ..Credentials::default() }
+            }
+            _ => Credentials::default(),
         }
-        Ok(self.address().open(&credentials, backoff, job)?)
     }
 
     /// Its address.
@@ -276,7 +296,7 @@ impl Destination {
             Self::Drive { uuid, name, path } => {
                 Address::Drive(DriveAddress { uuid: uuid.clone(), name: name.clone(), path: path.clone() })
             }
-            Self::Sftp(address) => Address::Sftp(address.clone()),
+            Self::Sftp(account) => Address::Sftp(account.address.clone()),
             Self::S3(account) => Address::S3(account.address.clone()),
             Self::WebDav(address) => Address::WebDav(address.clone()),
             Self::Network(address) => Address::Network(address.clone()),
@@ -347,6 +367,19 @@ mod tests {
         assert_eq!(plan.full_policy().protected_since, SetTime::from_epoch(2_000));
         let text = toml::to_string_pretty(&plan).unwrap();
         assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_server_may_want_a_key_of_its_own() {
+        let address = SftpAddress { user: None, host: "nas".into(), port: None, path: "b".into() };
+        let plain = Destination::Sftp(SftpAccount { address: address.clone(), key_file: None });
+        let text = toml::to_string(&plain).unwrap();
+        assert_eq!(text, "kind = \"sftp\"\nhost = \"nas\"\npath = \"b\"\n");
+        assert_eq!(toml::from_str::<Destination>(&text).unwrap(), plain);
+        let with_key = Destination::Sftp(SftpAccount { address, key_file: Some("/home/ada/nas.key".into()) });
+        let text = toml::to_string(&with_key).unwrap();
+        assert_eq!(toml::from_str::<Destination>(&text).unwrap(), with_key);
+        assert!(plain.is_same_place(&with_key), "what is stored there does not depend on who signs in");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use souvenir::engine::crypto::Protection;
 use souvenir::engine::storage::Address;
 use souvenir::plan::history::{History, Outcome, Run, Task};
 use souvenir::plan::schedule::{Every, LOOK_AGAIN_SECS, Schedule};
-use souvenir::plan::{Destination, Plan, Plans};
+use souvenir::plan::{Destination, Plan, Plans, SftpAccount};
 
 /// How long something may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -299,7 +299,13 @@ fn a_network_that_is_no_good_holds_back_what_goes_there() {
     let Address::Sftp(server) = Address::parse("sftp://nobody@127.0.0.1/backups".as_ref()).unwrap() else {
         panic!("an address of an SSH server")
     };
-    let keep = || session.keep_at(Destination::Sftp(server.clone()), Every::Month, 0);
+    let keep = || {
+        session.keep_at(
+            Destination::Sftp(SftpAccount { address: server.clone(), key_file: None }),
+            Every::Month,
+            0,
+        )
+    };
     keep();
     let _monitor = session.monitor_with_clock();
     let minutes = Cell::new(0);

@@ -79,6 +79,22 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
     PathText::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
 }
 
+/// The same for a path that there may be.
+pub mod optional {
+    use super::{Deserialize, Deserializer, Error, PathBuf, PathText, Serialize, Serializer};
+
+    /// Writes it.
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_deref().map(PathText::from).serialize(serializer)
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        let text = Option::<PathText>::deserialize(deserializer)?;
+        text.map(PathBuf::try_from).transpose().map_err(D::Error::custom)
+    }
+}
+
 /// The same for several paths.
 pub mod list {
     use super::{Deserialize, Deserializer, Error, PathBuf, PathText, Serializer};

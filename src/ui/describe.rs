@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::crypto::{Encryption, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::schedule::{Chore, Every, Reason, Schedule, Weekday};
-use crate::plan::{Destination, FullEvery, Keep, LeftOut, Thinning};
+use crate::plan::{Destination, FullEvery, Keep, LeftOut, SftpAccount, Thinning};
 use crate::platform::folder;
 use crate::ui::words;
 
@@ -73,8 +73,8 @@ pub fn destination(destination: &Destination) -> String {
             "{folder} on the drive {drive}",
             &[("folder", &glib::filename_display_name(path)), ("drive", name)],
         ),
-        Destination::Sftp(address) if address.path.is_empty() => address.host.clone(),
-        Destination::Sftp(address) => {
+        Destination::Sftp(SftpAccount { address, .. }) if address.path.is_empty() => address.host.clone(),
+        Destination::Sftp(SftpAccount { address, .. }) => {
             gettext_f("{folder} on {server}", &[("folder", &address.path), ("server", &address.host)])
         }
         Destination::WebDav(address) if address.path == "/" => address.host.clone(),
@@ -96,12 +96,27 @@ pub fn destination(destination: &Destination) -> String {
     }
 }
 
-/// A key that protects, and perhaps signs.
-pub fn key(user_id: &str, sign: bool) -> String {
-    if sign {
-        gettext_f("The key of {owner}, which also signs", &[("owner", user_id)])
-    } else {
-        gettext_f("The key of {owner}", &[("owner", user_id)])
+/// Who signs what a key protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing<'a> {
+    /// Nobody.
+    None,
+    /// The same key.
+    Same,
+    /// Another key, and whose it is where that is known.
+    Other(Option<&'a str>),
+}
+
+/// A key that protects, and what signs.
+pub fn key(user_id: &str, signing: Signing<'_>) -> String {
+    let owner = ("owner", user_id);
+    match signing {
+        Signing::None => gettext_f("The key of {owner}", &[owner]),
+        Signing::Same => gettext_f("The key of {owner}, which also signs", &[owner]),
+        Signing::Other(Some(signer)) => {
+            gettext_f("The key of {owner}, signed with the key of {signer}", &[owner, ("signer", signer)])
+        }
+        Signing::Other(None) => gettext_f("The key of {owner}, signed with another key", &[owner]),
     }
 }
 
@@ -112,7 +127,12 @@ pub fn protection(protection: &Protection, owner: Option<&str>) -> String {
         Encryption::Passphrase => gettext("A passphrase"),
         Encryption::Keys(recipients) => {
             let first = recipients.first().map(|recipient| recipient.key.as_str()).unwrap_or_default();
-            key(owner.unwrap_or(first), protection.sign_key.is_some())
+            let signing = match protection.sign_key.as_deref() {
+                None => Signing::None,
+                Some(signer) if signer == first => Signing::Same,
+                Some(_) => Signing::Other(None),
+            };
+            key(owner.unwrap_or(first), signing)
         }
     }
 }

@@ -126,7 +126,7 @@ impl Server {
         let credentials = Credentials {
             key_id: Some(KEY_ID.to_owned()),
             secret: secret.map(Into::into),
-            session_token: None,
+            ..Credentials::default()
         };
         ObjectStorage::new(address, &credentials, options, job).unwrap()
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use souvenir::engine::job::Question;
+use souvenir::engine::job::{Job, Question};
 use souvenir::engine::storage::sftp::{Setup, SftpOptions, SftpStorage, set_up_key};
 use souvenir::engine::storage::{
     Credentials, SftpAddress, Storage, StorageErrorKind, StorageResult, WantedCredential,
@@ -147,6 +147,29 @@ fn what_the_configuration_says() {
     fs::write(server.ssh_file("config"), config).unwrap();
     let (result, asked) = list(address, server.options(), None, &[]);
     assert_eq!((result.unwrap(), asked.len()), (0, 0));
+}
+
+#[test]
+fn the_key_file_that_is_named() {
+    let server = Sshd::start();
+    let chosen = server.scratch.path().join("a key for this server");
+    make_key(&chosen, "ed25519", "");
+    server.authorize(&chosen);
+    let sign_in = |key_file: Option<&Path>| {
+        let credentials = Credentials { key_file: key_file.map(Path::to_owned), ..Credentials::default() };
+        let storage =
+            SftpStorage::at(&server.address(""), &credentials, &server.options(), &Job::unattended());
+        storage.list().map(|files| files.len())
+    };
+    assert_eq!(sign_in(None).unwrap_err().kind, StorageErrorKind::Credentials);
+    assert_eq!(sign_in(Some(&chosen)).unwrap(), 0);
+    // Then the usual ones, which a server may count as wrong attempts, are not tried.
+    server.authorize(&server.ssh_file("id_ed25519"));
+    let error = sign_in(Some(&chosen)).unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Credentials);
+    assert!(!error.to_string().contains("id_ed25519,"), "{error}");
+    let error = sign_in(Some(&server.scratch.path().join("gone"))).unwrap_err();
+    assert_eq!(error.kind, StorageErrorKind::Credentials, "{error}");
 }
 
 /// A server that lets in with a password alone.

@@ -71,13 +71,29 @@ def come_back(kept):
     subprocess.run(["mount", "--move", ready, DRIVE], check=True)
 
 
+def choose(app, destination):
+    """On the destination page: a drive that is connected by then."""
+    app.click("table cell", "Drive")
+    app.find("list item", "No drive is connected")
+    app.picture("no-drive")
+    app.click("button", "Test")
+    app.find("label", "Connect a drive, or choose another kind of place.")
+    connect()
+    app.find("combo box", "Drive")
+    app.type_into("Folder on the Drive", "../elsewhere")
+    app.click("button", "Test")
+    app.find("label", "Type the name of a folder on the drive, such as Backups/Laptop.")
+    app.type_into("Folder on the Drive", destination.name)
+    app.click("button", "Test")
+    app.find("list item", "The folder will be made")
+
+
 def main(program):
     if MARK not in os.environ:
         name_spaces = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private"]
         command = [*name_spaces, "bash", "-c", MACHINE, "bash", DRIVE, sys.executable, __file__, program]
         os.execvp(command[0], [str(part) for part in command])
     kept = pathlib.Path(os.environ[MARK]).with_name("drive")
-    connect()
     with Session(TOP / "target" / "drive") as session:
         documents = sample.make(session.home / "Documents")
         app = session.launch(program)
@@ -88,7 +104,7 @@ def main(program):
             if name == "destination":
                 app.find("list item", "On the drive “Blue”")
 
-        flows.set_up(app, documents, DRIVE / "Backups", seen)
+        flows.set_up(app, documents, DRIVE / "Backups", seen, choose=choose)
         for number in range(12):
             (documents / f"Film {number}.mkv").write_bytes(sample.random.Random(number).randbytes(40_000_000))
         app.click("button", "Back Up Now")
@@ -109,9 +125,16 @@ def main(program):
         names = [path.name for path in (DRIVE / "Backups").iterdir()]
         assert all(name.startswith("duplicity-") for name in names), names
 
-        # Another plan needs a folder of its own, also on a drive that is known by its path only so far.
+        # Another plan needs a folder of its own. The drive is there, so it is what is offered first.
         session.press("ctrl+n")
         app.click("button", "Continue")
+        assert app.find("text", "Folder on the Drive").text == "Backups"
+        app.click("button", "Test")
+        app.find("label", re.compile("^The plan “Documents” keeps its backups here"))
+        app.picture("drive-taken")
+        # The same where it is known by its path only.
+        app.click("table cell", "Folder")
+        app.wait_gone("label", re.compile("^The plan “Documents” keeps its backups here"))
         app.type_into("Folder", str(DRIVE / "Backups"))
         app.click("button", "Test")
         app.find("label", re.compile("^The plan “Documents” keeps its backups here"))

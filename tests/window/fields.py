@@ -76,6 +76,13 @@ def main(program, width="narrow", shade="light"):
         test(port, **{"Server": "localhost", "Port (optional)": "99999"})
         test(port, **{"Port (optional)": "ssh"})
         seen("ssh-port")
+        key = "Key File (optional)"
+        app.type_into("Port (optional)", "")
+        test("There is no such key file. Check the path.", **{key: "/no/such/key"})
+        test(re.compile("^This is the public part"), **{key: str(session.home / "id_ed25519.pub")})
+        test(whole, **{key: "id_ed25519"})
+        seen("ssh-key-file")
+        app.type_into(key, "")
         away = re.compile("^The server cannot be reached")
         test(away, **{"Port (optional)": str(deaf)})
         unknown = re.compile("^There is no server of this name")
@@ -136,8 +143,13 @@ def main(program, width="narrow", shade="light"):
         app.type_into("Folder for the Copy", "")
         app.find("check box", "Go On Without a Copy").bring().click()
         app.click("button", "Continue")
+        flows.choose_item(app, "Snapshots", "For some time")
+        app.find("list item", "Days")
+        seen("keep")
+        app.find("combo box", "How Often").bring()
         flows.schedule(app)
         app.find("button", "Later")
+        app.find("label", "Every snapshot of the last 365 days")
         refused("Back Up Now", "Type a name, to tell this backup from others.", **{"Name of This Backup": ""})
         seen("no-name")
 
@@ -163,6 +175,8 @@ def main(program, width="narrow", shade="light"):
         app.type_into("Name of This Backup", "Papers")
         app.click("button", "Back Up Now")
         flows.wait_for_backup(app, 1)
+        plans = (session.home / ".config/souvenir/plans.toml").read_text()
+        assert re.search(r"""keep\]\nkind = "days"\ndays = 365$""", plans, re.MULTILINE), plans
         seen("made")
 
         # The same where a backup is opened.

@@ -1,5 +1,7 @@
 //! What a place wants to know before it lets anybody in, and who is asked for it.
 
+use std::path::PathBuf;
+
 use crate::engine::crypto::Secret;
 
 /// What is known beforehand; the rest is asked for.
@@ -11,6 +13,8 @@ pub struct Credentials {
     pub key_id: Option<String>,
     /// The session token that belongs to a temporary access key.
     pub session_token: Option<Secret>,
+    /// The private key that an SSH server knows: like `IdentityFile` of ssh_config(5) with `IdentitiesOnly`.
+    pub key_file: Option<PathBuf>,
 }
 
 /// A secret that is needed to get in.

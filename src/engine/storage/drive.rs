@@ -132,10 +132,24 @@ impl Drives {
         Ok(mounts.find(|mount| devices.iter().any(|device| device.carries(mount))).map(|mount| mount.point))
     }
 
+    /// The drives that come and go and are mounted now: their roots, by name.
+    pub fn mounted(&self) -> io::Result<Vec<DriveAddress>> {
+        let devices = self.devices()?;
+        let mut found: Vec<DriveAddress> = Vec::new();
+        for mount in self.mounts()?.iter().filter(|mount| comes_and_goes(&mount.point)) {
+            let device = devices.iter().find(|device| device.carries(mount));
+            if let Some(device) = device.filter(|device| found.iter().all(|other| other.uuid != device.uuid))
+            {
+                found.push(device.address(mount, &mount.point));
+            }
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(found)
+    }
+
     /// On which drive a folder, which may not exist yet, is; none if it is on no drive that comes and goes.
     pub fn drive_of(&self, folder: &Path) -> io::Result<Option<DriveAddress>> {
-        let comes_and_goes = MOUNTED_BELOW.iter().any(|place| folder.starts_with(place));
-        if comes_and_goes { self.device_of(folder) } else { Ok(None) }
+        if comes_and_goes(folder) { self.device_of(folder) } else { Ok(None) }
     }
 
     fn device_of(&self, folder: &Path) -> io::Result<Option<DriveAddress>> {
@@ -145,11 +159,7 @@ impl Drives {
             return Ok(None);
         };
         let device = self.devices()?.into_iter().find(|device| device.carries(mount));
-        Ok(device.map(|device| DriveAddress {
-            uuid: device.uuid,
-            name: mount.point.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            path: folder.strip_prefix(&mount.point).unwrap_or(Path::new("")).to_owned(),
-        }))
+        Ok(device.map(|device| device.address(mount, folder)))
     }
 
     fn mounts(&self) -> io::Result<Vec<Mount>> {
@@ -188,6 +198,11 @@ impl Drives {
     }
 }
 
+/// Whether a path is where drives that come and go are mounted.
+fn comes_and_goes(path: &Path) -> bool {
+    MOUNTED_BELOW.iter().any(|place| path.starts_with(place))
+}
+
 /// The names in a folder that are text, with their paths; none where there is no such folder.
 fn entries(folder: &Path) -> io::Result<Option<Vec<(String, PathBuf)>>> {
     let entries = match fs::read_dir(folder) {
@@ -210,6 +225,15 @@ struct Device {
 }
 
 impl Device {
+    /// A folder below where it is mounted.
+    fn address(&self, mount: &Mount, folder: &Path) -> DriveAddress {
+        DriveAddress {
+            uuid: self.uuid.clone(),
+            name: mount.point.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            path: folder.strip_prefix(&mount.point).unwrap_or(Path::new("")).to_owned(),
+        }
+    }
+
     fn carries(&self, mount: &Mount) -> bool {
         let is_it = |path: &Path| self.paths.iter().any(|own| own == path);
         is_it(&mount.source) || mount.source.canonicalize().is_ok_and(|source| is_it(&source))
@@ -321,6 +345,20 @@ mod tests {
         for other in ["/home/me", "/media/me/Other", "/srv/part/x"] {
             assert_eq!(drives.drive_of(Path::new(other)).unwrap(), None, "{other}");
         }
+    }
+
+    #[test]
+    fn drives_that_are_mounted_are_listed() {
+        let names = |drives: &Drives| -> Vec<(String, PathBuf)> {
+            drives.mounted().unwrap().into_iter().map(|drive| (drive.name, drive.path)).collect()
+        };
+        let (_folder, drives) = machine(true);
+        assert_eq!(names(&drives), [("My Drive".to_owned(), PathBuf::new())], "neither / nor the bind mount");
+        let (_folder, drives) = machine(false);
+        assert_eq!(names(&drives), []);
+        let (_folder, drives) = sandbox();
+        let [locked, stick] = ["Locked", "Stick"].map(|name| (name.to_owned(), PathBuf::new()));
+        assert_eq!(names(&drives), [locked, stick]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::crypto::Protection;
 use crate::engine::storage::Address;
 use crate::plan::history::{Cause, Outcome, Run, Task};
-use crate::plan::{Destination, Plan};
+use crate::plan::{Destination, Plan, SftpAccount};
 
 /// Central Europe by its rule, so that no database of zones is needed.
 pub fn berlin() -> TimeZone {
@@ -28,7 +28,7 @@ pub fn plan(schedule: Schedule) -> Plan {
 /// A destination that is reached over the network.
 pub fn server() -> Destination {
     match Address::parse("sftp://nas/backups".as_ref()).unwrap() {
-        Address::Sftp(address) => Destination::Sftp(address),
+        Address::Sftp(address) => Destination::Sftp(SftpAccount { address, key_file: None }),
         other => panic!("{other:?}"),
     }
 }

@@ -179,8 +179,7 @@ impl DestinationPage {
         glib::timeout_add_local_once(TYPING_PAUSE, move || {
             let Some(page) = page.upgrade() else { return };
             let imp = page.imp();
-            let is_due = imp.question.get() == question && imp.chooser.is_complete();
-            if is_due && imp.chooser.read().is_some_and(|destination| destination.is_local()) {
+            if imp.question.get() == question && imp.chooser.is_local_place() {
                 glib::spawn_future_local(async move { page.test().await });
             }
         });
@@ -189,7 +188,7 @@ impl DestinationPage {
     /// Looks at the place and shows what was found. Whether it is good.
     async fn test(&self) -> bool {
         let imp = self.imp();
-        let Some(destination) = imp.chooser.read() else { return false };
+        let Some(destination) = imp.chooser.read().await else { return false };
         if self.refuses(&destination) {
             return false;
         }

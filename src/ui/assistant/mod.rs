@@ -26,12 +26,13 @@ use crate::engine::error::Error;
 use crate::i18n::{gettext, gettext_f};
 use crate::kit::{KeepRequest, KitPlace, keep as keep_key};
 use crate::plan::history::Problem;
-use crate::plan::{Destination, Plan};
+use crate::plan::{Destination, FullEvery, Keep, Plan};
 use crate::platform::secrets::{self, Owner};
 use crate::ui::dialogs;
 use crate::ui::error_text;
 use crate::ui::keys;
 use crate::ui::model::{PlanObject, PlanStore};
+use crate::ui::widgets::KeepingGroup;
 use keep_key_page::{KeepKeyPage, KeepWish};
 use summary_page::SummaryPage;
 
@@ -76,6 +77,7 @@ mod imp {
         pub schedule_page: TemplateChild<SchedulePage>,
         #[template_child]
         pub summary_page: TemplateChild<SummaryPage>,
+        pub keeping_group: KeepingGroup,
         pub store: RefCell<Option<PlanStore>>,
         /// The passphrase of a key that was made in an attempt that failed later.
         pub made: RefCell<Option<(Key, Option<PlanSecret>)>>,
@@ -109,6 +111,9 @@ mod imp {
     impl ObjectImpl for Assistant {
         fn constructed(&self) {
             self.parent_constructed();
+            self.keeping_group.set_title(&gettext("Keep"));
+            self.keeping_group.fill(&Keep::default(), FullEvery::default());
+            self.schedule_page.add_group(&self.keeping_group);
             self.obj().connect_pages();
             let assistant = self.obj().downgrade();
             self.navigation.connect_visible_page_notify(move |_| {
@@ -252,6 +257,7 @@ impl Assistant {
         let (folders, left_out) = (imp.folders_page.folders(), imp.folders_page.left_out());
         imp.summary_page.show_choices(&folders, &left_out, &destination, &choice);
         imp.summary_page.show_schedule(&imp.schedule_page.schedule());
+        imp.summary_page.show_keep(&imp.keeping_group.keep());
         let keep = self.keep_wish(&choice);
         imp.summary_page.show_copy(keep.as_ref().map(|wish| &*wish.folder));
         imp.navigation.push_by_tag("summary");
@@ -299,6 +305,8 @@ impl Assistant {
             Plan::new(imp.summary_page.name(), imp.folders_page.folders(), destination, protection);
         plan.left_out = imp.folders_page.left_out();
         plan.schedule = imp.schedule_page.schedule();
+        plan.keep = imp.keeping_group.keep();
+        plan.full_every = imp.keeping_group.full_every();
         let plan = store.add(plan).await?;
         if let Some(tried) = imp.destination_page.repository() {
             plan.repository().learn_from(&tried);
@@ -319,17 +327,17 @@ impl Assistant {
                 let protection = Protection { encryption: Encryption::Passphrase, sign_key: None };
                 Ok((protection, None, Some(PlanSecret { what: PassphraseFor::Archive, secret, remember })))
             }
-            ProtectionChoice::Key { key, sign } => {
+            ProtectionChoice::Key { key, signer } => {
                 let made = imp.made.borrow().clone().filter(|(made, _)| *made == key);
-                Ok((ProtectionChoice::by_key(&key, sign), Some(key), made.and_then(|(_, secret)| secret)))
+                Ok((ProtectionChoice::by_key(&key, &signer), Some(key), made.and_then(|(_, secret)| secret)))
             }
-            ProtectionChoice::NewKey { wish, sign } => {
+            ProtectionChoice::NewKey { wish, signer } => {
                 imp.summary_page.set_busy(Some(&gettext("Creating the key…")));
                 let (key, secret) = make_key(wish).await?;
                 // Should saving fail, the next attempt must not make a second key.
                 imp.protection_page.set_made(key.clone());
                 imp.made.replace(Some((key.clone(), secret.clone())));
-                Ok((ProtectionChoice::by_key(&key, sign), Some(key), secret))
+                Ok((ProtectionChoice::by_key(&key, &signer), Some(key), secret))
             }
         }
     }

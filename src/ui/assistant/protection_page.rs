@@ -11,6 +11,7 @@ use super::key_row::KeyRow;
 use super::new_key_page::KeyWish;
 use crate::engine::crypto::{CryptoError, Encryption, Key, Keyring, Protection, Recipient, Secret};
 use crate::i18n::gettext;
+use crate::ui::describe::Signing;
 use crate::ui::error_text;
 use crate::ui::widgets::{NewPassphrase, show_hint};
 
@@ -21,15 +22,15 @@ pub enum ProtectionChoice {
     Key {
         /// The key.
         key: Key,
-        /// Whether it signs as well.
-        sign: bool,
+        /// Who signs.
+        signer: Signer,
     },
     /// By a key that is yet to be made.
     NewKey {
         /// What it is to be.
         wish: KeyWish,
-        /// Whether it signs as well.
-        sign: bool,
+        /// Who signs.
+        signer: Signer,
     },
     /// By a passphrase.
     Passphrase {
@@ -40,6 +41,28 @@ pub enum ProtectionChoice {
     },
     /// Not at all.
     None,
+}
+
+/// Who signs what a key protects.
+#[derive(Debug, Clone)]
+pub enum Signer {
+    /// Nobody.
+    Nobody,
+    /// The key that protects.
+    SameKey,
+    /// Another one.
+    Other(Key),
+}
+
+impl Signer {
+    /// The same for words about it.
+    pub fn as_signing(&self) -> Signing<'_> {
+        match self {
+            Self::Nobody => Signing::None,
+            Self::SameKey => Signing::Same,
+            Self::Other(key) => Signing::Other(Some(&key.user_id)),
+        }
+    }
 }
 
 impl ProtectionChoice {
@@ -53,10 +76,15 @@ impl ProtectionChoice {
     }
 
     /// Protection by an existing key.
-    pub fn by_key(key: &Key, sign: bool) -> Protection {
+    pub fn by_key(key: &Key, signer: &Signer) -> Protection {
+        let sign_key = match signer {
+            Signer::Nobody => None,
+            Signer::SameKey => Some(key.fingerprint.clone()),
+            Signer::Other(signer) => Some(signer.fingerprint.clone()),
+        };
         Protection {
             encryption: Encryption::Keys(vec![Recipient { key: key.fingerprint.clone(), hidden: false }]),
-            sign_key: sign.then(|| key.fingerprint.clone()),
+            sign_key,
         }
     }
 }
@@ -88,6 +116,8 @@ mod imp {
         #[template_child]
         pub sign_row: TemplateChild<adw::SwitchRow>,
         #[template_child]
+        pub signer_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
         pub passphrase_group: TemplateChild<NewPassphrase>,
         #[template_child]
         pub remember_group: TemplateChild<adw::PreferencesGroup>,
@@ -97,6 +127,8 @@ mod imp {
         pub none_group: TemplateChild<adw::PreferencesGroup>,
         pub rows: RefCell<Vec<KeyRow>>,
         pub wish: RefCell<Option<KeyWish>>,
+        /// What the rows of `signer_row` stand for.
+        pub signers: RefCell<Vec<Signer>>,
         pub loaded: Cell<bool>,
         /// Never shown: a single key is a choice, too, and looks like one only in a group.
         pub leader: gtk::CheckButton,
@@ -152,6 +184,11 @@ mod imp {
         }
 
         #[template_callback]
+        fn on_sign_changed(&self) {
+            self.obj().refresh_signer();
+        }
+
+        #[template_callback]
         fn on_continue(&self) {
             if self.obj().choice().is_some() {
                 self.obj().emit_by_name::<()>("done", &[]);
@@ -178,12 +215,11 @@ impl ProtectionPage {
             let secret = imp.passphrase_group.secret()?;
             return Some(ProtectionChoice::Passphrase { secret, remember: imp.remember_row.is_active() });
         }
-        let sign = imp.sign_row.is_active() && imp.sign_group.is_visible();
         match self.chosen_row().map(|row| row.key()) {
-            Some(Some(key)) => Some(ProtectionChoice::Key { key, sign }),
+            Some(Some(key)) => Some(ProtectionChoice::Key { key, signer: self.signer() }),
             Some(None) => {
                 let wish = imp.wish.borrow().clone()?;
-                Some(ProtectionChoice::NewKey { wish, sign })
+                Some(ProtectionChoice::NewKey { wish, signer: self.signer() })
             }
             None => {
                 show_hint(&imp.keys_hint, &gettext("Choose a key, or create one."));
@@ -246,12 +282,51 @@ impl ProtectionPage {
         imp.rows.borrow_mut().push(row.clone());
     }
 
-    /// Signing is offered where the chosen key can do it.
+    /// Signing is offered where there is a key that can do it: the chosen one first, then the others.
     fn refresh_signing(&self) {
         let imp = self.imp();
-        let can_sign =
-            self.chosen_row().is_some_and(|row| row.key().is_none_or(|key| key.can_sign && key.has_secret));
-        imp.sign_group.set_visible(imp.key_check.is_active() && can_sign);
+        let row = self.chosen_row();
+        let is_chosen = row.is_some();
+        let chosen = row.as_ref().and_then(KeyRow::key);
+        let own = row.filter(|_| chosen.as_ref().is_none_or(can_sign)).map(|_| Signer::SameKey);
+        let others: Vec<Key> = imp.rows.borrow().iter().filter_map(KeyRow::key).filter(can_sign).collect();
+        let others = others.into_iter().filter(|key| chosen.as_ref() != Some(key)).map(Signer::Other);
+        let signers: Vec<Signer> = own.into_iter().chain(others).collect();
+        let names: Vec<String> = signers
+            .iter()
+            .map(|signer| match signer {
+                Signer::Other(key) => key.user_id.clone(),
+                Signer::SameKey | Signer::Nobody => gettext("The same key"),
+            })
+            .collect();
+        let before = self.signer();
+        imp.signer_row
+            .set_model(Some(&gtk::StringList::new(&names.iter().map(String::as_str).collect::<Vec<_>>())));
+        if let Signer::Other(before) = before
+            && let Some(position) =
+                signers.iter().position(|signer| matches!(signer, Signer::Other(key) if *key == before))
+        {
+            imp.signer_row.set_selected(u32::try_from(position).unwrap_or(0));
+        }
+        imp.sign_group.set_visible(imp.key_check.is_active() && is_chosen && !signers.is_empty());
+        imp.signers.replace(signers);
+        self.refresh_signer();
+    }
+
+    /// Which key signs is only a question where there are several, or where it cannot be the chosen one.
+    fn refresh_signer(&self) {
+        let imp = self.imp();
+        let is_choice = !matches!(&imp.signers.borrow()[..], [] | [Signer::SameKey]);
+        imp.signer_row.set_visible(imp.sign_row.is_active() && is_choice);
+    }
+
+    fn signer(&self) -> Signer {
+        let imp = self.imp();
+        if !imp.sign_row.is_active() {
+            return Signer::Nobody;
+        }
+        let selected = imp.signer_row.selected() as usize;
+        imp.signers.borrow().get(selected).cloned().unwrap_or(Signer::Nobody)
     }
 
     async fn load_keys(&self) {
@@ -280,4 +355,8 @@ impl ProtectionPage {
         show_hint(&self.imp().keys_hint, &text);
         self.imp().create_row.set_visible(!missing);
     }
+}
+
+fn can_sign(key: &Key) -> bool {
+    key.can_sign && key.has_secret && key.state.is_usable()
 }

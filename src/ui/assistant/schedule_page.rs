@@ -18,6 +18,8 @@ mod imp {
     #[template(file = "schedule_page.ui")]
     pub struct SchedulePage {
         #[template_child]
+        pub content: TemplateChild<adw::PreferencesPage>,
+        #[template_child]
         pub every_row: TemplateChild<adw::ComboRow>,
         #[template_child]
         pub weekday_row: TemplateChild<adw::ComboRow>,
@@ -134,6 +136,11 @@ glib::wrapper! {
 }
 
 impl SchedulePage {
+    /// Puts another group below the others.
+    pub fn add_group(&self, group: &impl IsA<adw::PreferencesGroup>) {
+        self.imp().content.add(group);
+    }
+
     /// Fills in what was chosen before.
     pub fn fill(&self, schedule: &Schedule) {
         let imp = self.imp();

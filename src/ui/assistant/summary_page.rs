@@ -11,7 +11,7 @@ use glib::subclass::Signal;
 use super::protection_page::ProtectionChoice;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::Problem;
-use crate::plan::{Destination, LeftOut, Schedule};
+use crate::plan::{Destination, Keep, LeftOut, Schedule};
 use crate::platform::folder;
 use crate::ui::describe;
 use crate::ui::widgets::{ProblemView, show_hint};
@@ -51,6 +51,8 @@ mod imp {
         pub copy_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub schedule_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub keep_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub advice_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
@@ -170,6 +172,11 @@ impl SummaryPage {
         self.imp().schedule_row.set_subtitle(&describe::schedule(schedule));
     }
 
+    /// Shows how long snapshots are kept.
+    pub fn show_keep(&self, keep: &Keep) {
+        self.imp().keep_row.set_subtitle(&describe::keep(keep));
+    }
+
     /// Shows where a copy of the key will be. Then nothing more needs to be said about losing it.
     pub fn show_copy(&self, folder: Option<&Path>) {
         let imp = self.imp();
@@ -218,9 +225,11 @@ fn protection_texts(protection: &ProtectionChoice) -> (String, Option<(String, S
         ))
     };
     match protection {
-        ProtectionChoice::Key { key, sign } => (describe::key(&key.user_id, *sign), key_advice()),
-        ProtectionChoice::NewKey { wish, sign } => {
-            let text = describe::key(wish.new.name.trim(), *sign);
+        ProtectionChoice::Key { key, signer } => {
+            (describe::key(&key.user_id, signer.as_signing()), key_advice())
+        }
+        ProtectionChoice::NewKey { wish, signer } => {
+            let text = describe::key(wish.new.name.trim(), signer.as_signing());
             (gettext_f("{key}, which will be created now", &[("key", &text)]), key_advice())
         }
         ProtectionChoice::Passphrase { .. } => (

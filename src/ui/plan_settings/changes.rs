@@ -238,7 +238,7 @@ fn destination_choice(plan: &PlanObject, found: &DestinationCheck) -> (Vec<Way>,
 /// The protection, if nothing has to be made or learned for it. Another passphrase is always another protection.
 fn existing(choice: &ProtectionChoice) -> Option<Protection> {
     match choice {
-        ProtectionChoice::Key { key, sign } => Some(ProtectionChoice::by_key(key, *sign)),
+        ProtectionChoice::Key { key, signer } => Some(ProtectionChoice::by_key(key, signer)),
         ProtectionChoice::None => Some(Protection::none()),
         ProtectionChoice::NewKey { .. } | ProtectionChoice::Passphrase { .. } => None,
     }
@@ -246,10 +246,10 @@ fn existing(choice: &ProtectionChoice) -> Option<Protection> {
 
 fn in_words(choice: &ProtectionChoice) -> String {
     match choice {
-        ProtectionChoice::Key { key, sign } => describe::key(&key.user_id, *sign),
-        ProtectionChoice::NewKey { wish, sign } => gettext_f(
+        ProtectionChoice::Key { key, signer } => describe::key(&key.user_id, signer.as_signing()),
+        ProtectionChoice::NewKey { wish, signer } => gettext_f(
             "{key}, which is created when you save",
-            &[("key", &describe::key(wish.new.name.trim(), *sign))],
+            &[("key", &describe::key(wish.new.name.trim(), signer.as_signing()))],
         ),
         ProtectionChoice::Passphrase { .. } => gettext("A new passphrase"),
         ProtectionChoice::None => gettext("None: everybody can read it"),

@@ -2,7 +2,6 @@
 
 mod change_page;
 mod changes;
-mod keeping_group;
 mod save;
 mod settings_page;
 mod speed_group;

@@ -89,19 +89,20 @@ impl PlanSettings {
                 let protection = Protection { encryption: Encryption::Passphrase, sign_key: None };
                 Ok((protection, Some(PlanSecret { what: PassphraseFor::Archive, secret, remember })))
             }
-            ProtectionChoice::Key { key, sign } => {
+            ProtectionChoice::Key { key, signer } => {
                 let made = imp.made.borrow().clone().filter(|(made, _)| *made == key);
-                Ok((ProtectionChoice::by_key(&key, sign), made.and_then(|(_, secret)| secret)))
+                Ok((ProtectionChoice::by_key(&key, &signer), made.and_then(|(_, secret)| secret)))
             }
-            ProtectionChoice::NewKey { wish, sign } => {
+            ProtectionChoice::NewKey { wish, signer } => {
                 let (key, secret) = assistant::make_key(wish).await?;
                 // Should saving fail, the next attempt must not make a second key.
                 imp.protection_page.set_made(key.clone());
                 imp.made.replace(Some((key.clone(), secret.clone())));
                 if let Some(draft) = &mut *imp.draft.borrow_mut() {
-                    draft.protection = Some(ProtectionChoice::Key { key: key.clone(), sign });
+                    draft.protection =
+                        Some(ProtectionChoice::Key { key: key.clone(), signer: signer.clone() });
                 }
-                Ok((ProtectionChoice::by_key(&key, sign), secret))
+                Ok((ProtectionChoice::by_key(&key, &signer), secret))
             }
         }
     }

@@ -7,14 +7,13 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
-use super::keeping_group::KeepingGroup;
 use super::speed_group::SpeedGroup;
 use crate::engine::format::time::SetTime;
 use crate::i18n::gettext;
 use crate::plan::Plan;
 use crate::plan::history::Problem;
 use crate::ui::describe;
-use crate::ui::widgets::{ProblemView, show_hint};
+use crate::ui::widgets::{KeepingGroup, ProblemView, show_hint};
 
 mod imp {
     use super::*;

@@ -1,8 +1,9 @@
-//! Where backups are kept: a folder, an SSH or WebDAV server, an object store or a folder on the network, with
+//! Where backups are kept: a drive, a folder, an SSH or WebDAV server, an object store or a folder on the network, with
 //! the fields of each.
 
 mod fields;
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use adw::prelude::*;
@@ -11,10 +12,12 @@ use glib::subclass::Signal;
 
 use fields::Reading;
 
+use super::drive_group::{self, DriveGroup};
 use super::network_row::{NetworkRow, place_of};
 use super::{PathRow, show_hint};
+use crate::engine::storage::{DriveAddress, Drives};
 use crate::i18n::gettext;
-use crate::plan::{Destination, S3Account};
+use crate::plan::{Destination, S3Account, SftpAccount};
 
 /// Services that people rent. Of their addresses only the region differs.
 const PROVIDERS: [(&str, &str); 6] = [
@@ -37,6 +40,8 @@ mod imp {
         #[template_child]
         pub stack: TemplateChild<gtk::Stack>,
         #[template_child]
+        pub drive_group: TemplateChild<DriveGroup>,
+        #[template_child]
         pub folder_row: TemplateChild<PathRow>,
         #[template_child]
         pub host_row: TemplateChild<adw::EntryRow>,
@@ -46,6 +51,8 @@ mod imp {
         pub port_row: TemplateChild<adw::EntryRow>,
         #[template_child]
         pub path_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub key_file_row: TemplateChild<PathRow>,
         #[template_child]
         pub provider_row: TemplateChild<adw::ComboRow>,
         #[template_child]
@@ -68,6 +75,8 @@ mod imp {
         pub network_row: TemplateChild<NetworkRow>,
         #[template_child]
         pub hint_label: TemplateChild<gtk::Label>,
+        /// Whether anything was chosen or typed.
+        pub is_touched: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -77,6 +86,7 @@ mod imp {
         type ParentType = gtk::Box;
 
         fn class_init(class: &mut Self::Class) {
+            DriveGroup::ensure_type();
             NetworkRow::ensure_type();
             PathRow::ensure_type();
             class.bind_template();
@@ -97,18 +107,30 @@ mod imp {
             self.provider_row.set_model(Some(&gtk::StringList::new(&names)));
             self.on_provider();
             let chooser = self.obj().downgrade();
+            let take = move |folder: &gio::File| {
+                let (Some(chooser), folder) = (chooser.upgrade(), folder.clone()) else { return };
+                glib::spawn_future_local(async move { chooser.take_chosen(&folder).await });
+            };
+            let take_path = take.clone();
             self.folder_row.connect_chosen(move |row| {
-                if let (Some(chooser), Some(path)) = (chooser.upgrade(), row.path()) {
-                    chooser.take_chosen(&gio::File::for_path(path));
+                if let Some(path) = row.path() {
+                    take_path(&gio::File::for_path(path));
                 }
             });
-            let chooser = self.obj().downgrade();
-            self.network_row.connect_chosen(move |folder| {
-                if let Some(chooser) = chooser.upgrade() {
-                    chooser.take_chosen(folder);
-                }
-            });
+            self.network_row.connect_chosen(take.clone());
+            self.drive_group.connect_chosen(take);
             self.obj().set_kind("folder");
+            self.is_touched.set(false);
+            let chooser = self.obj().downgrade();
+            glib::spawn_future_local(async move {
+                let is_drive_there = !drive_group::mounted().await.is_empty();
+                if let Some(chooser) = chooser.upgrade()
+                    && is_drive_there
+                    && !chooser.imp().is_touched.get()
+                {
+                    chooser.set_kind("drive");
+                }
+            });
         }
 
         fn signals() -> &'static [Signal] {
@@ -141,6 +163,7 @@ mod imp {
     impl DestinationChooser {
         #[template_callback]
         pub fn on_changed(&self) {
+            self.is_touched.set(true);
             self.obj().clear_problem();
             self.obj().emit_by_name::<()>("changed", &[]);
         }
@@ -183,16 +206,20 @@ glib::wrapper! {
 }
 
 impl DestinationChooser {
-    /// Fills in a place. Of a drive that is away there is no folder to fill in.
+    /// Fills in a place.
     pub fn fill(&self, destination: &Destination) {
         let imp = self.imp();
         match destination {
-            Destination::Sftp(address) => {
+            Destination::Sftp(SftpAccount { address, key_file }) => {
                 self.set_kind("sftp");
                 imp.host_row.set_text(&address.host);
                 imp.user_row.set_text(address.user.as_deref().unwrap_or_default());
                 imp.port_row.set_text(&address.port.map(|port| port.to_string()).unwrap_or_default());
                 imp.path_row.set_text(&address.path);
+                match key_file {
+                    Some(file) => imp.key_file_row.set_path(file),
+                    None => imp.key_file_row.clear(),
+                }
             }
             Destination::WebDav(address) => {
                 self.set_kind("webdav");
@@ -223,10 +250,13 @@ impl DestinationChooser {
                 self.set_kind("folder");
                 imp.folder_row.set_path(path);
             }
-            Destination::Drive { .. } => {
-                if let Some(path) = destination.folder() {
-                    imp.folder_row.set_path(&path);
-                }
+            Destination::Drive { uuid, name, path } => {
+                self.set_kind("drive");
+                imp.drive_group.fill(&DriveAddress {
+                    uuid: uuid.clone(),
+                    name: name.clone(),
+                    path: path.clone(),
+                });
             }
         }
     }
@@ -246,8 +276,16 @@ impl DestinationChooser {
     }
 
     /// What the fields say. Where they do not say enough, it is said beside them, and there is none.
-    pub fn read(&self) -> Option<Destination> {
-        match self.fields() {
+    pub async fn read(&self) -> Option<Destination> {
+        let mut reading = self.fields();
+        if let Ok(Destination::Sftp(SftpAccount { key_file: Some(file), .. })) = &reading {
+            let file = file.clone();
+            if !gio::spawn_blocking(move || file.is_file()).await.unwrap_or(true) {
+                let text = gettext("There is no such key file. Check the path.");
+                reading = Err((self.imp().key_file_row.clone().upcast(), text));
+            }
+        }
+        match reading {
             Ok(destination) => {
                 self.clear_problem();
                 Some(destination)
@@ -261,9 +299,9 @@ impl DestinationChooser {
         }
     }
 
-    /// Whether the fields say enough to look at the place.
-    pub fn is_complete(&self) -> bool {
-        self.fields().is_ok()
+    /// Whether the fields say enough to look at the place, and nobody is asked for anything then.
+    pub fn is_local_place(&self) -> bool {
+        self.fields().is_ok_and(|destination| destination.is_local())
     }
 
     /// Says what is wrong with the place that is chosen.
@@ -275,6 +313,7 @@ impl DestinationChooser {
     pub fn mark(&self) {
         let imp = self.imp();
         match &*self.kind() {
+            "drive" => imp.drive_group.mark(),
             "sftp" => imp.host_row.add_css_class("error"),
             "s3" => imp.bucket_row.add_css_class("error"),
             "webdav" => imp.dav_url_row.add_css_class("error"),
@@ -306,6 +345,7 @@ impl DestinationChooser {
             imp.folder_row.upcast_ref::<gtk::Widget>(),
             imp.host_row.upcast_ref(),
             imp.port_row.upcast_ref(),
+            imp.key_file_row.upcast_ref(),
             imp.endpoint_row.upcast_ref(),
             imp.region_row.upcast_ref(),
             imp.bucket_row.upcast_ref(),
@@ -325,6 +365,7 @@ impl DestinationChooser {
 
     fn fields(&self) -> Reading {
         match &*self.kind() {
+            "drive" => self.imp().drive_group.read(),
             "sftp" => self.server(),
             "s3" => self.bucket(),
             "webdav" => self.web_folder(),
@@ -334,9 +375,18 @@ impl DestinationChooser {
     }
 
     /// Takes a folder from the file chooser, which shows the network as well as this computer.
-    fn take_chosen(&self, folder: &gio::File) {
+    async fn take_chosen(&self, folder: &gio::File) {
         match place_of(folder) {
-            Some(Ok(path)) => self.fill(&Destination::Folder { path }),
+            Some(Ok(path)) => {
+                let asked = path.clone();
+                let drive = gio::spawn_blocking(move || Drives::default().drive_of(&asked)).await;
+                self.fill(&match drive {
+                    Ok(Ok(Some(DriveAddress { uuid, name, path }))) => {
+                        Destination::Drive { uuid, name, path }
+                    }
+                    _ => Destination::Folder { path },
+                });
+            }
             Some(Err(address)) => self.fill(&Destination::Network(address)),
             None => {
                 let text = gettext("Backups cannot be kept in this folder. Choose another one.");

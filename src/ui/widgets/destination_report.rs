@@ -11,8 +11,8 @@ use crate::engine::job::Job;
 use crate::engine::status::{Status, status};
 use crate::engine::storage::{Backoff, DriveAddress, Drives, LocalFolder, Storage, try_writing};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::Destination;
 use crate::plan::history::Problem;
+use crate::plan::{Destination, SftpAccount};
 use crate::platform::folder::{self, FolderFacts, FolderState};
 use crate::ui::model::{JobKind, JobModel, Repository};
 use crate::ui::widgets::key_sign_in_row;
@@ -266,7 +266,7 @@ impl DestinationReport {
                 ),
             );
         }
-        if let Destination::Sftp(address) = check.repository.destination() {
+        if let Destination::Sftp(SftpAccount { address, key_file: None }) = check.repository.destination() {
             self.imp().list.append(&key_sign_in_row(address, &check.repository));
         }
         if let Destination::Drive { name, .. } = check.repository.destination() {

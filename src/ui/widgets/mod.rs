@@ -2,7 +2,9 @@
 
 mod destination_chooser;
 mod destination_report;
+mod drive_group;
 mod job_progress;
+mod keeping_group;
 mod key_sign_in;
 mod network_row;
 mod new_passphrase;
@@ -12,6 +14,7 @@ mod problem_view;
 pub use destination_chooser::DestinationChooser;
 pub use destination_report::{DestinationCheck, DestinationReport};
 pub use job_progress::JobProgress;
+pub use keeping_group::KeepingGroup;
 pub use key_sign_in::key_sign_in_row;
 pub use new_passphrase::NewPassphrase;
 pub use path_row::{PathRow, clear_row};

@@ -1,4 +1,4 @@
-//! A row for a folder: typed, pasted, or chosen in the file chooser.
+//! A row for a folder or a file: typed, pasted, or chosen in the file chooser.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -14,9 +14,13 @@ use crate::platform::folder;
 mod imp {
     use super::*;
 
-    #[derive(Default, gtk::CompositeTemplate)]
+    #[derive(Default, gtk::CompositeTemplate, glib::Properties)]
     #[template(file = "path_row.ui")]
+    #[properties(wrapper_type = super::PathRow)]
     pub struct PathRow {
+        /// Whether it is a file that is chosen.
+        #[property(get, set)]
+        pub for_files: Cell<bool>,
         #[template_child]
         pub browse_button: TemplateChild<gtk::Button>,
         /// What was chosen. The text is only its picture, which for a name that is no text does not
@@ -41,7 +45,17 @@ mod imp {
         }
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for PathRow {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().connect_for_files_notify(|row| {
+                if row.for_files() {
+                    row.imp().browse_button.set_tooltip_text(Some(&gettext("Choose a File")));
+                }
+            });
+        }
+
         fn signals() -> &'static [Signal] {
             static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
             SIGNALS.get_or_init(|| vec![Signal::builder("chosen").build()])
@@ -66,15 +80,19 @@ mod imp {
         #[template_callback]
         async fn on_browse(&self) {
             let row = self.obj();
-            let dialog = gtk::FileDialog::builder().title(gettext("Choose a Folder")).modal(true).build();
-            if let Some(path) = row.path().filter(|path| path.is_absolute()) {
-                dialog.set_initial_folder(Some(&gio::File::for_path(path)));
-            }
+            let title = if row.for_files() { gettext("Choose a File") } else { gettext("Choose a Folder") };
+            let dialog = gtk::FileDialog::builder().title(title).modal(true).build();
+            let before = row.path().filter(|path| path.is_absolute()).map(gio::File::for_path);
             let window = row.root().and_downcast::<gtk::Window>();
+            let chosen = if row.for_files() {
+                dialog.set_initial_file(before.as_ref());
+                dialog.open_future(window.as_ref()).await
+            } else {
+                dialog.set_initial_folder(before.as_ref());
+                dialog.select_folder_future(window.as_ref()).await
+            };
             // An error means that nothing was chosen.
-            if let Some(path) =
-                dialog.select_folder_future(window.as_ref()).await.ok().and_then(|file| file.path())
-            {
+            if let Some(path) = chosen.ok().and_then(|file| file.path()) {
                 row.set_path(&path);
                 row.emit_by_name::<()>("chosen", &[]);
             }
@@ -90,12 +108,12 @@ glib::wrapper! {
 }
 
 impl PathRow {
-    /// The folder, if what is typed is an absolute path.
+    /// The folder or file, if what is typed is an absolute path.
     pub fn path(&self) -> Option<PathBuf> {
         self.imp().chosen.borrow().clone().or_else(|| folder::from_typed(&self.text()))
     }
 
-    /// Shows a folder.
+    /// Shows a folder or a file.
     pub fn set_path(&self, path: &Path) {
         let imp = self.imp();
         imp.setting.set(true);

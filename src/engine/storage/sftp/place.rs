@@ -65,7 +65,11 @@ impl Place {
         only_key: Option<&Path>,
         job: &Job,
     ) -> Self {
-        let config = HostConfig::of(&address.host, &options.home);
+        let mut config = HostConfig::of(&address.host, &options.home);
+        if let Some(file) = &credentials.key_file {
+            config.identity_files = vec![file.clone()];
+            config.identities_only = Some(true);
+        }
         let user = address.user.clone().or_else(|| config.user.clone()).unwrap_or_else(own_name);
         Self(Arc::new(Shared {
             folder: folder_of(&address.path),

@@ -1,12 +1,14 @@
 //! What the fields of each kind of place say.
 
+use std::path::PathBuf;
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::DestinationChooser;
 use crate::engine::storage::{Address, AddressError, S3Address, SftpAddress, WebDavAddress};
 use crate::i18n::gettext;
-use crate::plan::{Destination, S3Account};
+use crate::plan::{Destination, S3Account, SftpAccount};
 
 /// A place, or the field that does not say enough and what is to be typed there.
 pub(super) type Reading = Result<Destination, (gtk::Widget, String)>;
@@ -29,7 +31,9 @@ impl DestinationChooser {
         // People paste whole addresses.
         if host.contains("://") {
             return match Address::parse(host.as_ref()) {
-                Ok(Address::Sftp(address)) => Ok(Destination::Sftp(address)),
+                Ok(Address::Sftp(address)) => {
+                    Ok(Destination::Sftp(SftpAccount { address, key_file: self.key_file()? }))
+                }
                 Err(AddressError::Password) => Err(wrong_host(gettext(
                     "Leave the password out of the address. You are asked for it if it is needed.",
                 ))),
@@ -51,7 +55,24 @@ impl DestinationChooser {
         };
         let user = Some(imp.user_row.text().trim().to_owned()).filter(|user| !user.is_empty());
         let path = imp.path_row.text().trim().to_owned();
-        Ok(Destination::Sftp(SftpAddress { user, host, port, path }))
+        let address = SftpAddress { user, host, port, path };
+        Ok(Destination::Sftp(SftpAccount { address, key_file: self.key_file()? }))
+    }
+
+    /// The private key that is to be used, if one is named.
+    fn key_file(&self) -> Result<Option<PathBuf>, (gtk::Widget, String)> {
+        let row = &*self.imp().key_file_row;
+        if row.text().trim().is_empty() {
+            return Ok(None);
+        }
+        let wrong = |text: String| (row.clone().upcast(), text);
+        match row.path() {
+            Some(path) if path.extension().is_some_and(|extension| extension == "pub") => Err(wrong(
+                gettext("This is the public part. Choose the file of the same name without “.pub”."),
+            )),
+            Some(path) => Ok(Some(path)),
+            None => Err(wrong(row.problem().unwrap_or_default())),
+        }
     }
 
     pub(super) fn bucket(&self) -> Reading {

@@ -113,6 +113,12 @@ glib::wrapper! {
         @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
 }
 
+impl Default for KeepingGroup {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
 impl KeepingGroup {
     /// Tells the group which snapshots there are.
     pub fn set_chains(&self, chains: Vec<Vec<SetTime>>) {

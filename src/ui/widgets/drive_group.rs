@@ -1,0 +1,254 @@
+//! The drives that are connected, and a folder on one of them. One that is connected later appears by itself.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use glib::subclass::Signal;
+
+use crate::engine::storage::{DriveAddress, Drives};
+use crate::i18n::{gettext, gettext_f};
+use crate::plan::Destination;
+
+/// How often it is looked which drives there are, while somebody waits for one.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+mod imp {
+    use super::*;
+
+    #[derive(Default, gtk::CompositeTemplate)]
+    #[template(file = "drive_group.ui")]
+    pub struct DriveGroup {
+        #[template_child]
+        pub drive_row: TemplateChild<adw::ComboRow>,
+        #[template_child]
+        pub missing_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub folder_row: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub browse_button: TemplateChild<gtk::Button>,
+        /// Those that can be chosen.
+        pub drives: RefCell<Vec<DriveAddress>>,
+        /// One that was chosen before, and may be away.
+        pub wanted: RefCell<Option<DriveAddress>>,
+        /// A folder whose name may be no text, of which the row shows only a picture.
+        pub chosen: RefCell<Option<PathBuf>>,
+        pub filling: Cell<bool>,
+        pub watch: RefCell<Option<glib::JoinHandle<()>>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for DriveGroup {
+        const NAME: &'static str = "SouvenirDriveGroup";
+        type Type = super::DriveGroup;
+        type ParentType = adw::PreferencesGroup;
+
+        fn class_init(class: &mut Self::Class) {
+            class.bind_template();
+            class.bind_template_callbacks();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for DriveGroup {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().show_folder(Path::new(&gettext("Backups")));
+            self.obj().set_drives(Vec::new());
+        }
+
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| {
+                vec![
+                    Signal::builder("changed").build(),
+                    Signal::builder("entered").build(),
+                    Signal::builder("chosen").param_types([gio::File::static_type()]).build(),
+                ]
+            })
+        }
+    }
+
+    impl WidgetImpl for DriveGroup {
+        fn map(&self) {
+            self.parent_map();
+            let group = self.obj().downgrade();
+            let watch = glib::spawn_future_local(async move {
+                loop {
+                    let drives = mounted().await;
+                    let Some(group) = group.upgrade() else { return };
+                    group.set_drives(drives);
+                    drop(group);
+                    glib::timeout_future(LOOK_EVERY).await;
+                }
+            });
+            self.watch.replace(Some(watch));
+        }
+
+        fn unmap(&self) {
+            if let Some(watch) = self.watch.take() {
+                watch.abort();
+            }
+            self.parent_unmap();
+        }
+    }
+    impl PreferencesGroupImpl for DriveGroup {}
+
+    #[gtk::template_callbacks]
+    impl DriveGroup {
+        #[template_callback]
+        fn on_changed(&self) {
+            self.folder_row.remove_css_class("error");
+            self.drive_row.remove_css_class("error");
+            self.missing_row.remove_css_class("error");
+            if !self.filling.get() {
+                self.obj().emit_by_name::<()>("changed", &[]);
+            }
+        }
+
+        #[template_callback]
+        fn on_folder_changed(&self) {
+            if !self.filling.get() {
+                self.chosen.replace(None);
+            }
+            self.on_changed();
+        }
+
+        #[template_callback]
+        fn on_entered(&self) {
+            self.obj().emit_by_name::<()>("entered", &[]);
+        }
+
+        #[template_callback]
+        async fn on_browse(&self) {
+            let group = self.obj();
+            let dialog = gtk::FileDialog::builder().title(gettext("Choose a Folder")).modal(true).build();
+            if let Some(root) = group.root_of_drive() {
+                dialog.set_initial_folder(Some(&gio::File::for_path(root)));
+            }
+            let window = group.root().and_downcast::<gtk::Window>();
+            // An error means that nothing was chosen.
+            if let Ok(file) = dialog.select_folder_future(window.as_ref()).await {
+                group.emit_by_name::<()>("chosen", &[&file]);
+            }
+        }
+    }
+}
+
+glib::wrapper! {
+    /// See the module.
+    pub struct DriveGroup(ObjectSubclass<imp::DriveGroup>)
+        @extends adw::PreferencesGroup, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget;
+}
+
+impl DriveGroup {
+    /// Fills in a folder on a drive, which may be away.
+    pub fn fill(&self, drive: &DriveAddress) {
+        let imp = self.imp();
+        imp.wanted.replace(Some(drive.clone()));
+        self.show_folder(&drive.path);
+        let drives = imp.drives.borrow().clone();
+        self.set_drives(drives);
+        if let Some(position) = imp.drives.borrow().iter().position(|other| other.uuid == drive.uuid) {
+            imp.drive_row.set_selected(u32::try_from(position).unwrap_or(0));
+        }
+    }
+
+    /// What is chosen, or the row that does not say enough and what is to be done there.
+    pub fn read(&self) -> Result<Destination, (gtk::Widget, String)> {
+        let imp = self.imp();
+        let Some(drive) = self.drive() else {
+            let text = gettext("Connect a drive, or choose another kind of place.");
+            return Err((imp.missing_row.clone().upcast(), text));
+        };
+        let typed = || PathBuf::from(imp.folder_row.text().trim().trim_matches('/'));
+        let path = imp.chosen.borrow().clone().unwrap_or_else(typed);
+        if path.components().any(|part| !matches!(part, Component::Normal(_))) {
+            let text = gettext("Type the name of a folder on the drive, such as Backups/Laptop.");
+            return Err((imp.folder_row.clone().upcast(), text));
+        }
+        Ok(Destination::Drive { uuid: drive.uuid, name: drive.name, path })
+    }
+
+    /// Marks the row that most likely is wrong.
+    pub fn mark(&self) {
+        self.imp().folder_row.add_css_class("error");
+    }
+
+    /// Calls `handler` with a folder from the file chooser, which may be anywhere.
+    pub fn connect_chosen(&self, handler: impl Fn(&gio::File) + 'static) -> glib::SignalHandlerId {
+        self.connect_local("chosen", false, move |values| {
+            if let Some(Ok(folder)) = values.get(1).map(glib::Value::get::<gio::File>) {
+                handler(&folder);
+            }
+            None
+        })
+    }
+
+    fn drive(&self) -> Option<DriveAddress> {
+        self.imp().drives.borrow().get(self.imp().drive_row.selected() as usize).cloned()
+    }
+
+    fn root_of_drive(&self) -> Option<PathBuf> {
+        DriveAddress { path: PathBuf::new(), ..self.drive()? }.folder().ok()
+    }
+
+    fn show_folder(&self, path: &Path) {
+        let imp = self.imp();
+        imp.filling.set(true);
+        imp.folder_row.set_text(&glib::filename_display_name(path));
+        imp.filling.set(false);
+        imp.chosen.replace(Some(path.to_owned()));
+    }
+
+    fn set_drives(&self, mut drives: Vec<DriveAddress>) {
+        let imp = self.imp();
+        let is_away = |drive: &DriveAddress| drives.iter().all(|other| other.uuid != drive.uuid);
+        let away = imp.wanted.borrow().clone().filter(is_away);
+        let names: Vec<String> = drives
+            .iter()
+            .map(|drive| drive.name.clone())
+            .chain(away.iter().map(|drive| gettext_f("{name}, not connected", &[("name", &drive.name)])))
+            .collect();
+        drives.extend(away);
+        let is_same = |shown: &gtk::StringList| {
+            (0..shown.n_items())
+                .map(|position| shown.string(position).unwrap_or_default())
+                .eq(names.iter().map(String::as_str))
+        };
+        let shown = imp.drive_row.model().and_downcast::<gtk::StringList>();
+        if shown.is_some_and(|shown| is_same(&shown)) {
+            return;
+        }
+        let before = self.drive();
+        imp.filling.set(true);
+        imp.drives.replace(drives.clone());
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        imp.drive_row.set_model(Some(&gtk::StringList::new(&names)));
+        let is_chosen =
+            |drive: &DriveAddress| before.as_ref().is_some_and(|before| before.uuid == drive.uuid);
+        let position = drives.iter().position(is_chosen).unwrap_or(0);
+        imp.drive_row.set_selected(u32::try_from(position).unwrap_or(0));
+        imp.filling.set(false);
+        if self.drive() != before {
+            self.emit_by_name::<()>("changed", &[]);
+        }
+        imp.missing_row.remove_css_class("error");
+        imp.missing_row.set_visible(drives.is_empty());
+        imp.drive_row.set_visible(!drives.is_empty());
+        imp.browse_button.set_visible(!drives.is_empty());
+    }
+}
+
+/// The drives that are mounted now; none if that cannot be told.
+pub async fn mounted() -> Vec<DriveAddress> {
+    let looked = gio::spawn_blocking(|| Drives::default().mounted()).await;
+    looked.ok().and_then(Result::ok).unwrap_or_default()
+}
