@@ -16,6 +16,7 @@ pub(super) const SET_UP: &[&str] = &["<Control>n"];
 pub(super) const RESTORE_FROM: &[&str] = &["<Control>o"];
 pub(super) const BACK_UP: &[&str] = &["<Control>b"];
 pub(super) const KEYS: &[&str] = &["<Control>k"];
+pub(super) const HELP: &[&str] = &["F1"];
 pub(super) const SHORTCUTS: &[&str] = &["<Control>question"];
 pub(super) const MENU: &[&str] = &["F10"];
 pub(super) const SEARCH: &[&str] = &["<Control>f"];
@@ -36,6 +37,7 @@ pub fn accelerators() -> Vec<Section> {
                 (gettext("Back Up Now"), BACK_UP),
                 (gettext("Keys"), KEYS),
                 (gettext("Main Menu"), MENU),
+                (gettext("Help"), HELP),
                 (gettext("Keyboard Shortcuts"), SHORTCUTS),
                 (gettext("Close Window"), CLOSE),
                 (gettext("Quit"), QUIT),

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
-use super::accelerators::{BACK_UP, CLOSE, KEYS, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
+use super::accelerators::{BACK_UP, CLOSE, HELP, KEYS, QUIT, RESTORE_FROM, SET_UP, SHORTCUTS};
 use super::model::{JobKind, JobModel, PlanObject, PlanStore, Repository};
 use super::questions::{Answers, answer_unasked};
 use super::window::Window;
@@ -251,6 +251,7 @@ impl Application {
             ("win.back-up", BACK_UP),
             ("win.keys", KEYS),
             ("win.shortcuts", SHORTCUTS),
+            ("win.help", HELP),
         ] {
             self.set_accels_for_action(action, keys);
         }

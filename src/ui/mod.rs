@@ -29,6 +29,7 @@ mod browser;
 mod describe;
 mod dialogs;
 mod error_text;
+mod help;
 mod keys;
 mod log;
 mod model;

@@ -11,6 +11,7 @@ use adw::subclass::prelude::*;
 use super::assistant::{Assistant, Start};
 use super::browser::BrowserPage;
 use super::dialogs;
+use super::help::show_help;
 use super::keys::KeysDialog;
 use super::model::{JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::overview::OverviewPage;
@@ -59,6 +60,7 @@ mod imp {
             class.install_action("win.set-up", None, |window, _, _| window.set_up());
             class.install_action("win.restore-from", None, |window, _, _| window.restore_from());
             class.install_action("win.keys", None, |window, _, _| window.show_keys());
+            class.install_action("win.help", None, |window, _, _| show_help(window));
             class.install_action("win.shortcuts", None, |window, _, _| dialogs::show_shortcuts(window));
             class.install_action("win.back-up", None, |window, _, _| {
                 if window.is_on_overview()

@@ -13,6 +13,7 @@ from line import Line
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = "D"
 
 
 def main(program, endpoint, bucket, key_id, secret):
@@ -20,15 +21,31 @@ def main(program, endpoint, bucket, key_id, secret):
         line = Line(int(endpoint.rpartition(":")[2]))
         endpoint = f"http://127.0.0.1:{line.port}"
 
+        def choose_other_provider(app):
+            """The last of the list."""
+            app.click("combo box", "Provider")
+            session.press("End")
+            session.press("Return")
+
+        def fill_in(app):
+            app.click("table cell", "S3")
+            choose_other_provider(app)
+            app.type_into("Address of the Service", endpoint)
+            app.type_into("Bucket", bucket)
+            app.type_into("Folder in the Bucket (optional)", FOLDER)
+            app.type_into("Access Key ID", key_id)
+
+        def sign_in(app):
+            app.find("alert", "Secret Needed")
+            app.type_into("Secret", secret)
+            app.click("button", "Sign In")
+
         def choose(app, destination):
             app.click("table cell", "S3")
             app.click("button", "Test")
             app.find("label", "Type the region of the bucket, as the provider shows it.")
             app.picture("provider")
-            # The last of the list.
-            app.click("combo box", "Provider")
-            session.press("End")
-            session.press("Return")
+            choose_other_provider(app)
             app.type_into("Address of the Service", endpoint.removeprefix("http://"))
             app.click("button", "Test")
             app.find("label", "The address begins with https:// or http://.")
@@ -50,8 +67,10 @@ def main(program, endpoint, bucket, key_id, secret):
             app.click("button", "Sign In")
             app.find("list item", "The place answers and can be written")
 
-        app = flows.back_up_on_two_days(session, program, "D", choose)
+        app = flows.back_up_on_two_days(session, program, FOLDER, choose)
         flows.lose_the_line(session, app, line)
+        app.close()
+        flows.restore_on_another_computer(session, program, fill_in, sign_in)
 
 
 if __name__ == "__main__":

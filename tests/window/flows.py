@@ -6,6 +6,7 @@ import time
 import sample
 from session import wait
 
+APPLICATION_ID = "io.github.souvenir_backup.Souvenir"
 PASSPHRASE = "four slow snails singing"
 # Work on files takes longer than drawing, on a slow machine much longer.
 WORK_SECS = 120
@@ -174,6 +175,65 @@ def restore(app, target, seen=lambda name: None):
     return said
 
 
+def restore_older_version(app, target, name, expected):
+    """In the browser: the oldest version of one file of the folder that is shown, into another folder."""
+    app.find("table row", name).mouse_click()
+    rows = wait(lambda: app.find_all("list item", within=app.find("list", "Versions"))[1:], "older versions")
+    rows[-1].mouse_click()
+    wait(lambda: rows[-1].has_state("selected"), "the oldest version to be selected")
+    app.click("button", "Restore This Version…")
+    app.type_into("Folder", str(target))
+    app.find("label", re.compile("^For that 1 stored volume with "))
+    app.click("button", "Restore", within=app.find("dialog", "Restore"))
+    app.find("label", "Restored", WORK_SECS)
+    app.click("button", "Close", within=app.find("dialog"))
+    app.wait_gone("dialog", "Restore")
+    assert (target / name).read_text() == expected, (target / name).read_text()
+
+
+def another_computer(session, name):
+    """The environment of one that knows nothing yet: no keys, no plans, no servers, no passwords."""
+    other = session.folder / name
+    folders = {"GNUPGHOME": "gnupg", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache"}
+    for folder in folders.values():
+        (other / folder).mkdir(mode=0o700, parents=True)
+    session.run(["secret-tool", "clear", "application", APPLICATION_ID], check=False)
+    # The file chooser would look for the drives of a system that has none.
+    return {"GIO_USE_VOLUME_MONITOR": "unix", "HOME": str(other)} | {
+        variable: str(other / folder) for variable, folder in folders.items()
+    }
+
+
+def end_agent(session, extra):
+    session.run(["env", f"GNUPGHOME={extra['GNUPGHOME']}", "gpgconf", "--kill", "all"])
+
+
+def restore_on_another_computer(session, program, fill_in, sign_in):
+    """The old one is gone: what is left are the copy of the key, and who may sign in to the place. `fill_in` says
+    where the place is, and `sign_in` answers what it asks."""
+    extra = another_computer(session, "other")
+    app = session.launch(program, extra=extra)
+    app.click("button", "Restore From a Backup…")
+    fill_in(app)
+    # The button at the bottom lies over what is below.
+    app.find("button", "Import a Key…").bring(below=190).click()
+    app.type_into("File or Folder", str(session.home / "Copy of the Key"))
+    app.click("button", "Import Key")
+    app.find("label", "The key of Ada Lovelace <ada@example.org> was imported.", WORK_SECS)
+    app.click("button", "Open Backup")
+    sign_in(app)
+    answer(app)
+    app.find("table row", re.compile("."), WORK_SECS)
+    app.picture("other-computer")
+    restore(app, session.home / "On Another Computer")
+    found = sample.look(session.home / "On Another Computer" / "Documents")
+    assert not (differing := sample.differences(sample.look(session.home / "Documents"), found)), differing
+    end_agent(session, extra)
+    if complaints := app.complaints():
+        raise SystemExit("GTK complains: " + "; ".join(complaints))
+    app.close()
+
+
 def back_up_on_two_days(session, program, destination, choose):
     """A first backup to a place that wants to know who comes, with pictures. What was answered was to be remembered,
     so another day nothing is asked; and what is restored then is what there is. Gives the application, which shows
@@ -194,6 +254,7 @@ def back_up_on_two_days(session, program, destination, choose):
     restore(app, session.home / "Restored")
     differing = sample.differences(sample.look(documents), sample.look(session.home / "Restored" / "Documents"))
     assert not differing, differing
+    restore_older_version(app, session.home / "Older", "Poem.txt", "Was bleibt aber, stiften die Dichter.\n")
     if complaints := app.complaints():
         raise SystemExit("GTK complains: " + "; ".join(complaints))
     return app

@@ -98,7 +98,16 @@ def first_computer(session, program):
     app.type_into("New Passphrase", flows.PASSPHRASE)
     app.type_into("Repeat Passphrase", flows.PASSPHRASE)
     app.click("button", "Use This Key")
+    # Another key signs for it.
+    app.find("check box", "Sign the Backup").bring(below=150).click()
+    app.find("combo box", "Sign With").bring(below=150).click()
+    app.find("label", "Ada Lovelace <ada@example.org>")
+    # The last of the list.
+    session.press("End", "Return")
+    app.picture("signer")
     app.click("button", "Continue")
+    app.find("label", re.compile("Mary Somerville, signed with the key of Grace Hopper"))
+    app.picture("signer-change")
     app.click("button", "Use This Protection")
     app.click("button", "Save")
     question = app.find("alert", "Copy the New Key?", flows.WORK_SECS)
@@ -114,23 +123,21 @@ def first_computer(session, program):
     assert names(second_shelf) == ["ownertrust.txt", "public.asc", "secret.asc"], names(second_shelf)
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
+    session.run(["gpgconf", "--kill", "gpg-agent"])
+    app.click("button", "Back Up Now")
+    app.find("alert", "Passphrase Needed")
+    app.find("label", re.compile("Grace Hopper"))
+    flows.answer(app)
+    flows.wait_for_backup(app, 2)
+    newest = max((session.home / "Backup Drive").glob("*.manifest.gpg"), key=lambda path: path.stat().st_mtime)
+    open_it = ["gpg", "--batch", "--pinentry-mode=loopback", f"--passphrase={flows.PASSPHRASE}"]
+    said = session.run([*open_it, "--status-fd=1", "--decrypt", newest]).decode(errors="replace")
+    assert re.search(r"GOODSIG \w+ Grace Hopper", said), said
+    listed = session.run([*open_it, "--list-packets", newest], check=False).decode(errors="replace")
+    assert "Mary Somerville" in session.run(["gpg", "--list-keys", re.search(r"keyid (\w+)", listed)[1]]).decode()
     complaints(app)
     app.close()
     return print_and_photograph(session, copy), shelf
-
-
-def another_computer(session, name):
-    """The environment of one that knows nothing yet."""
-    other = session.folder / name
-    folders = {"GNUPGHOME": "gnupg", "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_CACHE_HOME": "cache"}
-    for folder in folders.values():
-        (other / folder).mkdir(mode=0o700, parents=True)
-    # The file chooser would look for the drives of a system that has none.
-    return {"GIO_USE_VOLUME_MONITOR": "unix"} | {variable: str(other / folder) for variable, folder in folders.items()}
-
-
-def end_agent(session, extra):
-    session.run(["env", f"GNUPGHOME={extra['GNUPGHOME']}", "gpgconf", "--kill", "all"])
 
 
 def choose_files(app, session, folder):
@@ -149,7 +156,7 @@ def choose_files(app, session, folder):
 
 def new_computer(session, program, photographs, shelf):
     """The paper, and the drive with the backup."""
-    extra = another_computer(session, "other")
+    extra = flows.another_computer(session, "other")
     app = session.launch(program, extra=extra)
     app.click("button", "Restore From a Backup…")
     app.type_into("Folder", str(session.home / "Backup Drive"))
@@ -169,11 +176,26 @@ def new_computer(session, program, photographs, shelf):
     app.find("label", "The key of Ada Lovelace <ada@example.org> was imported.", flows.WORK_SECS)
     app.picture("imported")
     app.click("button", "Open Backup")
+
+    # Newer snapshots are for another key, and the page leads to where it can be imported.
+    app.find("label", "The secret key is not on this computer", flows.WORK_SECS)
+    app.picture("key-missing")
+    app.click("button", "Keys…")
+    app.click("button", "Import a Key…")
+    app.type_into("File or Folder", str(session.home / "Second Shelf"))
+    app.click("button", "Import Key")
+    app.find("label", re.compile("^The key of Mary Somerville was imported"), flows.WORK_SECS)
+    app.click("button", "Close", within=app.find("dialog", "Keys"))
+    app.wait_gone("dialog")
+    app.click("button", "Try Again")
     flows.answer(app)
     app.find("table row", re.compile("."), flows.WORK_SECS)
     flows.restore(app, session.home / "Restored")
     expected, found = sample.look(session.home / "Documents"), sample.look(session.home / "Restored" / "Documents")
     assert not sample.differences(expected, found), sample.differences(expected, found)
+    # What was made for the key on the paper opens as well.
+    flows.older_snapshot(app)
+    app.find("table row", "Letters")
 
     # The exported files once more, in the dialog.
     app.click("button", "Back")
@@ -183,7 +205,7 @@ def new_computer(session, program, photographs, shelf):
     choose_files(app, session, shelf)
     app.find("label", "The key of Ada Lovelace <ada@example.org> was here already.")
     app.picture("keys-imported")
-    end_agent(session, extra)
+    flows.end_agent(session, extra)
     app.click("button", "Close", within=app.find("dialog", "Keys"))
     app.wait_gone("dialog")
     complaints(app)
@@ -201,7 +223,7 @@ def computer_without_camera(session, program, shelf):
     (kit,) = shelf.glob("*.pdf")
     lines = typed_lines(session, kit)
     wrong = lines[3][:8] + ("b" if lines[3][8] != "b" else "c") + lines[3][9:]
-    extra = another_computer(session, "third")
+    extra = flows.another_computer(session, "third")
     app = session.launch(program, extra=extra)
     app.click("button", "Restore From a Backup…")
     app.click("button", "Import a Key…")
@@ -221,7 +243,7 @@ def computer_without_camera(session, program, shelf):
     app.click("button", "Import Key")
     app.find("label", "The key of Ada Lovelace <ada@example.org> was imported.", flows.WORK_SECS)
     app.picture("typed")
-    end_agent(session, extra)
+    flows.end_agent(session, extra)
     complaints(app)
 
 

@@ -69,9 +69,19 @@ def photograph(program, variant):
         seen("shortcuts")
         session.press("Escape")
         app.wait_gone("dialog")
+        session.press("F1")
+        app.find("dialog", "Help")
+        seen("help")
+        app.click("list item", "Keys and Passphrases")
+        app.find("heading", "Keep the Key Safe")
+        seen("help-topic")
+        session.press("Escape")
+        app.find("list item", "Keys and Passphrases")
+        session.press("Escape")
+        app.wait_gone("dialog")
 
         def choose(app, destination):
-            for kind in ("SSH", "S3", "WebDAV", "Network"):
+            for kind in ("Drive", "SSH", "S3", "WebDAV", "Network"):
                 app.click("table cell", kind)
                 seen(f"destination-{kind.lower()}")
             app.click("table cell", "Folder")

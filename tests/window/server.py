@@ -16,6 +16,7 @@ from line import Line
 from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = "Backups/Documents"
 KEY_PASSPHRASE = "a key for one server"
 
 
@@ -47,14 +48,31 @@ def main(program):
         line = Line(server_port)
         port = line.port
 
+        def fill_in(app):
+            app.click("table cell", "SSH")
+            app.type_into("Server", "127.0.0.1")
+            app.type_into("User (optional)", getpass.getuser())
+            app.type_into("Port (optional)", str(port))
+            app.type_into("Folder on the Server", FOLDER)
+
+        def fill_in_with_key(app):
+            """The key for the server came along, on a stick."""
+            fill_in(app)
+            app.type_into("Key File (optional)", str(session.home / ".ssh" / "id_ed25519"))
+
+        def sign_in(app):
+            """Nobody knows the server here."""
+            app.click("button", "Trust Server", within=app.find("alert", "Is This the Right Server?"))
+            app.find("alert", "Passphrase Needed")
+            app.type_into("Passphrase", KEY_PASSPHRASE)
+            app.click("button", "Sign In")
+
         def choose(app, destination):
             app.click("table cell", "SSH")
             app.click("button", "Test")
             app.find("label", "Type the name of the server.")
-            app.type_into("Server", "127.0.0.1")
-            app.type_into("User (optional)", getpass.getuser())
+            fill_in(app)
             app.type_into("Port (optional)", "nonsense")
-            app.type_into("Folder on the Server", destination)
             app.click("button", "Test")
             app.find("label", "A port is a number between 1 and 65535. Most servers have 22.")
             app.type_into("Port (optional)", str(port))
@@ -77,11 +95,13 @@ def main(program):
             app.find("list item", "This computer signs in with a key")
             assert (session.home / ".ssh" / "id_ed25519_souvenir").exists()
 
-        app = flows.back_up_on_two_days(session, program, "Backups/Documents", choose)
+        app = flows.back_up_on_two_days(session, program, FOLDER, choose)
         store = folder / "Backups" / "Documents"
         flows.lose_the_line(session, app, line)
         stored = [path.name for path in store.iterdir()]
         assert all(name.startswith("duplicity-") for name in stored), stored
+        app.close()
+        flows.restore_on_another_computer(session, program, fill_in_with_key, sign_in)
 
 
 if __name__ == "__main__":
