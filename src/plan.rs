@@ -13,6 +13,7 @@ mod pace;
 mod path_text;
 pub mod proof;
 pub mod run;
+pub mod safekeeping;
 pub mod schedule;
 pub mod store;
 pub mod turn;

@@ -12,7 +12,7 @@ use common::gpg::Home;
 use common::tree::{edit, make_everything, make_small, noise};
 use souvenir::engine::Result;
 use souvenir::engine::crypto::{Passphrases, Protection, Secret};
-use souvenir::engine::drill::{DrillRequest, DrillSummary, drill};
+use souvenir::engine::drill::{DrillRequest, DrillSummary, Mismatch, drill};
 use souvenir::engine::job::Warning;
 use souvenir::engine::storage::LocalFolder;
 use souvenir::engine::verify::{CompareRequest, CompareSummary, DifferenceKind, compare};
@@ -166,6 +166,7 @@ fn a_drill_finds_what_is_damaged() {
     let (result, warnings) = scratch.drill(100, 1);
     let summary = result.unwrap();
     assert_eq!(summary.failures.len(), 1, "{summary:?}");
+    assert_eq!(summary.failures[0].mismatch, Mismatch::NotRestored, "{summary:?}");
     assert_eq!(summary.proved_count, 7);
     assert!(warnings.iter().any(|warning| matches!(warning, Warning::Damaged { .. })), "{warnings:?}");
 }

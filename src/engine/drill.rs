@@ -2,10 +2,13 @@
 //! with the signatures that were made when they were backed up and, where the originals have not changed
 //! since, with these byte by byte.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::chain::Collection;
 use super::copies::Copies;
@@ -62,14 +65,54 @@ pub struct DrillSummary {
     pub proved_count: u64,
     /// Of these, files that are also equal to the originals, which have not changed since.
     pub equal_to_source_count: u64,
-    /// Files that were not restored, or not as they were, and why.
-    pub failures: Vec<(EntryPath, String)>,
+    /// Files that were not restored, or not as they were.
+    pub failures: Vec<Failure>,
     /// Volumes that were read.
     pub volume_count: u32,
     /// Warnings given.
     pub warning_count: u64,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// A file that was not restored, or not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The file.
+    pub path: EntryPath,
+    /// What is wrong with it.
+    pub mismatch: Mismatch,
+    /// What the system said; empty where it said nothing.
+    pub reason: String,
+}
+
+/// What is wrong with a restored file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mismatch {
+    /// It is not there.
+    NotRestored,
+    /// Its contents are not what was signed when it was backed up.
+    NotAsBackedUp,
+    /// It differs from the original, though that looks unchanged.
+    NotAsOriginal,
+    /// It, or its original, cannot be read.
+    Unreadable,
+    /// Something that a newer version tells apart.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.mismatch {
+            Mismatch::NotRestored => "it was not restored",
+            Mismatch::NotAsBackedUp => "its contents are not what was backed up",
+            Mismatch::NotAsOriginal => "it differs from the original, though that looks unchanged",
+            Mismatch::Unreadable | Mismatch::Other => &self.reason,
+        })
+    }
 }
 
 /// Restores a sample and compares it. A file that fails is in the summary; an error means that nothing could
@@ -120,18 +163,20 @@ pub fn drill(request: &DrillRequest<'_>, job: &Job) -> Result<DrillSummary> {
         job.entry_started(&entry.path);
         let size_bytes = entry.size_bytes.unwrap_or(0);
         let proved = prove(&target, &entry, &signature).and_then(|()| {
-            equals_source(&target, source.as_ref(), &entry).map_err(|error| error.to_string())
+            match equals_source(&target, source.as_ref(), &entry) {
+                Ok(Some(false)) => Err((Mismatch::NotAsOriginal, String::new())),
+                Ok(is_equal) => Ok(is_equal.is_some()),
+                Err(error) => Err((Mismatch::Unreadable, error.to_string())),
+            }
         });
         match proved {
-            Ok(Some(false)) => {
-                let reason = "it differs from the original, though that looks unchanged".to_owned();
-                summary.failures.push((entry.path, reason));
-            }
             Ok(is_equal) => {
                 summary.proved_count += 1;
-                summary.equal_to_source_count += u64::from(is_equal.is_some());
+                summary.equal_to_source_count += u64::from(is_equal);
             }
-            Err(reason) => summary.failures.push((entry.path, reason)),
+            Err((mismatch, reason)) => {
+                summary.failures.push(Failure { path: entry.path, mismatch, reason });
+            }
         }
         job.entry_done();
         job.bytes_done(size_bytes);
@@ -185,7 +230,7 @@ fn choose(request: &DrillRequest<'_>, job: &Job) -> Result<(SetTime, Vec<Sampled
 }
 
 /// Whether a restored file has the contents that were signed.
-fn prove(target: &Tree, entry: &Entry, signature: &[u8]) -> Result<(), String> {
+fn prove(target: &Tree, entry: &Entry, signature: &[u8]) -> Result<(), (Mismatch, String)> {
     let signed = || -> io::Result<bool> {
         let mut file = target.open_file(&entry.path)?;
         let mut found = SignatureWriter::like(signature)?;
@@ -199,9 +244,9 @@ fn prove(target: &Tree, entry: &Entry, signature: &[u8]) -> Result<(), String> {
     };
     match signed() {
         Ok(true) => Ok(()),
-        Ok(false) => Err("its contents are not what was backed up".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("it was not restored".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(false) => Err((Mismatch::NotAsBackedUp, String::new())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err((Mismatch::NotRestored, String::new())),
+        Err(error) => Err((Mismatch::Unreadable, error.to_string())),
     }
 }
 

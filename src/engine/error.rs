@@ -6,6 +6,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::chain::FullReason;
 use super::crypto::CryptoError;
 use super::job::{CancelReason, amount};
@@ -296,6 +298,53 @@ pub enum Damage {
     /// It breaks the rules of its format.
     #[error("it cannot be understood: {0}")]
     Malformed(String),
+}
+
+/// What is wrong with a stored file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// It has no bytes at all.
+    Empty,
+    /// It is not what was written.
+    Changed,
+    /// It ends too early.
+    CutShort,
+    /// It breaks the rules of its format.
+    Malformed,
+    /// It cannot be decrypted with what decrypts the rest of its set.
+    Sealed,
+    /// Its signature is wrong, not there, or not by the key that must have signed.
+    Signature,
+    /// It cannot be read.
+    Unreadable,
+    /// Something that a newer version tells apart.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl From<&Error> for Fault {
+    fn from(error: &Error) -> Self {
+        use CryptoError as C;
+        match error {
+            Error::Damaged { damage, .. } => match damage {
+                Damage::Missing => Self::Missing,
+                Damage::Empty => Self::Empty,
+                Damage::HashMismatch { .. } => Self::Changed,
+                Damage::CutShort => Self::CutShort,
+                Damage::Malformed(_) => Self::Malformed,
+            },
+            Error::Crypto { source, .. } => match source {
+                C::BadSignature { .. } | C::NotSigned { .. } | C::WrongSigner { .. } => Self::Signature,
+                _ => Self::Sealed,
+            },
+            Error::Storage(_) => Self::Unreadable,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Backups of other programs that are recognised in order not to mix with them.

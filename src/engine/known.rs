@@ -4,7 +4,7 @@
 use super::chain::Set;
 use super::copies::Copies;
 use super::crypto::Opener;
-use super::error::{Damage, Error, Result};
+use super::error::{Damage, Error, Fault, Result};
 use super::format::difftar::{self, Record};
 use super::format::entry::Entry;
 use super::format::tar;
@@ -168,7 +168,8 @@ impl SetSignatures {
             if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
                 // duplicity passes such entries over with a warning too.
                 let reason = format!("{} stands twice or out of order in it", entry.path);
-                self.job.warn(Warning::Damaged { file: self.name.clone(), reason, lost: None });
+                let (file, fault) = (self.name.clone(), Fault::Malformed);
+                self.job.warn(Warning::Damaged { file, fault, reason, lost: None });
                 continue;
             }
             self.last = Some(entry.path.clone());

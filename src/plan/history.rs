@@ -15,6 +15,7 @@ use super::Destination;
 use super::alarm::Alarm;
 use super::proof::{Drilled, Verified};
 use super::store::write_whole;
+use crate::engine::error::Fault;
 use crate::engine::job::{Warning, amount};
 use crate::engine::path::EntryPath;
 
@@ -174,6 +175,9 @@ pub struct RunWarning {
     /// What the system said; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// What is wrong with a stored file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
 }
 
 /// What kind of warning it is: see [`Warning`].
@@ -242,7 +246,11 @@ impl From<&Warning> for RunWarning {
             Warning::NotCopied { name, reason } => (K::NotCopied, name.clone(), reason.clone()),
             Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
         };
-        Self { kind, subject, reason }
+        let fault = match warning {
+            Warning::Damaged { fault, .. } => Some(*fault),
+            _ => None,
+        };
+        Self { kind, subject, reason, fault }
     }
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::history::full_path;
-use crate::engine::drill::DrillSummary;
+use crate::engine::drill::{DrillSummary, Failure, Mismatch};
+use crate::engine::error::Fault;
 use crate::engine::verify::VerifySummary;
 
 /// How many files that are not right are remembered of one run.
@@ -33,6 +34,9 @@ pub struct DamagedStored {
     /// The time of its snapshot, in seconds since 1970.
     pub set_secs: i64,
     /// What is wrong with it.
+    #[serde(default)]
+    pub fault: Fault,
+    /// The same in technical words.
     pub reason: String,
     /// The first and the last entry in it, as people know them, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,9 +58,22 @@ pub struct Drilled {
     pub equal_count: u64,
     /// How many files are not as they were.
     pub failure_count: u64,
-    /// The first of them: path and reason.
+    /// The first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<(String, String)>,
+    pub failed: Vec<FailedFile>,
+}
+
+/// A file of the sample that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedFile {
+    /// The file, as people know it.
+    pub path: String,
+    /// What is wrong with it.
+    #[serde(default)]
+    pub mismatch: Mismatch,
+    /// What the system said; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 impl From<&VerifySummary> for Verified {
@@ -64,6 +81,7 @@ impl From<&VerifySummary> for Verified {
         let damaged = summary.damaged.iter().take(KEPT_FILES).map(|damaged| DamagedStored {
             file: damaged.file.clone(),
             set_secs: damaged.set_time.epoch(),
+            fault: damaged.fault,
             reason: damaged.reason.clone(),
             held: damaged.held.as_ref().map(|(first, last)| (full_path(first), full_path(last))),
         });
@@ -87,8 +105,15 @@ impl From<&DrillSummary> for Drilled {
             proved_count: summary.proved_count,
             equal_count: summary.equal_to_source_count,
             failure_count: summary.failures.len() as u64,
-            failures: failures.map(|(path, reason)| (full_path(path), reason.clone())).collect(),
+            failed: failures.map(FailedFile::from).collect(),
         }
+    }
+}
+
+impl From<&Failure> for FailedFile {
+    fn from(failure: &Failure) -> Self {
+        let Failure { path, mismatch, reason } = failure;
+        Self { path: full_path(path), mismatch: *mismatch, reason: reason.clone() }
     }
 }
 
@@ -126,6 +151,7 @@ mod tests {
         let damaged = |time: i64| DamagedStored {
             file: "duplicity-inc.vol1.difftar.gpg".into(),
             set_secs: time,
+            fault: Fault::Missing,
             reason: "it is missing".into(),
             held: None,
         };

@@ -65,6 +65,29 @@ pub fn inspect(folder: &Path) -> FolderFacts {
     }
 }
 
+/// Why nothing can be put into a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// It, or one of those that would hold it, is a file.
+    File,
+    /// This person may not write there, or not make it.
+    Forbidden,
+    /// Its file system is mounted read-only.
+    ReadOnly,
+}
+
+/// Whether something can be put into a folder, which is made if need be with those that hold it.
+pub fn open_to(folder: &Path) -> Result<(), Closed> {
+    let nearest = folder.ancestors().find(|path| path.symlink_metadata().is_ok());
+    let facts = inspect(nearest.unwrap_or(folder));
+    match facts.state {
+        FolderState::NotAFolder => Err(Closed::File),
+        _ if facts.read_only => Err(Closed::ReadOnly),
+        _ if !facts.writable => Err(Closed::Forbidden),
+        _ => Ok(()),
+    }
+}
+
 /// Which file system a path is on.
 pub fn file_system_of(path: &Path) -> Option<String> {
     gio::File::for_path(path)
@@ -106,6 +129,18 @@ mod tests {
         for none in ["", "a", "~other/x", "file:///a"] {
             assert_eq!(from_typed(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_file_on_the_way_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(open_to(&folder.path().join("new/newer")), Ok(()));
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(open_to(&file), Err(Closed::File));
+        assert_eq!(open_to(&file.join("new/newer")), Err(Closed::File));
+        std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+        assert_eq!(open_to(&folder.path().join("link")), Err(Closed::File));
     }
 
     #[test]

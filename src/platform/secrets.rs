@@ -79,6 +79,14 @@ impl Owner {
     }
 }
 
+/// As it stands in the notes on passphrases.
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [_, (_, kind), (_, id)] = self.attributes();
+        write!(f, "{kind} {id}")
+    }
+}
+
 /// The passphrase, if it is remembered.
 pub async fn look_up(owner: &Owner) -> Result<Option<Secret>, SecretsError> {
     let Some(item) = item_of(owner).await? else { return Ok(None) };

@@ -5,9 +5,11 @@
 mod crypto;
 mod place;
 
-use crate::engine::error::{Damage, Error, ForeignRepository};
+use crate::engine::drill::Mismatch;
+use crate::engine::error::{Damage, Error, Fault, ForeignRepository};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::{Problem, RunWarning, WarningKind};
+use crate::plan::proof::{DamagedStored, FailedFile};
 use crate::platform::secrets::SecretsError;
 use crate::ui::words;
 
@@ -221,6 +223,36 @@ pub fn foreign_advice(kind: ForeignRepository) -> String {
     }
 }
 
+/// What is wrong with a stored file, as a report says it.
+pub fn damage(damaged: &DamagedStored) -> String {
+    fault(damaged.fault).unwrap_or_else(|| damaged.reason.clone())
+}
+
+fn fault(fault: Fault) -> Option<String> {
+    Some(match fault {
+        Fault::Missing => gettext("It is missing"),
+        Fault::Empty => gettext("It is empty"),
+        Fault::Changed => gettext("It has changed since it was written"),
+        Fault::CutShort => gettext("It is cut short"),
+        Fault::Malformed => gettext("It cannot be understood"),
+        Fault::Sealed => gettext("It cannot be decrypted"),
+        Fault::Signature => gettext("Its signature is not right"),
+        Fault::Unreadable => gettext("It cannot be read"),
+        Fault::Other => return None,
+    })
+}
+
+/// What is wrong with a file of a sample, as a report says it.
+pub fn mismatch(failed: &FailedFile) -> String {
+    match failed.mismatch {
+        Mismatch::NotRestored => gettext("It was not restored"),
+        Mismatch::NotAsBackedUp => gettext("Its contents are not what was backed up"),
+        Mismatch::NotAsOriginal => gettext("It differs from the original, though that looks unchanged"),
+        Mismatch::Unreadable => gettext_f("It cannot be read: {reason}", &[("reason", &failed.reason)]),
+        Mismatch::Other => failed.reason.clone(),
+    }
+}
+
 fn damage_text(damage: &Damage) -> String {
     match damage {
         Damage::Missing => gettext("A file of the backup is missing"),
@@ -251,10 +283,10 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::Incomplete => gettext("Belongs to an unfinished backup and is not used"),
         WarningKind::Other => gettext("Was noted by another version of Souvenir"),
     };
-    if warning.reason.is_empty() {
-        text
-    } else {
-        gettext_f("{text}: {reason}", &[("text", &text), ("reason", &warning.reason)])
+    let fault = warning.fault.and_then(fault);
+    match fault.unwrap_or_else(|| warning.reason.clone()) {
+        reason if reason.is_empty() => text,
+        reason => gettext_f("{text}: {reason}", &[("text", &text), ("reason", &reason)]),
     }
 }
 

@@ -39,6 +39,7 @@ mod plan_row;
 mod plan_settings;
 mod questions;
 mod restore_from;
+mod safekeeping;
 mod scheduled;
 mod tick;
 mod widgets;

@@ -10,6 +10,7 @@ use super::application::{Application, notification_id};
 use super::dialogs::{self, PassphraseDialog, Storage};
 use super::model::{JobKind, JobModel, JobState, Repository};
 use super::mounting;
+use super::safekeeping;
 use super::window::Window;
 use crate::engine::crypto::{PassphraseFor, PassphraseRequest, Secret};
 use crate::engine::job::{CancelReason, Question};
@@ -294,13 +295,14 @@ impl Application {
         if job.state() != JobState::Finished {
             return;
         }
-        let mut lasting = Vec::new();
+        let (mut lasting, mut typed) = (Vec::new(), Vec::new());
         for Given { wanted, secret, owner } in answers.given.take() {
             // What opens a snapshot need not be what the next one is sealed with.
             let is_earlier = wanted.is_of_several(place) && job.kind() != JobKind::Backup;
             if is_earlier {
                 place.learn_earlier(secret.clone());
             } else {
+                typed.extend(wanted.owner(place).filter(|_| matches!(wanted, Wanted::Passphrase(_))));
                 wanted.learn(place, secret.clone());
             }
             lasting.extend(owner.map(|owner| (owner, secret, is_earlier)));
@@ -309,6 +311,9 @@ impl Application {
         let label = gettext_f("Souvenir: {name}", &[("name", place.title())]);
         let application = self.clone();
         self.before_the_end(async move {
+            for owner in &typed {
+                safekeeping::note_typed(owner).await;
+            }
             let remembered = remember_all(lasting, renewed, &label);
             let remembered = glib::future_with_timeout(PATIENCE, remembered).await;
             if let Err(error) =

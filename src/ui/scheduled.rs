@@ -9,6 +9,7 @@ use super::application::{Application, notification_id};
 use super::describe;
 use super::log::RunPage;
 use super::model::{JobKind, JobModel, JobState, PlanObject, Repository};
+use super::safekeeping::Unproved;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{Cause, Outcome, Run};
 use crate::plan::schedule::{Chore, Reason};
@@ -164,6 +165,9 @@ impl Application {
             let is_over = |plan: &PlanObject| plan.alarm().is_none() && !plan.is_damaged();
             if job.state() == JobState::Finished && plan.as_ref().is_none_or(is_over) {
                 self.withdraw_notification(&notification_id(place));
+                if let Some(plan) = plan.filter(|_| job.kind() == JobKind::Drill) {
+                    self.ask_to_recall(&plan);
+                }
             }
             return;
         }
@@ -196,6 +200,24 @@ impl Application {
             );
         }
         self.send_notification(Some(&format!("plan-{id}")), notification);
+    }
+
+    /// Together with the test of a restore, asks whether somebody still knows what opens the backups.
+    fn ask_to_recall(&self, plan: &PlanObject) {
+        let (application, plan) = (self.clone(), plan.clone());
+        self.before_the_end(async move {
+            let begun_secs = plan.runs().first().map(|run| run.started_secs);
+            if Unproved::of(&plan.plan(), begun_secs).await.is_none() {
+                return;
+            }
+            let notification = gio::Notification::new(&gettext("Do You Still Know the Passphrase?"));
+            notification.set_body(Some(&gettext_f(
+                "Files of “{name}” were restored and are equal. On another computer that takes the passphrase, which \
+                 you have not typed for a long time.",
+                &[("name", &plan.name())],
+            )));
+            application.tell(&plan.id(), &notification, "app.show-plan", false);
+        });
     }
 
     fn is_seen(&self) -> bool {

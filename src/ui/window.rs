@@ -325,7 +325,14 @@ impl Window {
 
     fn show_keys(&self) {
         if let Some(store) = self.store() {
-            KeysDialog::new(&store).present(Some(self));
+            let dialog = KeysDialog::new(&store);
+            let window = self.downgrade();
+            dialog.connect_closed(move |_| {
+                if let Some(window) = window.upgrade() {
+                    window.imp().overview.refresh_key();
+                }
+            });
+            dialog.present(Some(self));
         }
     }
 

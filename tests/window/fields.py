@@ -139,6 +139,7 @@ def main(program, width="narrow", shade="light"):
         refused("Continue", whole, **{"Folder for the Copy": "stick"})
         refused("Continue", re.compile("^The backups themselves are kept there"), **{"Folder for the Copy": str(store)})
         seen("copy-beside-the-backups")
+        refused("Continue", "This is a file. Choose a folder.", **{"Folder for the Copy": str(file / "in it")})
         # Whoever does not want one says so.
         app.type_into("Folder for the Copy", "")
         app.find("check box", "Go On Without a Copy").bring().click()
@@ -188,6 +189,17 @@ def main(program, width="narrow", shade="light"):
         open_backup(re.compile("^This is a file"), Folder=str(file))
         open_backup(re.compile("^There is no backup in this folder"), Folder=str(documents))
         seen("no-backup")
+        session.press("Escape")
+        app.wait_gone("dialog")
+
+        # And where it is restored to.
+        flows.browse(app)
+        app.click("button", "Restore…")
+        restore = lambda said, **fields: refused("Restore", said, **fields)  # noqa: E731
+        app.find("text", "Folder")
+        restore(whole, Folder="some/where")
+        restore("This is a file. Choose a folder.", Folder=str(file / "in it"))
+        seen("restore-into-a-file")
         session.press("Escape")
         app.wait_gone("dialog")
         if complaints := app.complaints():

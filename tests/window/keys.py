@@ -39,6 +39,8 @@ def first_computer(session, program):
     assert names(copy) == ["ownertrust.txt", "public.asc", "recovery-kit.pdf", "secret.asc"], names(copy)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in copy.iterdir())
 
+    app.find("label", re.compile("\nCopied, with a recovery kit, on "))
+
     # The dialog: what the key is, who uses it, and another copy.
     session.press("ctrl+k")
     app.find("list item", "Ada Lovelace")

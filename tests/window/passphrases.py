@@ -5,11 +5,13 @@ whatever snapshot is opened; what it is to forget it forgets.
     passphrases.py PROGRAM
 """
 
+import json
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import time
 
 import flows
 import sample
@@ -36,6 +38,45 @@ def verified_count(session):
     """How many times the history says that nothing was found wrong."""
     lines = next((session.home / ".local/share/souvenir").rglob("*.jsonl")).read_text().splitlines()
     return sum('"verified"' in line and '"damaged_count":0' in line for line in lines)
+
+
+def recall(session, start):
+    """Two months later: who has not typed the passphrase since is asked whether they still know it."""
+    notes = session.home / ".local/share/souvenir/safekeeping.json"
+    noted = json.loads(notes.read_text())
+    (whose,) = noted["typed"]
+    assert abs(noted["typed"][whose] - time.time()) < 600, noted
+    noted["typed"][whose] -= 61 * 86_400
+    notes.write_text(json.dumps(noted))
+    app = start()
+    app.find("list item", "Passphrase").bring()
+    app.find("label", re.compile(r"Do you still know it\?$"))
+    app.picture("recall-row")
+    app.find("list item", "Passphrase").click()
+    question = "Do You Still Know the Passphrase?"
+    assert not app.has("button", "Show Passphrase")
+    for attempt in (SECOND, None):
+        app.find("alert", question)
+        if attempt:
+            app.type_into("Passphrase", attempt)
+            app.click("button", "Check")
+            app.find("label", re.compile("^That was not the passphrase"))
+            app.picture("recall-wrong")
+        else:
+            app.click("button", "Show Passphrase")
+            app.find("label", text=THIRD)
+            app.picture("recall-shown")
+            app.click("button", "Close", within=app.find("alert"))
+    app.wait_gone("alert")
+    # Who has only read it is still asked.
+    app.find("list item", "Passphrase").click()
+    app.find("alert", question)
+    app.type_into("Passphrase", THIRD)
+    app.click("button", "Check")
+    app.find(text="That is right")
+    app.wait_gone("list item", "Passphrase")
+    assert abs(json.loads(notes.read_text())["typed"][whose] - time.time()) < 600
+    app.close()
 
 
 def main(program):
@@ -89,6 +130,8 @@ def main(program):
         assert stored(session) == [THIRD, FIRST, SECOND], stored(session)
         full_sets = [path for path in store.iterdir() if re.match(r"duplicity-full\..*\.manifest", path.name)]
         assert len(full_sets) == 3
+
+        recall(session, start)
 
         # Another day: the oldest snapshot is looked into and restored, and then all of them are checked.
         app = start()

@@ -12,8 +12,7 @@ use crate::console::{Console, duration_text};
 use crate::report::{counted, local_time, print};
 use souvenir::engine::Result;
 use souvenir::engine::chain::retention::Reason;
-use souvenir::engine::drill::DrillSummary;
-use souvenir::engine::path::EntryPath;
+use souvenir::engine::drill::{DrillSummary, Failure};
 use souvenir::engine::prune::{CleanupSummary, DeletedSet, KeptSet, Mode, PruneSummary};
 use souvenir::engine::verify::{CompareSummary, Difference, DifferenceKind, VerifySummary};
 
@@ -188,8 +187,7 @@ pub fn drill(
     summary: &DrillSummary,
     report: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let failure =
-        |(path, reason): &(EntryPath, String)| json!({ "path": path.to_string(), "reason": reason });
+    let failure = |failed: &Failure| json!({ "path": failed.path.to_string(), "reason": failed.to_string() });
     let value = json!({
         "date": jiff::Timestamp::now().to_string(),
         "location": location,
@@ -210,8 +208,8 @@ pub fn drill(
         return Ok(print(console, value)?);
     }
     let mut text = String::new();
-    for (path, reason) in &summary.failures {
-        let _ = writeln!(text, "{path}: {reason}");
+    for failed in &summary.failures {
+        let _ = writeln!(text, "{}: {failed}", failed.path);
     }
     let _ = writeln!(
         text,

@@ -198,7 +198,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
             match made {
                 Err(error) if error.is_damage() && request.kind != BackupKind::Incremental => {
                     let set = chain.sets.last().map(Set::name).unwrap_or_default();
-                    job.warn(Warning::Damaged { file: set.clone(), reason: error.to_string(), lost: None });
+                    job.warn(Warning::damaged(set.clone(), &error, None));
                     (FullReason::NoSignatures { set }, Default::default())
                 }
                 made => return Ok(summary(made?, None, time, started, job)),

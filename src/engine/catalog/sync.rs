@@ -204,7 +204,7 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Failure> {
 
 fn warn(set: &Set, error: &Error, job: &Job) {
     let file = set.signatures.as_ref().map_or_else(|| set.name(), |file| file.name.clone());
-    job.warn(Warning::Damaged { file, reason: error.to_string(), lost: None });
+    job.warn(Warning::damaged(file, error, None));
 }
 
 /// Whether the stored file is at fault, and not who reads it.

@@ -317,8 +317,8 @@ impl Copied<'_> {
             Err(Failed::Set(troubles)) => {
                 for trouble in troubles {
                     self.job.warn(match trouble {
-                        Trouble::File { name: file, reason, is_damaged: true } => {
-                            Warning::Damaged { file, reason, lost: None }
+                        Trouble::File { name: file, reason, fault: Some(fault) } => {
+                            Warning::Damaged { file, fault, reason, lost: None }
                         }
                         Trouble::File { name, reason, .. } => Warning::NotCopied { name, reason },
                         Trouble::All(error) => return Err(error),

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use sha1::{Digest, Sha1};
 
 use crate::engine::crypto::CryptoError;
-use crate::engine::error::{Damage, Error, Result};
+use crate::engine::error::{Damage, Error, Fault, Result};
 use crate::engine::format::manifest::HashAlgorithm;
 use crate::engine::job::Job;
 use crate::engine::storage::{Storage, StorageError, StorageErrorKind, StoredFile};
@@ -24,17 +24,21 @@ pub(super) enum Trouble {
         name: String,
         /// What is wrong.
         reason: String,
-        /// Whether it is damaged where it comes from.
-        is_damaged: bool,
+        /// How it is damaged where it comes from; none if it is not.
+        fault: Option<Fault>,
     },
     /// Something is wrong with more than the file.
     All(Error),
 }
 
 impl Trouble {
+    fn damaged(name: &str, error: &Error) -> Self {
+        Self::File { name: name.to_owned(), reason: error.to_string(), fault: Some(error.into()) }
+    }
+
     /// The file is not like that at the other place.
     pub fn conflict(name: &str, reason: impl Into<String>) -> Self {
-        Self::File { name: name.to_owned(), reason: reason.into(), is_damaged: false }
+        Self::File { name: name.to_owned(), reason: reason.into(), fault: None }
     }
 }
 
@@ -175,8 +179,7 @@ impl Places<'_> {
     }
 
     fn damaged(&self, name: &str, damage: Damage) -> Trouble {
-        let reason = Error::damaged(name, damage).to_string();
-        Trouble::File { name: name.to_owned(), reason, is_damaged: true }
+        Trouble::damaged(name, &Error::damaged(name, damage))
     }
 
     /// An error in reading a file where it comes from: is it the file, or the place?
@@ -195,6 +198,6 @@ impl Places<'_> {
         if !is_of_the_file {
             return Trouble::All(error);
         }
-        Trouble::File { name: name.to_owned(), reason: error.to_string(), is_damaged: true }
+        Trouble::damaged(name, &error)
     }
 }

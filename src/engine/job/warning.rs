@@ -1,5 +1,6 @@
 //! What a person should know of a job that went on all the same.
 
+use crate::engine::error::{Error, Fault};
 use crate::engine::path::EntryPath;
 
 /// Something that a person should know of, but that did not end the job.
@@ -49,6 +50,8 @@ pub enum Warning {
         /// Name of the stored file.
         file: String,
         /// What is wrong with it.
+        fault: Fault,
+        /// The same in technical words.
         reason: String,
         /// The first and the last entry of what is lost with it, where known.
         lost: Option<(EntryPath, EntryPath)>,
@@ -104,6 +107,13 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// That a stored file is damaged, as an error says, and what is lost with it.
+    pub fn damaged(file: impl Into<String>, error: &Error, lost: Option<(EntryPath, EntryPath)>) -> Self {
+        Self::Damaged { file: file.into(), fault: error.into(), reason: error.to_string(), lost }
+    }
+}
+
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -125,7 +135,7 @@ impl std::fmt::Display for Warning {
             Self::Damaged { reason, lost: Some((first, last)), .. } => {
                 write!(f, "{reason}; what it holds, from {first} to {last}, is lost with it")
             }
-            Self::Damaged { file, reason, lost: None } => write!(f, "{file}: {reason}"),
+            Self::Damaged { file, reason, lost: None, .. } => write!(f, "{file}: {reason}"),
             Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
             Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
                 write!(f, "{path}: {reason}")

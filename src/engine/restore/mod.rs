@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::chain::{Collection, Set};
 use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
-use super::error::{Damage, Error, Result};
+use super::error::{Damage, Error, Fault, Result};
 use super::format::manifest::{Manifest, VolumeInfo};
 use super::format::name::{Codec, FileName, Part};
 use super::format::time::SetTime;
@@ -195,8 +195,7 @@ fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'
             return Err(error);
         }
         Err(error @ (Error::Damaged { .. } | Error::Crypto { .. })) => {
-            let (file, reason) = (set.name(), error.to_string());
-            job.warn(Warning::Damaged { file, reason, lost: None });
+            job.warn(Warning::damaged(set.name(), &error, None));
             return Ok(Wanted { set, volumes: Err(error) });
         }
         Err(error) => return Err(error),
@@ -204,7 +203,7 @@ fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'
     let last = manifest.volumes.last().map_or(0, |volume| volume.number);
     if set.volumes.keys().next_back().is_some_and(|number| *number > last) {
         let reason = "it does not name all volumes that are there".to_owned();
-        job.warn(Warning::Damaged { file: set.name(), reason, lost: None });
+        job.warn(Warning::Damaged { file: set.name(), fault: Fault::Malformed, reason, lost: None });
     }
     Ok(Wanted { set, volumes: Ok(wanted_volumes(set, &manifest, paths)) })
 }

@@ -220,8 +220,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             Error::Crypto { file: None, .. } => self.set.name(),
             _ => return Err(error),
         };
-        let lost = Some(range.clone());
-        self.source.job.warn(Warning::Damaged { file, reason: error.to_string(), lost });
+        self.source.job.warn(Warning::damaged(file, &error, Some(range.clone())));
         self.damage.get_or_insert(error);
         match self.tell_lost(range.0.clone(), Some(range.1.clone())) {
             Ok(lost) => {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::chain::{Collection, Set};
 use super::crypto::{CryptoError, Keyring, Opener, Passphrases};
-use super::error::{Damage, Error, Result};
+use super::error::{Damage, Error, Fault, Result};
 use super::format::manifest::Manifest;
 use super::format::name::{Codec, FileName, Part};
 use super::format::time::SetTime;
@@ -79,6 +79,8 @@ pub struct DamagedFile {
     /// The time of its set.
     pub set_time: SetTime,
     /// What is wrong with it.
+    pub fault: Fault,
+    /// The same in technical words.
     pub reason: String,
     /// The first and the last entry in it, where its manifest tells.
     pub held: Option<(EntryPath, EntryPath)>,
@@ -269,7 +271,7 @@ impl Findings<'_> {
         error: Error,
     ) -> Result<()> {
         use CryptoError as C;
-        let damaged = DamagedFile { file, set_time, reason: error.to_string(), held };
+        let damaged = DamagedFile { file, set_time, fault: (&error).into(), reason: error.to_string(), held };
         let is_of_the_file = match &error {
             Error::Damaged { .. } => true,
             Error::Crypto { source, .. } => match source {
@@ -311,8 +313,8 @@ impl Findings<'_> {
     }
 
     fn record(&self, index: usize, damaged: DamagedFile) {
-        let DamagedFile { file, reason, held, .. } = damaged.clone();
-        self.job.warn(Warning::Damaged { file, reason, lost: held });
+        let DamagedFile { file, fault, reason, held, .. } = damaged.clone();
+        self.job.warn(Warning::Damaged { file, fault, reason, lost: held });
         self.found().damaged.entry(index).or_default().push(damaged);
     }
 

@@ -84,14 +84,14 @@ mod imp {
         }
 
         #[template_callback]
-        fn on_continue(&self) {
-            let Some(problem) = self.obj().problem() else {
+        async fn on_continue(&self) {
+            if let Some(problem) = self.obj().problem() {
+                self.folder_row.refuse(&self.hint_label, &problem);
+            } else if self.without_row.is_active()
+                || self.folder_row.writable_folder(&self.hint_label).await.is_some()
+            {
                 self.obj().emit_by_name::<()>("done", &[]);
-                return;
-            };
-            show_hint(&self.hint_label, &problem);
-            self.folder_row.add_css_class("error");
-            self.folder_row.grab_focus();
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::ui::dialogs;
 use crate::ui::error_text;
 use crate::ui::keys;
 use crate::ui::model::{PlanObject, PlanStore};
+use crate::ui::safekeeping;
 use crate::ui::widgets::KeepingGroup;
 use keep_key_page::{KeepKeyPage, KeepWish};
 use summary_page::SummaryPage;
@@ -373,6 +374,8 @@ impl Assistant {
         });
         match kept.await {
             Ok(_) => {
+                let (key, wish) = &done;
+                safekeeping::note_kept(key.fingerprint.clone(), wish.what).await;
                 imp.kept.replace(Some(done));
                 Ok(())
             }
@@ -405,6 +408,9 @@ type Protected = (Protection, Option<Key>, Option<PlanSecret>);
 pub async fn keep(plan: &PlanObject, secret: PlanSecret) -> String {
     let PlanSecret { what, secret, remember } = secret;
     let owner = Owner::of(&what, Some(&plan.id()));
+    if let Some(owner) = &owner {
+        safekeeping::note_typed(owner).await;
+    }
     plan.repository().learn(what, secret.clone());
     let Some(owner) = owner.filter(|_| remember) else { return String::new() };
     let label = gettext_f("Souvenir: {name}", &[("name", &plan.name())]);

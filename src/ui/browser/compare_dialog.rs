@@ -16,6 +16,7 @@ use crate::engine::job::{CancelReason, Job};
 use crate::engine::path::EntryPath;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::ui::model::{Comparison, JobKind, JobModel, Line, LineKind, Repository, compare, display_name};
+use crate::ui::widgets::details_button;
 use crate::ui::window::Window;
 use crate::ui::{error_text, words};
 
@@ -219,6 +220,7 @@ impl CompareDialog {
             Err(error) => {
                 let problem = error_text::problem(&error);
                 self.tell("dialog-warning-symbolic", &problem.what, &problem.advice);
+                imp.told_page.set_child(details_button(&problem).as_ref());
             }
         }
         imp.job.take();
@@ -229,6 +231,7 @@ impl CompareDialog {
         page.set_icon_name(Some(icon));
         page.set_title(title);
         page.set_description(Some(&glib::markup_escape_text(description)));
+        page.set_child(gtk::Widget::NONE);
         self.imp().stack.set_visible_child_name("told");
     }
 

@@ -245,13 +245,7 @@ impl RestoreDialog {
         let (target, strip) = if in_place {
             (PathBuf::from(ROOT), EntryPath::root())
         } else {
-            if let Some(problem) = imp.folder_row.problem() {
-                show_hint(&imp.hint_label, &problem);
-                imp.folder_row.add_css_class("error");
-                imp.folder_row.grab_focus();
-                return;
-            }
-            let Some(path) = imp.folder_row.path() else { return };
+            let Some(path) = imp.folder_row.writable_folder(&imp.hint_label).await else { return };
             (path, wish.strip.clone())
         };
         let conflict = if imp.replace_check.is_active() {

@@ -5,12 +5,13 @@ mod shortcuts;
 
 use adw::prelude::*;
 
+use crate::engine::crypto::Secret;
 use crate::engine::storage::HostKey;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::Problem;
 use crate::ui::widgets::ProblemView;
 
-pub use passphrase::{PassphraseDialog, Storage};
+pub use passphrase::{PassphraseDialog, Recall, Storage};
 pub use shortcuts::show_shortcuts;
 
 /// Asks before something that cannot be undone. `verb` is the label of the button that does it.
@@ -103,6 +104,24 @@ pub async fn confirm_other_computer(parent: &impl IsA<gtk::Widget>, found: &str)
     dialog.set_default_response(Some("open"));
     dialog.set_close_response("cancel");
     dialog.choose_future(Some(parent)).await == "open"
+}
+
+/// Shows a passphrase to somebody who has forgotten it.
+pub fn show_passphrase(parent: &impl IsA<gtk::Widget>, secret: &Secret) {
+    let body = gettext("Write it down, and keep it where it is not lost together with this computer.");
+    let dialog = adw::AlertDialog::new(Some(&gettext("The Passphrase")), Some(&body));
+    let label = gtk::Label::builder()
+        .label(String::from_utf8_lossy(secret.expose()))
+        .selectable(true)
+        .wrap(true)
+        .wrap_mode(gtk::pango::WrapMode::WordChar)
+        .justify(gtk::Justification::Center)
+        .css_classes(["monospace"])
+        .build();
+    dialog.set_extra_child(Some(&label));
+    dialog.add_responses(&[("close", &gettext("_Close"))]);
+    dialog.set_close_response("close");
+    dialog.present(Some(parent));
 }
 
 /// Tells of a failure that belongs to no page.

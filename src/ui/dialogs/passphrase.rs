@@ -18,6 +18,20 @@ pub struct Answer {
     pub remember: bool,
 }
 
+/// What somebody says who is asked whether they still know a passphrase.
+#[derive(Debug)]
+pub enum Recall {
+    /// This is it.
+    Typed(Secret),
+    /// They do not, and want to see it.
+    Forgotten,
+    /// Not now.
+    Later,
+}
+
+/// The response of who wants to see a passphrase.
+const SHOW: &str = "show";
+
 /// Whether a passphrase could be remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
@@ -188,6 +202,37 @@ impl PassphraseDialog {
         dialog.set_response_enabled("unlock", false);
         dialog.set_focus(Some(&*imp.known_row));
         dialog
+    }
+
+    /// A dialog that asks whether somebody still knows what opens the backup of that name.
+    pub fn to_recall(name: &str, previous_was_wrong: bool) -> Self {
+        let dialog: Self = glib::Object::new();
+        let imp = dialog.imp();
+        dialog.set_heading(Some(&gettext("Do You Still Know the Passphrase?")));
+        dialog.set_body(&gettext_f(
+            "What opens the backup “{name}” is a passphrase that this computer remembers for you. On another computer \
+             you need it yourself. Type it to see whether you still know it.",
+            &[("name", name)],
+        ));
+        dialog.set_response_label("cancel", &gettext("_Later"));
+        dialog.set_response_label("unlock", &gettext("_Check"));
+        imp.wrong_label.set_visible(previous_was_wrong);
+        imp.remember_group.set_visible(false);
+        if previous_was_wrong {
+            dialog.add_response(SHOW, &gettext("_Show Passphrase"));
+        }
+        dialog.set_response_enabled("unlock", false);
+        dialog.set_focus(Some(&*imp.known_row));
+        dialog
+    }
+
+    /// Asks somebody whether they still know it.
+    pub async fn recall(self, parent: &impl IsA<gtk::Widget>) -> Recall {
+        match self.clone().choose_future(Some(parent)).await.as_str() {
+            "unlock" => Recall::Typed(Secret::from(self.imp().known_row.text().as_str())),
+            SHOW => Recall::Forgotten,
+            _ => Recall::Later,
+        }
     }
 
     /// Asks; for a new passphrase if `is_new`. None if the person does not want to answer.

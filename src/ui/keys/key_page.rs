@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::platform::folder;
 use crate::ui::assistant::{algorithm, objection};
 use crate::ui::widgets::{PathRow, ProblemView, show_hint};
-use crate::ui::words;
+use crate::ui::{safekeeping, words};
 
 mod imp {
     use super::*;
@@ -159,17 +159,13 @@ impl KeyPage {
     async fn save(&self, what: Keep) {
         let imp = self.imp();
         let (Some(key), Some(plans)) = (imp.key.get(), imp.plans.get()) else { return };
-        let Some(path) = imp.folder_row.path() else {
-            show_hint(&imp.hint_label, &imp.folder_row.problem().unwrap_or_default());
-            imp.folder_row.add_css_class("error");
-            imp.folder_row.grab_focus();
-            return;
-        };
+        let Some(path) = imp.folder_row.writable_folder(&imp.hint_label).await else { return };
         if imp.busy.replace(true) {
             return;
         }
         imp.problem_group.set_visible(false);
         imp.keep_group.set_sensitive(false);
+        let fingerprint = key.fingerprint.clone();
         let (key, places, owner) = (key.clone(), places_of(key, plans), key.user_id.clone());
         let (folder, passphrases) = (path.clone(), imp.passphrases.borrow().clone());
         let saved = work::run(self, &owner, move |job| {
@@ -187,6 +183,7 @@ impl KeyPage {
         }
         match saved {
             Ok(_) => {
+                safekeeping::note_kept(fingerprint, what).await;
                 let shown = folder::to_shown(&path);
                 let text = match what {
                     Keep::Kit => gettext_f("The recovery kit is in {folder}", &[("folder", &shown)]),

@@ -12,7 +12,7 @@ use crate::ui::model::PlanObject;
 use crate::ui::overview::WarningsPage;
 use crate::ui::widgets::ProblemView;
 use crate::ui::window::Window;
-use crate::ui::{describe, words};
+use crate::ui::{describe, error_text, words};
 
 /// How many files have a row; the details have them all.
 const SHOWN_FILES: usize = 200;
@@ -189,7 +189,8 @@ impl RunPage {
                 (gettext("Damaged Files"), files, verified.damaged_count)
             }
             Outcome::Drilled(drilled) if drilled.failure_count > 0 => {
-                (gettext("Files That Are Not as They Were"), drilled.failures.clone(), drilled.failure_count)
+                let files = drilled.failed.iter().map(|file| (file.path.clone(), error_text::mismatch(file)));
+                (gettext("Files That Are Not as They Were"), files.collect(), drilled.failure_count)
             }
             _ => return,
         };

@@ -178,8 +178,8 @@ pub fn details(run: &Run) -> String {
             }
         }
         Outcome::Drilled(drilled) => {
-            for (path, reason) in &drilled.failures {
-                line(&format!("{path}\t{reason}"));
+            for failed in &drilled.failed {
+                line(&format!("{}\t{}", failed.path, error_text::mismatch(failed)));
             }
         }
         Outcome::Moved(moved) => {

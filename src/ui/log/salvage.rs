@@ -2,7 +2,7 @@
 
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::proof::{DamagedStored, Reach};
-use crate::ui::words;
+use crate::ui::{error_text, words};
 
 /// What damage means: a title and an explanation each.
 pub fn explain(damaged: &[DamagedStored], chains: &[Vec<i64>]) -> Vec<(String, String)> {
@@ -46,17 +46,16 @@ pub fn explain(damaged: &[DamagedStored], chains: &[Vec<i64>]) -> Vec<(String, S
 /// What a damaged file holds.
 pub fn held(damaged: &DamagedStored) -> String {
     let date = words::short_date(damaged.set_secs);
+    let reason = error_text::damage(damaged);
     match &damaged.held {
         Some((first, last)) if first == last => gettext_f(
             "{reason}. Of the snapshot of {date}; it holds {file}.",
-            &[("reason", &damaged.reason), ("date", &date), ("file", first)],
+            &[("reason", &reason), ("date", &date), ("file", first)],
         ),
         Some((first, last)) => gettext_f(
             "{reason}. Of the snapshot of {date}; it holds what lies between {first} and {last}.",
-            &[("reason", &damaged.reason), ("date", &date), ("first", first), ("last", last)],
+            &[("reason", &reason), ("date", &date), ("first", first), ("last", last)],
         ),
-        None => {
-            gettext_f("{reason}. Of the snapshot of {date}.", &[("reason", &damaged.reason), ("date", &date)])
-        }
+        None => gettext_f("{reason}. Of the snapshot of {date}.", &[("reason", &reason), ("date", &date)]),
     }
 }

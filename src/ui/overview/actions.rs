@@ -60,6 +60,10 @@ impl OverviewPage {
             let (plan, window) = (plan.clone(), window.clone());
             glib::spawn_future_local(async move { answer_alarm(&plan, &window, Answer::ItWasMe).await });
         });
+        self.add("recall", |page, _, window| {
+            let (page, window) = (page.clone(), window.clone());
+            glib::spawn_future_local(async move { page.recall(&window).await });
+        });
         self.add("forget-passphrase", |_, plan, window| {
             let (plan, window) = (plan.clone(), window.clone());
             glib::spawn_future_local(async move { forget_passphrase(&plan, &window).await });

@@ -9,8 +9,12 @@ use crate::engine::crypto::Key;
 use crate::engine::status::{Status, Weakness};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::Run;
+use crate::plan::safekeeping::KeyCare;
+use crate::ui::dialogs::{PassphraseDialog, Recall, show_passphrase};
 use crate::ui::log::run_text;
 use crate::ui::model::PlanObject;
+use crate::ui::safekeeping::Unproved;
+use crate::ui::window::Window;
 use crate::ui::{assistant, words};
 
 impl OverviewPage {
@@ -36,6 +40,7 @@ impl OverviewPage {
             || gettext("Never: nobody has looked yet whether these backups can be restored"),
             |run| proof_text(&run),
         ));
+        self.refresh_recall(plan);
         let runs = plan.runs();
         imp.log_row.set_subtitle(&match runs.last() {
             Some(run) => gettext_f(
@@ -46,15 +51,68 @@ impl OverviewPage {
         });
     }
 
-    /// Shows what is known of the key that protects.
-    pub(super) fn show_key(&self, key: Option<&Key>) {
+    /// Shows what is known of the key that protects, and what was done so that it is not lost.
+    pub(super) fn show_key(&self, key: Option<(&Key, KeyCare)>) {
         let imp = self.imp();
         imp.key_row.set_visible(key.is_some());
-        let Some(key) = key else { return };
+        let Some((key, care)) = key else { return };
         let (facts, objection) = assistant::key_facts(key);
         imp.key_icon.set_visible(objection.is_some());
-        let parts: Vec<_> = [Some(facts), objection].into_iter().flatten().collect();
+        let care = (key.has_secret && !key.is_on_card).then(|| care_text(care));
+        let parts: Vec<_> = [Some(facts), care, objection].into_iter().flatten().collect();
         imp.key_row.set_subtitle(&parts.join("\n"));
+    }
+
+    /// Looks whether the person should show that they still know the passphrase.
+    pub(super) fn refresh_recall(&self, plan: &PlanObject) {
+        let imp = self.imp();
+        let begun_secs = plan.runs().first().map(|run| run.started_secs);
+        let question = (plan.id(), plan.runs().len(), plan.plan().protection);
+        if imp.recall_question.borrow().as_ref() == Some(&question) {
+            return;
+        }
+        imp.recall_question.replace(Some(question.clone()));
+        imp.recall_row.set_visible(false);
+        let (page, plan) = (self.downgrade(), plan.plan());
+        glib::spawn_future_local(async move {
+            let unproved = Unproved::of(&plan, begun_secs).await;
+            let Some(page) = page.upgrade() else { return };
+            if page.imp().recall_question.borrow().as_ref() == Some(&question) {
+                page.take_unproved(unproved);
+            }
+        });
+    }
+
+    fn take_unproved(&self, unproved: Option<Unproved>) {
+        let imp = self.imp();
+        imp.recall_row.set_visible(unproved.is_some());
+        if let Some(unproved) = &unproved {
+            imp.recall_row.set_subtitle(&gettext_f(
+                "You typed it {when}. Do you still know it?",
+                &[("when", &words::ago(unproved.since_secs))],
+            ));
+        }
+        imp.unproved.replace(unproved);
+    }
+
+    /// Asks whether the person still knows the passphrase. Who does not may see it.
+    pub(super) async fn recall(&self, window: &Window) {
+        let (Some(unproved), Some(plan)) = (self.imp().unproved.borrow().clone(), self.plan()) else {
+            return;
+        };
+        let mut was_wrong = false;
+        loop {
+            match PassphraseDialog::to_recall(&plan.name(), was_wrong).recall(window).await {
+                Recall::Typed(secret) if secret == unproved.secret => {
+                    unproved.prove().await;
+                    self.take_unproved(None);
+                    return window.toast(&gettext("That is right"));
+                }
+                Recall::Typed(_) => was_wrong = true,
+                Recall::Forgotten => return show_passphrase(window, &unproved.secret),
+                Recall::Later => return,
+            }
+        }
     }
 
     /// Asks what to do where much more has changed than ever before.
@@ -74,6 +132,22 @@ impl OverviewPage {
                 ("usual", &words::count(alarm.usual_count)),
             ],
         ));
+    }
+}
+
+/// What was done so that a key is not lost.
+fn care_text(care: KeyCare) -> String {
+    let (kit, copied) = (care.kit_secs.map(words::day_near), care.copied_secs.map(words::day_near));
+    match (kit, copied) {
+        (Some(kit), Some(copied)) if kit == copied => {
+            gettext_f("Copied, with a recovery kit, on {date}", &[("date", &kit)])
+        }
+        (Some(kit), Some(copied)) => {
+            gettext_f("Recovery kit of {kit}, copied on {copied}", &[("kit", &kit), ("copied", &copied)])
+        }
+        (Some(kit), None) => gettext_f("Recovery kit of {date}", &[("date", &kit)]),
+        (None, Some(copied)) => gettext_f("Copied on {date}, without a recovery kit", &[("date", &copied)]),
+        (None, None) => gettext("No copy of it was made here: see Keys in the menu"),
     }
 }
 

@@ -6,11 +6,12 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::snapshot_chart::{self, SnapshotChart};
-use crate::engine::crypto::{Encryption, Keyring};
+use crate::engine::crypto::{Encryption, Keyring, Protection};
 use crate::engine::status::SetStatus;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::{Outcome, Run};
 use crate::ui::model::{PlanObject, PlanState};
+use crate::ui::safekeeping::{self, Unproved};
 use crate::ui::widgets::{JobProgress, ProblemView};
 use crate::ui::{describe, words};
 
@@ -73,6 +74,8 @@ mod imp {
         #[template_child]
         pub alarm_row: TemplateChild<adw::ActionRow>,
         #[template_child]
+        pub recall_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
         pub health_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub chain_row: TemplateChild<adw::ActionRow>,
@@ -120,6 +123,10 @@ mod imp {
         /// The key that protects, and whose it is.
         pub key: RefCell<Option<String>>,
         pub key_owner: RefCell<Option<String>>,
+        /// For which plan, after how many runs, it was looked whether somebody still knows the passphrase.
+        pub recall_question: RefCell<Option<(String, usize, Protection)>>,
+        /// The answer, if they may not.
+        pub unproved: RefCell<Option<Unproved>>,
         pub coloured: Cell<Option<&'static str>>,
     }
 
@@ -364,11 +371,20 @@ impl OverviewPage {
 
     async fn look_up_key_owner(&self, id: String) {
         let wanted = id.clone();
-        let found = gio::spawn_blocking(move || Keyring::default().find(&wanted)).await;
+        let Ok(Ok(key)) = gio::spawn_blocking(move || Keyring::default().find(&wanted)).await else { return };
+        let care = safekeeping::key_care(key.fingerprint.clone()).await;
         let is_shown = self.imp().key.borrow().as_deref() == Some(id.as_str());
-        if let (Ok(Ok(key)), Some(plan)) = (found, self.plan().filter(|_| is_shown)) {
-            self.show_key(Some(&key));
+        if let Some(plan) = self.plan().filter(|_| is_shown) {
+            self.show_key(Some((&key, care)));
             self.imp().key_owner.replace(Some(key.user_id));
+            self.refresh_facts(&plan);
+        }
+    }
+
+    /// Looks again what was done so that the key is not lost.
+    pub fn refresh_key(&self) {
+        self.imp().key.replace(None);
+        if let Some(plan) = self.plan() {
             self.refresh_facts(&plan);
         }
     }

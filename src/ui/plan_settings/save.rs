@@ -10,6 +10,7 @@ use crate::plan::history::Problem;
 use crate::platform::secrets::{self, Owner};
 use crate::ui::assistant::{self, PlanSecret, ProtectionChoice};
 use crate::ui::model::PlanObject;
+use crate::ui::safekeeping;
 
 impl PlanSettings {
     pub(super) async fn save(&self) {
@@ -111,6 +112,7 @@ impl PlanSettings {
 /// Keeps the passphrase for the chain that is begun next. The answer is what did not work.
 async fn keep_next(plan: &PlanObject, secret: PlanSecret) -> String {
     let PlanSecret { secret, remember, .. } = secret;
+    safekeeping::note_typed(&Owner::Plan(plan.id())).await;
     plan.repository().learn_next(secret.clone());
     let owner = Owner::NextOfPlan(plan.id());
     if !remember {

@@ -15,7 +15,7 @@ use crate::plan::history::Problem;
 use crate::plan::{Destination, SftpAccount};
 use crate::platform::folder::{self, FolderFacts, FolderState};
 use crate::ui::model::{JobKind, JobModel, Repository};
-use crate::ui::widgets::key_sign_in_row;
+use crate::ui::widgets::{details_button, key_sign_in_row};
 use crate::ui::window::Window;
 use crate::ui::{describe, error_text, words};
 
@@ -242,7 +242,7 @@ impl DestinationReport {
     pub fn show_for_backup(&self, check: &DestinationCheck, folders: &[PathBuf]) {
         self.begin();
         if let Some(obstacle) = check.obstacle() {
-            self.add(Tone::Bad, &gettext("Backups cannot be kept here"), &obstacle);
+            self.add_obstacle(&gettext("Backups cannot be kept here"), &obstacle, check);
             return;
         }
         match check.facts.as_ref().map(|facts| facts.state) {
@@ -297,7 +297,9 @@ impl DestinationReport {
     pub fn show_for_restore(&self, check: &DestinationCheck) {
         self.begin();
         match check.restore_obstacle() {
-            Some(obstacle) => self.add(Tone::Bad, &gettext("Nothing can be restored from here"), &obstacle),
+            Some(obstacle) => {
+                self.add_obstacle(&gettext("Nothing can be restored from here"), &obstacle, check);
+            }
             None => self.add_contents(check),
         }
     }
@@ -334,20 +336,28 @@ impl DestinationReport {
     fn add_contents(&self, check: &DestinationCheck) {
         let Some(Ok(status)) = &check.status else { return };
         let count = check.set_count();
-        let newest =
-            status.chains.iter().filter_map(|chain| chain.sets.last()).map(|set| set.time.epoch()).max();
-        match newest {
-            Some(newest) => self.add(
-                Tone::Good,
-                &ngettext_f(
-                    "{count} backup is here",
-                    "{count} backups are here",
-                    count,
-                    &[("count", &words::count(count))],
-                ),
-                &gettext_f("The newest was made on {date}.", &[("date", &words::full_date(newest))]),
-            ),
-            None => self.add(Tone::Plain, &gettext("No backup is here yet"), ""),
+        let times = check.set_times();
+        match (times.iter().min(), times.iter().max()) {
+            (Some(oldest), Some(newest)) => {
+                let [oldest, newest] = [oldest, newest].map(|time| words::full_date(time.epoch()));
+                let dates = if count == 1 {
+                    gettext_f("It was made on {date}.", &[("date", &newest)])
+                } else {
+                    let dates = [("oldest", oldest.as_str()), ("newest", newest.as_str())];
+                    gettext_f("The oldest was made on {oldest}, the newest on {newest}.", &dates)
+                };
+                self.add(
+                    Tone::Good,
+                    &ngettext_f(
+                        "{count} backup is here",
+                        "{count} backups are here",
+                        count,
+                        &[("count", &words::count(count))],
+                    ),
+                    &dates,
+                );
+            }
+            _ => self.add(Tone::Plain, &gettext("No backup is here yet"), ""),
         }
         if !status.incomplete.is_empty() {
             self.add(
@@ -358,25 +368,38 @@ impl DestinationReport {
         }
     }
 
-    fn add(&self, tone: Tone, title: &str, subtitle: &str) {
-        let (icon, class) = match tone {
-            Tone::Good => ("object-select-symbolic", Some("success")),
-            Tone::Plain => ("dialog-information-symbolic", None),
-            Tone::Warning => ("dialog-warning-symbolic", Some("warning")),
-            Tone::Bad => ("dialog-error-symbolic", Some("error")),
-        };
-        let image =
-            gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build();
-        if let Some(class) = class {
-            image.add_css_class(class);
+    fn add_obstacle(&self, title: &str, obstacle: &str, check: &DestinationCheck) {
+        let row = finding(Tone::Bad, title, obstacle);
+        let problem = check.status.as_ref().and_then(|status| status.as_ref().err());
+        if let Some(button) = problem.and_then(details_button) {
+            row.add_suffix(&button);
         }
-        let row = adw::ActionRow::builder()
-            .use_markup(false)
-            .title(title)
-            .subtitle(subtitle)
-            .activatable(false)
-            .build();
-        row.add_prefix(&image);
         self.imp().list.append(&row);
     }
+
+    fn add(&self, tone: Tone, title: &str, subtitle: &str) {
+        self.imp().list.append(&finding(tone, title, subtitle));
+    }
+}
+
+fn finding(tone: Tone, title: &str, subtitle: &str) -> adw::ActionRow {
+    let (icon, class) = match tone {
+        Tone::Good => ("object-select-symbolic", Some("success")),
+        Tone::Plain => ("dialog-information-symbolic", None),
+        Tone::Warning => ("dialog-warning-symbolic", Some("warning")),
+        Tone::Bad => ("dialog-error-symbolic", Some("error")),
+    };
+    let image =
+        gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build();
+    if let Some(class) = class {
+        image.add_css_class(class);
+    }
+    let row = adw::ActionRow::builder()
+        .use_markup(false)
+        .title(title)
+        .subtitle(subtitle)
+        .activatable(false)
+        .build();
+    row.add_prefix(&image);
+    row
 }

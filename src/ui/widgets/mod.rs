@@ -18,7 +18,7 @@ pub use keeping_group::KeepingGroup;
 pub use key_sign_in::key_sign_in_row;
 pub use new_passphrase::NewPassphrase;
 pub use path_row::{PathRow, clear_row};
-pub use problem_view::ProblemView;
+pub use problem_view::{ProblemView, details_button};
 
 use std::cell::Cell;
 

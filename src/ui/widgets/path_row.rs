@@ -9,7 +9,8 @@ use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
 use crate::i18n::gettext;
-use crate::platform::folder;
+use crate::platform::folder::{self, Closed};
+use crate::ui::widgets::show_hint;
 
 mod imp {
     use super::*;
@@ -136,6 +137,34 @@ impl PathRow {
         } else {
             None
         }
+    }
+
+    /// The folder, if something can be put into it. If not, it is said why in `hint`.
+    pub async fn writable_folder(&self, hint: &gtk::Label) -> Option<PathBuf> {
+        let problem = match self.path() {
+            None => self.problem().unwrap_or_default(),
+            Some(path) => {
+                let asked = path.clone();
+                match gio::spawn_blocking(move || folder::open_to(&asked)).await {
+                    Ok(Err(Closed::File)) => gettext("This is a file. Choose a folder."),
+                    Ok(Err(Closed::ReadOnly)) => gettext("This folder can only be read. Choose another one."),
+                    Ok(Err(Closed::Forbidden)) => {
+                        gettext("You may not write into this folder. Choose another one.")
+                    }
+                    Ok(Ok(())) => return Some(path),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        };
+        self.refuse(hint, &problem);
+        None
+    }
+
+    /// Says beside the row what is wrong with it.
+    pub fn refuse(&self, hint: &gtk::Label, problem: &str) {
+        show_hint(hint, problem);
+        self.add_css_class("error");
+        self.grab_focus();
     }
 
     /// Calls `handler` when a folder was chosen in the file chooser.

@@ -89,6 +89,26 @@ impl ProblemView {
     }
 }
 
+/// A button that copies the technical text of a failure, for where there is no room for more. None if there is no such
+/// text.
+pub fn details_button(problem: &Problem) -> Option<gtk::Button> {
+    if problem.details.is_empty() {
+        return None;
+    }
+    let button = gtk::Button::builder()
+        .label(gettext("_Copy Details"))
+        .use_underline(true)
+        .halign(gtk::Align::Center)
+        .valign(gtk::Align::Center)
+        .build();
+    let text = details(problem);
+    button.connect_clicked(move |button| {
+        button.clipboard().set_text(&text);
+        button.set_label(&gettext("Copied"));
+    });
+    Some(button)
+}
+
 /// The technical text of a failure, as somebody who helps needs it.
 fn details(problem: &Problem) -> String {
     format!("Souvenir {}\n{}\n{}\n{}\n", config::VERSION, problem.what, problem.subject, problem.details)

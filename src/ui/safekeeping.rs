@@ -1,0 +1,85 @@
+//! Whether people still know their passphrases, and what was done so that keys are not lost. Reads and writes files off
+//! the main loop.
+
+use crate::engine::crypto::{Encryption, PassphraseFor, Secret};
+use crate::engine::format::time::SetTime;
+use crate::kit::Keep;
+use crate::plan::Plan;
+use crate::plan::safekeeping::{FORGOTTEN_AFTER_SECS, KeyCare, Safekeeping};
+use crate::platform::secrets::{self, Owner};
+
+/// Works with the notes; the answer is none where they cannot be kept.
+async fn with_notes<T: Send + 'static>(
+    work: impl FnOnce(&mut Safekeeping) -> T + Send + 'static,
+) -> Option<T> {
+    let worked = gio::spawn_blocking(move || {
+        Safekeeping::default_folder().map(|folder| work(&mut Safekeeping::open(&folder)))
+    });
+    match worked.await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// Notes that a passphrase was typed, and right.
+pub async fn note_typed(owner: &Owner) {
+    let (whose, now) = (owner.to_string(), SetTime::now().epoch());
+    if let Some(Err(error)) = with_notes(move |notes| notes.note_typed(&whose, now)).await {
+        tracing::warn!(%error, "that a passphrase was typed is not noted");
+    }
+}
+
+/// Notes that a key was kept in a folder, or printed.
+pub async fn note_kept(fingerprint: String, what: Keep) {
+    let now = Some(SetTime::now().epoch());
+    let care = match what {
+        Keep::Files => KeyCare { copied_secs: now, kit_secs: None },
+        Keep::Kit => KeyCare { copied_secs: None, kit_secs: now },
+        Keep::FilesAndKit => KeyCare { copied_secs: now, kit_secs: now },
+    };
+    if let Some(Err(error)) = with_notes(move |notes| notes.note_key_care(&fingerprint, care)).await {
+        tracing::warn!(%error, "that a key was copied is not noted");
+    }
+}
+
+/// What was done so that a key is not lost.
+pub async fn key_care(fingerprint: String) -> KeyCare {
+    with_notes(move |notes| notes.key_care(&fingerprint)).await.unwrap_or_default()
+}
+
+/// A passphrase that only this computer remembers, as far as anybody can tell.
+#[derive(Debug, Clone)]
+pub struct Unproved {
+    owner: Owner,
+    /// The passphrase.
+    pub secret: Secret,
+    /// When it was typed last, in seconds since 1970.
+    pub since_secs: i64,
+}
+
+impl Unproved {
+    /// Whether somebody has to show that they still know what opens a plan's backups: it is remembered for them, and
+    /// they have not typed it for two months. `begun_secs` is when the plan was first backed up.
+    pub async fn of(plan: &Plan, begun_secs: Option<i64>) -> Option<Self> {
+        let owner = match &plan.protection.encryption {
+            Encryption::None => None,
+            Encryption::Passphrase => Owner::of(&PassphraseFor::Archive, Some(&plan.id)),
+            Encryption::Keys(recipients) => recipients.first().and_then(|recipient| {
+                Owner::of(&PassphraseFor::Key { id: recipient.key.clone(), user_id: None }, None)
+            }),
+        }?;
+        let whose = owner.to_string();
+        let typed = with_notes(move |notes| notes.typed_secs(&whose)).await.flatten();
+        let since_secs = typed.or(begun_secs)?;
+        if SetTime::now().epoch() - since_secs < FORGOTTEN_AFTER_SECS {
+            return None;
+        }
+        let secret = secrets::look_up_unlocked(&owner).await.ok().flatten()?;
+        Some(Self { owner, secret, since_secs })
+    }
+
+    /// Notes that they do.
+    pub async fn prove(&self) {
+        note_typed(&self.owner).await;
+    }
+}
