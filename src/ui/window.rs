@@ -110,12 +110,14 @@ mod imp {
         #[template_callback]
         fn on_narrow(&self) {
             self.narrow.set(true);
+            self.overview.set_narrow(true);
             self.obj().refresh_layout();
         }
 
         #[template_callback]
         fn on_wide(&self) {
             self.narrow.set(false);
+            self.overview.set_narrow(false);
             self.obj().refresh_layout();
         }
 

@@ -60,6 +60,16 @@ mod imp {
         #[template_child]
         pub progress: TemplateChild<JobProgress>,
         #[template_child]
+        pub back_up_button: TemplateChild<gtk::Button>,
+        /// What a job does, where there is little room.
+        #[template_child]
+        pub sheet: TemplateChild<adw::BottomSheet>,
+        #[template_child]
+        pub sheet_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub sheet_progress: TemplateChild<JobProgress>,
+        pub is_narrow: Cell<bool>,
+        #[template_child]
         pub problem_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub problem_view: TemplateChild<ProblemView>,
@@ -213,6 +223,13 @@ impl OverviewPage {
         imp.menu_button.set_primary(!sidebar);
     }
 
+    /// Says whether there is little room.
+    pub fn set_narrow(&self, narrow: bool) {
+        if self.imp().is_narrow.replace(narrow) != narrow {
+            self.refresh();
+        }
+    }
+
     fn refresh(&self) {
         let Some(plan) = self.plan() else { return };
         self.set_title(&plan.name());
@@ -242,8 +259,18 @@ impl OverviewPage {
     fn refresh_state(&self, plan: &PlanObject) {
         let imp = self.imp();
         let job = plan.job();
-        imp.state_stack.set_visible_child_name(if job.is_some() { "running" } else { "resting" });
-        imp.progress.set_job(job.as_ref());
+        let (in_sheet, in_page) = if imp.is_narrow.get() { (job, None) } else { (None, job) };
+        imp.state_stack.set_visible_child_name(if in_page.is_some() { "running" } else { "resting" });
+        imp.progress.set_job(in_page.as_ref());
+        imp.back_up_button.set_visible(in_sheet.is_none());
+        imp.sheet_progress.set_job(in_sheet.as_ref());
+        imp.sheet_label.set_label(&plan.sentence());
+        let has_sheet = in_sheet.is_some();
+        if imp.sheet.can_open() != has_sheet {
+            imp.sheet.set_can_open(has_sheet);
+            imp.sheet.set_reveal_bottom_bar(has_sheet);
+            imp.sheet.set_open(has_sheet);
+        }
         let (icon, class) = state_icon(plan.state());
         imp.state_icon.set_icon_name(Some(icon));
         if let Some(old) = imp.coloured.replace(class) {
