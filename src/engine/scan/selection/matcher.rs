@@ -203,7 +203,7 @@ impl Matcher {
     }
 
     /// Whether it is for folders with all they hold, which does not show by the paths.
-    pub fn marks_folders(&self) -> bool {
+    fn marks_folders(&self) -> bool {
         matches!(self, Self::Marked(..) | Self::Holding(_) | Self::TaggedAsCache)
     }
 

@@ -62,8 +62,8 @@ pub enum CandidateKind {
     Other,
 }
 
-/// The rule that leaves out a folder around an entry, where the entry itself does not show it: a folder
-/// that is marked as a cache is left out with all it holds, though what it holds is not marked.
+/// The rule that leaves out a folder around an entry, so that it need not be asked again of all that the folder
+/// holds: a folder that is marked as a cache is left out with everything, though what it holds is not marked.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scope(Option<usize>);
 
@@ -189,11 +189,17 @@ impl Selection {
             return Verdict::Include;
         }
         let full = FullPath::new(&self.root, entry.path);
+        let is_folder = entry.kind == CandidateKind::Folder;
         let mut search = false;
         for (index, rule) in self.rules.iter().enumerate() {
             let is_around = scope.0 == Some(index);
+            // What a rule for folders leaves out it has left out by the folder.
+            let is_for_folders = rule.kind == RuleKind::Exclude && rule.matcher.is_for_folders();
+            if is_for_folders && !is_folder && !is_around && !self.is_listed() {
+                continue;
+            }
             let matched = if is_around { Match::Yes } else { rule.matcher.matches(&full, entry) };
-            if matched == Match::Yes && rule.matcher.marks_folders() {
+            if matched == Match::Yes && is_for_folders && is_folder {
                 *scope = Scope(Some(index));
             }
             match (matched, rule.kind) {
