@@ -54,8 +54,12 @@ impl Origin {
 
     /// The machine's name, if it is another one than that of this machine.
     pub fn other_host(&self) -> Option<String> {
-        let theirs = self.host_name.as_ref()?;
-        (*theirs != host_name()?).then(|| String::from_utf8_lossy(theirs).into_owned())
+        self.host().filter(|_| self.host_name != host_name())
+    }
+
+    /// The machine's name, as people read it.
+    pub fn host(&self) -> Option<String> {
+        self.host_name.as_ref().map(|name| String::from_utf8_lossy(name).into_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is noted of keys and passphrases, so that nobody loses them without noticing: when a passphrase was typed last,
-//! and when a key was copied and printed. No secret is in it.
+//! and when a key was copied and printed. And the backups of which other computers were opened knowingly. No secret is
+//! in it.
 //!
 //! A file that cannot be read counts as an empty one: then a passphrase is asked for once more than needed.
 
@@ -30,6 +31,8 @@ struct Notes {
     typed: BTreeMap<String, i64>,
     /// What became of a key, by its fingerprint.
     keys: BTreeMap<String, KeyCare>,
+    /// The computers whose backups somebody wanted to see, by the place.
+    hosts: BTreeMap<String, String>,
 }
 
 /// What was done so that a key is not lost, in seconds since 1970.
@@ -86,6 +89,17 @@ impl Safekeeping {
         self.save()
     }
 
+    /// The computer whose backups at a place somebody wanted to see.
+    pub fn accepted_host(&self, place: &str) -> Option<&str> {
+        self.notes.hosts.get(place).map(String::as_str)
+    }
+
+    /// Notes that they do, and writes the file.
+    pub fn accept_host(&mut self, place: &str, host: &str) -> io::Result<()> {
+        self.notes.hosts.insert(place.to_owned(), host.to_owned());
+        self.save()
+    }
+
     fn save(&self) -> io::Result<()> {
         write_whole(&self.path, &serde_json::to_vec_pretty(&self.notes)?)
     }
@@ -103,7 +117,9 @@ mod tests {
         notes.note_typed("plan a", 7).unwrap();
         notes.note_key_care("AB", KeyCare { copied_secs: Some(8), kit_secs: None }).unwrap();
         notes.note_key_care("AB", KeyCare { copied_secs: None, kit_secs: Some(9) }).unwrap();
+        notes.accept_host("/srv", "old").unwrap();
         let notes = Safekeeping::open(folder.path());
+        assert_eq!((notes.accepted_host("/srv"), notes.accepted_host("/mnt")), (Some("old"), None));
         assert_eq!(notes.typed_secs("plan a"), Some(7));
         assert_eq!(notes.key_care("AB"), KeyCare { copied_secs: Some(8), kit_secs: Some(9) });
     }

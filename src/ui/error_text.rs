@@ -290,6 +290,17 @@ pub fn warning(warning: &RunWarning) -> String {
     }
 }
 
+/// The same with the technical words, for whoever helps.
+pub fn warning_in_full(warning: &RunWarning) -> String {
+    let text = self::warning(warning);
+    // Where there is no kind of fault, they are in it already.
+    if warning.fault.is_none_or(|fault| fault == Fault::Other) || warning.reason.is_empty() {
+        text
+    } else {
+        format!("{text} ({})", warning.reason)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ use crate::i18n::{gettext, gettext_f};
 use crate::platform::secrets::{self, Owner, SecretsError};
 
 /// How long the program stays for a password storage that has to be unlocked first.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A secret that somebody wants to know.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -140,9 +140,12 @@ impl RestoreFromDialog {
     /// Looks at the place and shows what was found. The place, if there is something to restore in it.
     async fn look(&self) -> Option<Repository> {
         let imp = self.imp();
-        let destination = imp.chooser.read().await?;
         imp.question.set(imp.question.get() + 1);
         let question = imp.question.get();
+        let destination = imp.chooser.read().await?;
+        if imp.question.get() != question {
+            return None;
+        }
         imp.report.set_looking();
         let check = DestinationCheck::run(destination, self).await;
         if imp.question.get() != question {

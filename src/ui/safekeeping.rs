@@ -1,5 +1,5 @@
-//! Whether people still know their passphrases, and what was done so that keys are not lost. Reads and writes files off
-//! the main loop.
+//! Whether people still know their passphrases, what was done so that keys are not lost, and whose backups they wanted to
+//! see. Reads and writes files off the main loop.
 
 use crate::engine::crypto::{Encryption, PassphraseFor, Secret};
 use crate::engine::format::time::SetTime;
@@ -23,8 +23,12 @@ async fn with_notes<T: Send + 'static>(
 
 /// Notes that a passphrase was typed, and right.
 pub async fn note_typed(owner: &Owner) {
-    let (whose, now) = (owner.to_string(), SetTime::now().epoch());
-    if let Some(Err(error)) = with_notes(move |notes| notes.note_typed(&whose, now)).await {
+    note_typed_at(owner, SetTime::now().epoch()).await;
+}
+
+async fn note_typed_at(owner: &Owner, time_secs: i64) {
+    let whose = owner.to_string();
+    if let Some(Err(error)) = with_notes(move |notes| notes.note_typed(&whose, time_secs)).await {
         tracing::warn!(%error, "that a passphrase was typed is not noted");
     }
 }
@@ -39,6 +43,13 @@ pub async fn note_kept(fingerprint: String, what: Keep) {
     };
     if let Some(Err(error)) = with_notes(move |notes| notes.note_key_care(&fingerprint, care)).await {
         tracing::warn!(%error, "that a key was copied is not noted");
+    }
+}
+
+/// Notes that somebody wants to see the backups of another computer.
+pub async fn accept_host(place: String, host: String) {
+    if let Some(Err(error)) = with_notes(move |notes| notes.accept_host(&place, &host)).await {
+        tracing::warn!(%error, "that the backups of another computer were opened is not noted");
     }
 }
 
@@ -59,7 +70,7 @@ pub struct Unproved {
 
 impl Unproved {
     /// Whether somebody has to show that they still know what opens a plan's backups: it is remembered for them, and
-    /// they have not typed it for two months. `begun_secs` is when the plan was first backed up.
+    /// they have not typed it for two months. `begun_secs` is the oldest run that is known, for where nothing is noted.
     pub async fn of(plan: &Plan, begun_secs: Option<i64>) -> Option<Self> {
         let owner = match &plan.protection.encryption {
             Encryption::None => None,
@@ -70,7 +81,14 @@ impl Unproved {
         }?;
         let whose = owner.to_string();
         let typed = with_notes(move |notes| notes.typed_secs(&whose)).await.flatten();
-        let since_secs = typed.or(begun_secs)?;
+        let since_secs = match typed {
+            Some(typed_secs) => typed_secs,
+            // Not every run is remembered for so long.
+            None => {
+                note_typed_at(&owner, begun_secs?).await;
+                begun_secs?
+            }
+        };
         if SetTime::now().epoch() - since_secs < FORGOTTEN_AFTER_SECS {
             return None;
         }

@@ -9,6 +9,7 @@ use super::application::{Application, notification_id};
 use super::describe;
 use super::log::RunPage;
 use super::model::{JobKind, JobModel, JobState, PlanObject, Repository};
+use super::questions::PATIENCE;
 use super::safekeeping::Unproved;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{Cause, Outcome, Run};
@@ -207,7 +208,9 @@ impl Application {
         let (application, plan) = (self.clone(), plan.clone());
         self.before_the_end(async move {
             let begun_secs = plan.runs().first().map(|run| run.started_secs);
-            if Unproved::of(&plan.plan(), begun_secs).await.is_none() {
+            let facts = plan.plan();
+            let unproved = glib::future_with_timeout(PATIENCE, Unproved::of(&facts, begun_secs)).await;
+            if !matches!(unproved, Ok(Some(_))) || application.is_seen() {
                 return;
             }
             let notification = gio::Notification::new(&gettext("Do You Still Know the Passphrase?"));
@@ -216,7 +219,10 @@ impl Application {
                  you have not typed for a long time.",
                 &[("name", &plan.name())],
             )));
-            application.tell(&plan.id(), &notification, "app.show-plan", false);
+            // Unlike what is said of a backup, this is not over with the next one.
+            let id = plan.id();
+            notification.set_default_action_and_target_value("app.show-plan", Some(&id.to_variant()));
+            application.send_notification(Some(&format!("recall-{id}")), &notification);
         });
     }
 

@@ -82,7 +82,7 @@ def choose(app, destination):
     app.find("combo box", "Drive")
     app.type_into("Folder on the Drive", "../elsewhere")
     app.click("button", "Test")
-    app.find("label", "Type the name of a folder on the drive, such as Backups/Laptop.")
+    app.find("label", "Type the name of a folder on the drive, such as Backups.")
     app.type_into("Folder on the Drive", destination.name)
     app.click("button", "Test")
     app.find("list item", "The folder will be made")

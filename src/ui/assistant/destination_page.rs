@@ -188,16 +188,16 @@ impl DestinationPage {
     /// Looks at the place and shows what was found. Whether it is good.
     async fn test(&self) -> bool {
         let imp = self.imp();
+        imp.question.set(imp.question.get() + 1);
+        let question = imp.question.get();
         let Some(destination) = imp.chooser.read().await else { return false };
-        if self.refuses(&destination) {
+        if imp.question.get() != question || self.refuses(&destination) {
             return false;
         }
         // What was found good a moment ago need not be asked again.
         if self.destination().is_some_and(|known| known == destination) && !destination.is_local() {
             return true;
         }
-        imp.question.set(imp.question.get() + 1);
-        let question = imp.question.get();
         imp.report.set_looking();
         let check = DestinationCheck::run(destination, self).await;
         if imp.question.get() != question {

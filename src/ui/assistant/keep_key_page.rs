@@ -87,9 +87,12 @@ mod imp {
         async fn on_continue(&self) {
             if let Some(problem) = self.obj().problem() {
                 self.folder_row.refuse(&self.hint_label, &problem);
-            } else if self.without_row.is_active()
-                || self.folder_row.writable_folder(&self.hint_label).await.is_some()
-            {
+                return;
+            }
+            let is_good = self.without_row.is_active()
+                || self.folder_row.writable_folder(&self.hint_label).await.is_some();
+            // The page may have been left meanwhile.
+            if is_good && self.obj().is_mapped() {
                 self.obj().emit_by_name::<()>("done", &[]);
             }
         }

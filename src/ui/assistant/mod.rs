@@ -35,6 +35,7 @@ use crate::ui::model::{PlanObject, PlanStore};
 use crate::ui::safekeeping;
 use crate::ui::widgets::KeepingGroup;
 use keep_key_page::{KeepKeyPage, KeepWish};
+use protection_page::Signer;
 use summary_page::SummaryPage;
 
 pub use destination_page::DestinationPage;
@@ -241,7 +242,7 @@ impl Assistant {
         let imp = self.imp();
         let lacks_passphrase = match imp.protection_page.choice() {
             Some(ProtectionChoice::Passphrase { remember, .. }) => !remember,
-            Some(ProtectionChoice::NewKey { wish, .. }) => !wish.remember,
+            Some(ProtectionChoice::NewKey { wish, signer: Signer::SameKey }) => !wish.remember,
             _ => false,
         };
         imp.schedule_page.set_lacks_passphrase(lacks_passphrase);

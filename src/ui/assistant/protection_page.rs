@@ -286,19 +286,17 @@ impl ProtectionPage {
     fn refresh_signing(&self) {
         let imp = self.imp();
         let row = self.chosen_row();
-        let is_chosen = row.is_some();
+        imp.sign_group.set_visible(imp.key_check.is_active() && row.is_some());
+        // Between two choices there is none, and who signs stays.
+        if row.is_none() {
+            return;
+        }
         let chosen = row.as_ref().and_then(KeyRow::key);
         let own = row.filter(|_| chosen.as_ref().is_none_or(can_sign)).map(|_| Signer::SameKey);
         let others: Vec<Key> = imp.rows.borrow().iter().filter_map(KeyRow::key).filter(can_sign).collect();
         let others = others.into_iter().filter(|key| chosen.as_ref() != Some(key)).map(Signer::Other);
         let signers: Vec<Signer> = own.into_iter().chain(others).collect();
-        let names: Vec<String> = signers
-            .iter()
-            .map(|signer| match signer {
-                Signer::Other(key) => key.user_id.clone(),
-                Signer::SameKey | Signer::Nobody => gettext("The same key"),
-            })
-            .collect();
+        let names: Vec<String> = signers.iter().map(|signer| signer_name(signer, &signers)).collect();
         let before = self.signer();
         imp.signer_row
             .set_model(Some(&gtk::StringList::new(&names.iter().map(String::as_str).collect::<Vec<_>>())));
@@ -308,7 +306,7 @@ impl ProtectionPage {
         {
             imp.signer_row.set_selected(u32::try_from(position).unwrap_or(0));
         }
-        imp.sign_group.set_visible(imp.key_check.is_active() && is_chosen && !signers.is_empty());
+        imp.sign_group.set_visible(imp.key_check.is_active() && !signers.is_empty());
         imp.signers.replace(signers);
         self.refresh_signer();
     }
@@ -359,4 +357,16 @@ impl ProtectionPage {
 
 fn can_sign(key: &Key) -> bool {
     key.can_sign && key.has_secret && key.state.is_usable()
+}
+
+/// Whose key signs; of several keys of one person with the end of the fingerprint.
+fn signer_name(signer: &Signer, all: &[Signer]) -> String {
+    let Signer::Other(key) = signer else { return gettext("The same key") };
+    let is_of_same_person =
+        |other: &&Signer| matches!(other, Signer::Other(other) if other.user_id == key.user_id);
+    if all.iter().filter(is_of_same_person).count() < 2 {
+        return key.user_id.clone();
+    }
+    let end = key.fingerprint.len().saturating_sub(8);
+    format!("{} …{}", key.user_id, key.fingerprint.get(end..).unwrap_or_default())
 }

@@ -106,6 +106,8 @@ mod imp {
         pub plain_texts: RefCell<Vec<(adw::ActionRow, Conflict, String)>>,
         /// Changes with the target: what was found out about another is not wanted.
         pub turn: Cell<u64>,
+        /// Whether it is looked whether the target can be written.
+        pub is_looking: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -245,7 +247,17 @@ impl RestoreDialog {
         let (target, strip) = if in_place {
             (PathBuf::from(ROOT), EntryPath::root())
         } else {
-            let Some(path) = imp.folder_row.writable_folder(&imp.hint_label).await else { return };
+            if imp.is_looking.replace(true) {
+                return;
+            }
+            let folder = imp.folder_row.writable_folder(&imp.hint_label).await;
+            imp.is_looking.set(false);
+            // The dialog may have been closed meanwhile, or another folder typed.
+            let Some(path) =
+                folder.filter(|path| self.is_mapped() && imp.folder_row.path().as_ref() == Some(path))
+            else {
+                return;
+            };
             (path, wish.strip.clone())
         };
         let conflict = if imp.replace_check.is_active() {

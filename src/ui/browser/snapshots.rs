@@ -18,9 +18,47 @@ use crate::engine::origin::Origin;
 use crate::engine::storage::Storage;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::Problem;
+use crate::plan::safekeeping::Safekeeping;
 use crate::ui::model::{CatalogReader, JobKind, JobModel};
 use crate::ui::window::Window;
-use crate::ui::{dialogs, error_text, words};
+use crate::ui::{dialogs, error_text, safekeeping, words};
+
+/// Another computer whose backups are at a place.
+#[derive(Debug, Clone)]
+struct Stranger {
+    /// The place, as notes have it.
+    place: String,
+    /// The name of the computer.
+    host: String,
+}
+
+impl Stranger {
+    /// The computer that was backed up at a place, unless it is the one that was accepted. Without new snapshots the
+    /// same is as before, so what the catalogue knows opens without a key.
+    fn at(request: &SyncRequest<'_>, is_new: bool, job: &Job) -> Result<Option<Self>> {
+        let Some(folder) = Safekeeping::default_folder() else { return Ok(None) };
+        let mut notes = Safekeeping::open(&folder);
+        let place = request.storage.key().display().to_string();
+        let accepted = notes.accepted_host(&place);
+        if accepted.is_some() && !is_new {
+            return Ok(None);
+        }
+        let SyncRequest { storage, keyring, passphrases, copies } = *request;
+        let Some(origin) = Origin::newest(storage, keyring, passphrases, copies, job)? else {
+            return Ok(None);
+        };
+        match (origin.other_host(), origin.host()) {
+            (Some(host), _) if accepted != Some(&host) => return Ok(Some(Self { place, host })),
+            (None, Some(host)) if accepted != Some(&host) => {
+                if let Err(error) = notes.accept_host(&place, &host) {
+                    tracing::warn!(%error, "whose backups were opened is not noted");
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+}
 
 /// An open catalogue.
 struct Opened {
@@ -29,8 +67,8 @@ struct Opened {
     /// For what may take seconds.
     counter: CatalogReader,
     sets: Vec<IndexedSet>,
-    /// The name of the computer that was backed up, if it is not this one. Only asked of a place that no plan knows.
-    other_host: Option<String>,
+    /// The other computer that was backed up, if nobody has accepted that yet. None at the place of a plan.
+    stranger: Option<Stranger>,
     /// Why the destination could not be looked at, if it could not, and when that was last possible.
     unreachable: Option<(Error, Option<SetTime>)>,
 }
@@ -84,10 +122,11 @@ impl BrowserPage {
             }
             Err(error) => return self.show_error(&error),
         };
-        if let Some(host) = &opened.other_host {
-            let (page, host) = (self.clone(), host.clone());
+        if let Some(Stranger { place, host }) = opened.stranger.clone() {
+            let page = self.clone();
             glib::spawn_future_local(async move {
                 if dialogs::confirm_other_computer(&page, &host).await {
+                    safekeeping::accept_host(place, host).await;
                     page.show_opened(opened, time_secs);
                 } else {
                     page.leave();
@@ -172,7 +211,7 @@ fn open_catalog(
     // What was backed up from this machine needs no key.
     let copies = Copies::of(&cache, storage).without_new();
     let request = SyncRequest { storage, keyring: &Keyring::default(), passphrases, copies: &copies };
-    let mut other_host = None;
+    let mut stranger = None;
     let unreachable = match catalog.sync(&request, job) {
         Ok(summary) => {
             if summary.taken_count > 0
@@ -180,10 +219,8 @@ fn open_catalog(
             {
                 tracing::warn!(%error, "the size of the catalogues could not be looked at");
             }
-            // What the catalogue knew before was accepted then, and opens without a key.
-            if summary.taken_count > 0 && !has_plan {
-                let origin = Origin::newest(storage, &Keyring::default(), passphrases, &copies, job)?;
-                other_host = origin.and_then(|origin| origin.other_host());
+            if !has_plan {
+                stranger = Stranger::at(&request, summary.taken_count > 0, job)?;
             }
             None
         }
@@ -192,5 +229,5 @@ fn open_catalog(
     };
     let sets = catalog.sets()?;
     let counter = CatalogReader::new(Catalog::open(&cache, storage)?)?;
-    Ok(Opened { reader: CatalogReader::new(catalog)?, counter, sets, other_host, unreachable })
+    Ok(Opened { reader: CatalogReader::new(catalog)?, counter, sets, stranger, unreachable })
 }

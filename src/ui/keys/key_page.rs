@@ -159,10 +159,15 @@ impl KeyPage {
     async fn save(&self, what: Keep) {
         let imp = self.imp();
         let (Some(key), Some(plans)) = (imp.key.get(), imp.plans.get()) else { return };
-        let Some(path) = imp.folder_row.writable_folder(&imp.hint_label).await else { return };
         if imp.busy.replace(true) {
             return;
         }
+        let folder = imp.folder_row.writable_folder(&imp.hint_label).await;
+        // The page may have been left meanwhile.
+        let Some(path) = folder.filter(|_| self.is_mapped()) else {
+            imp.busy.set(false);
+            return;
+        };
         imp.problem_group.set_visible(false);
         imp.keep_group.set_sensitive(false);
         let fingerprint = key.fingerprint.clone();

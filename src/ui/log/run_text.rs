@@ -194,7 +194,7 @@ pub fn details(run: &Run) -> String {
         }
     }
     for warning in &run.warnings {
-        line(&format!("{}\t{}", warning.subject, error_text::warning(warning)));
+        line(&format!("{}\t{}", warning.subject, error_text::warning_in_full(warning)));
     }
     text
 }

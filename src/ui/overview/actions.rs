@@ -64,7 +64,8 @@ impl OverviewPage {
             let (page, window) = (page.clone(), window.clone());
             glib::spawn_future_local(async move { page.recall(&window).await });
         });
-        self.add("forget-passphrase", |_, plan, window| {
+        self.add("forget-passphrase", |page, plan, window| {
+            page.forget_unproved();
             let (plan, window) = (plan.clone(), window.clone());
             glib::spawn_future_local(async move { forget_passphrase(&plan, &window).await });
         });
@@ -138,9 +139,9 @@ async fn answer_alarm(plan: &PlanObject, window: &Window, answer: Answer) {
 async fn forget_passphrase(plan: &PlanObject, window: &Window) {
     let facts = plan.plan();
     plan.repository().unlearn_all();
-    let mut owners = Vec::new();
+    let key = |id: &str| Owner::of(&PassphraseFor::Key { id: id.to_owned(), user_id: None }, None);
+    let mut owners: Vec<_> = facts.protection.sign_key.as_deref().and_then(key).into_iter().collect();
     if let Encryption::Keys(recipients) = facts.protection.encryption {
-        let key = |id: &str| Owner::of(&PassphraseFor::Key { id: id.to_owned(), user_id: None }, None);
         owners.extend(recipients.iter().filter_map(|recipient| key(&recipient.key)));
     }
     if let Err(error) = secrets::forget_plan(&facts.id).await {

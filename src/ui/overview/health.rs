@@ -67,12 +67,13 @@ impl OverviewPage {
     pub(super) fn refresh_recall(&self, plan: &PlanObject) {
         let imp = self.imp();
         let begun_secs = plan.runs().first().map(|run| run.started_secs);
-        let question = (plan.id(), plan.runs().len(), plan.plan().protection);
+        let newest_secs = plan.runs().last().map(|run| run.ended_secs);
+        let question = (plan.id(), newest_secs, plan.plan().protection);
         if imp.recall_question.borrow().as_ref() == Some(&question) {
             return;
         }
+        self.forget_unproved();
         imp.recall_question.replace(Some(question.clone()));
-        imp.recall_row.set_visible(false);
         let (page, plan) = (self.downgrade(), plan.plan());
         glib::spawn_future_local(async move {
             let unproved = Unproved::of(&plan, begun_secs).await;
@@ -81,6 +82,12 @@ impl OverviewPage {
                 page.take_unproved(unproved);
             }
         });
+    }
+
+    /// Knows of no passphrase that has to be shown to be known.
+    pub(super) fn forget_unproved(&self) {
+        self.imp().recall_question.replace(None);
+        self.take_unproved(None);
     }
 
     fn take_unproved(&self, unproved: Option<Unproved>) {
@@ -105,7 +112,9 @@ impl OverviewPage {
             match PassphraseDialog::to_recall(&plan.name(), was_wrong).recall(window).await {
                 Recall::Typed(secret) if secret == unproved.secret => {
                     unproved.prove().await;
-                    self.take_unproved(None);
+                    if self.plan().is_some_and(|shown| shown == plan) {
+                        self.take_unproved(None);
+                    }
                     return window.toast(&gettext("That is right"));
                 }
                 Recall::Typed(_) => was_wrong = true,

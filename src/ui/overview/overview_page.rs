@@ -133,8 +133,8 @@ mod imp {
         /// The key that protects, and whose it is.
         pub key: RefCell<Option<String>>,
         pub key_owner: RefCell<Option<String>>,
-        /// For which plan, after how many runs, it was looked whether somebody still knows the passphrase.
-        pub recall_question: RefCell<Option<(String, usize, Protection)>>,
+        /// For which plan, after which run, it was looked whether somebody still knows the passphrase.
+        pub recall_question: RefCell<Option<(String, Option<i64>, Protection)>>,
         /// The answer, if they may not.
         pub unproved: RefCell<Option<Unproved>>,
         pub coloured: Cell<Option<&'static str>>,

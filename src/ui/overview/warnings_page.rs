@@ -68,8 +68,10 @@ mod imp {
         #[template_callback]
         fn on_copy(&self) {
             let lines = self.warnings.borrow();
-            let text: Vec<_> =
-                lines.iter().map(|line| format!("{}\t{}", line.subject, error_text::warning(line))).collect();
+            let text: Vec<_> = lines
+                .iter()
+                .map(|line| format!("{}\t{}", line.subject, error_text::warning_in_full(line)))
+                .collect();
             self.obj().clipboard().set_text(&text.join("\n"));
         }
     }

@@ -43,7 +43,8 @@ impl PlanSettings {
             return;
         };
         let before = plan.plan().destination;
-        if before == new {
+        // Only who signs in, or the name of the drive, may be another one.
+        if before.is_same_place(&new) {
             return self.take_destination();
         }
         let Some(found) = imp.destination_page.check() else { return };
@@ -61,7 +62,8 @@ impl PlanSettings {
     pub(super) fn take_destination(&self) {
         let imp = self.imp();
         if let (Some(draft), Some(new)) = (&mut *imp.draft.borrow_mut(), imp.destination_page.destination()) {
-            let is_other = imp.plan.borrow().as_ref().is_some_and(|plan| plan.plan().destination != new);
+            let is_other =
+                imp.plan.borrow().as_ref().is_some_and(|plan| !plan.plan().destination.is_same_place(&new));
             draft.moves = is_other && imp.destination_change_page.way() == Some(MOVE);
             draft.plan.destination = new;
             draft.tried = imp.destination_page.repository();

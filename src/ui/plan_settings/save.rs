@@ -50,7 +50,7 @@ impl PlanSettings {
         let before = plan.plan();
         // The plan goes on at the other place once everything is there.
         let target = moves.then(|| std::mem::replace(&mut new.destination, before.destination.clone()));
-        if new.destination != before.destination {
+        if !new.destination.is_same_place(&before.destination) {
             new.destination_since = Some(now);
         }
         let mut secret = None;

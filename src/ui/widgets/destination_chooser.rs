@@ -341,6 +341,7 @@ impl DestinationChooser {
     fn clear_problem(&self) {
         let imp = self.imp();
         show_hint(&imp.hint_label, "");
+        imp.drive_group.unmark();
         for row in [
             imp.folder_row.upcast_ref::<gtk::Widget>(),
             imp.host_row.upcast_ref(),

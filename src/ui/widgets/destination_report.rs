@@ -66,11 +66,19 @@ impl DestinationCheck {
                 None
             });
             let max_file_bytes = LocalFolder::new(&path).max_file_bytes();
-            (facts, status, beside_home, max_file_bytes, drive)
+            let can_be_made = folder::open_to(&path).is_ok();
+            (facts, status, beside_home, max_file_bytes, drive, can_be_made)
         });
-        let (facts, status, beside_home, max_file_bytes, drive) = match looked.await {
+        let (facts, status, beside_home, max_file_bytes, drive, can_be_made) = match looked.await {
             Ok(found) => found,
             Err(panic) => std::panic::resume_unwind(panic),
+        };
+        // All folders on a drive that is there are made.
+        let facts = match facts.state {
+            FolderState::Missing if drive.is_some() && can_be_made => {
+                FolderFacts { state: FolderState::Creatable, writable: true, ..facts }
+            }
+            _ => facts,
         };
         let repository = match drive {
             Some(DriveAddress { uuid, name, path }) => {

@@ -103,11 +103,10 @@ mod imp {
     #[gtk::template_callbacks]
     impl DriveGroup {
         #[template_callback]
-        fn on_changed(&self) {
-            self.folder_row.remove_css_class("error");
-            self.drive_row.remove_css_class("error");
-            self.missing_row.remove_css_class("error");
+        fn on_drive_changed(&self) {
             if !self.filling.get() {
+                // Should it go away, no other one takes its place.
+                self.wanted.replace(self.obj().drive());
                 self.obj().emit_by_name::<()>("changed", &[]);
             }
         }
@@ -116,8 +115,8 @@ mod imp {
         fn on_folder_changed(&self) {
             if !self.filling.get() {
                 self.chosen.replace(None);
+                self.obj().emit_by_name::<()>("changed", &[]);
             }
-            self.on_changed();
         }
 
         #[template_callback]
@@ -159,6 +158,7 @@ impl DriveGroup {
         if let Some(position) = imp.drives.borrow().iter().position(|other| other.uuid == drive.uuid) {
             imp.drive_row.set_selected(u32::try_from(position).unwrap_or(0));
         }
+        self.emit_by_name::<()>("changed", &[]);
     }
 
     /// What is chosen, or the row that does not say enough and what is to be done there.
@@ -171,15 +171,29 @@ impl DriveGroup {
         let typed = || PathBuf::from(imp.folder_row.text().trim().trim_matches('/'));
         let path = imp.chosen.borrow().clone().unwrap_or_else(typed);
         if path.components().any(|part| !matches!(part, Component::Normal(_))) {
-            let text = gettext("Type the name of a folder on the drive, such as Backups/Laptop.");
+            let text = gettext("Type the name of a folder on the drive, such as Backups.");
             return Err((imp.folder_row.clone().upcast(), text));
         }
+        // Whoever has it looked at means this one.
+        imp.wanted.replace(Some(drive.clone()));
         Ok(Destination::Drive { uuid: drive.uuid, name: drive.name, path })
     }
 
     /// Marks the row that most likely is wrong.
     pub fn mark(&self) {
         self.imp().folder_row.add_css_class("error");
+    }
+
+    /// Marks nothing.
+    pub fn unmark(&self) {
+        let imp = self.imp();
+        for row in [
+            imp.drive_row.upcast_ref::<gtk::Widget>(),
+            imp.missing_row.upcast_ref(),
+            imp.folder_row.upcast_ref(),
+        ] {
+            row.remove_css_class("error");
+        }
     }
 
     /// Calls `handler` with a folder from the file chooser, which may be anywhere.
@@ -218,13 +232,12 @@ impl DriveGroup {
             .chain(away.iter().map(|drive| gettext_f("{name}, not connected", &[("name", &drive.name)])))
             .collect();
         drives.extend(away);
-        let is_same = |shown: &gtk::StringList| {
-            (0..shown.n_items())
-                .map(|position| shown.string(position).unwrap_or_default())
-                .eq(names.iter().map(String::as_str))
-        };
         let shown = imp.drive_row.model().and_downcast::<gtk::StringList>();
-        if shown.is_some_and(|shown| is_same(&shown)) {
+        let shows = |names: &[String]| {
+            let shown = shown.iter().flat_map(|shown| (0..shown.n_items()).filter_map(|at| shown.string(at)));
+            shown.eq(names.iter().map(String::as_str))
+        };
+        if *imp.drives.borrow() == drives && shows(&names) {
             return;
         }
         let before = self.drive();
@@ -237,13 +250,12 @@ impl DriveGroup {
         let position = drives.iter().position(is_chosen).unwrap_or(0);
         imp.drive_row.set_selected(u32::try_from(position).unwrap_or(0));
         imp.filling.set(false);
-        if self.drive() != before {
-            self.emit_by_name::<()>("changed", &[]);
-        }
-        imp.missing_row.remove_css_class("error");
         imp.missing_row.set_visible(drives.is_empty());
         imp.drive_row.set_visible(!drives.is_empty());
         imp.browse_button.set_visible(!drives.is_empty());
+        if self.drive() != before {
+            self.emit_by_name::<()>("changed", &[]);
+        }
     }
 }
 
