@@ -75,6 +75,7 @@ def choose(app, destination):
     """On the destination page: a drive that is connected by then."""
     app.click("table cell", "Drive")
     app.find("list item", "No drive is connected")
+    assert not app.has("combo box", "Drive")
     app.picture("no-drive")
     app.click("button", "Test")
     app.find("label", "Connect a drive, or choose another kind of place.")

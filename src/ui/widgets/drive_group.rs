@@ -60,7 +60,6 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.obj().show_folder(Path::new(&gettext("Backups")));
-            self.obj().set_drives(Vec::new());
         }
 
         fn signals() -> &'static [Signal] {
