@@ -166,6 +166,10 @@ def new_computer(session, program, photographs, shelf):
     app.click("button", "Import a Key…")
     app.click("button", "Import Key")
     app.find("label", "Choose a file, or type what is in the recovery kit.")
+    app.type_into("File or Folder", str(photographs / "gone.jpg"))
+    app.click("button", "Import Key")
+    app.find("label", re.compile("^The key could not be read from there"))
+    app.picture("import-gone")
 
     # One picture is not enough, and the page says what is missing.
     pages = sorted(photographs.iterdir())

@@ -33,6 +33,8 @@ mod imp {
         #[template_child]
         pub path_row: TemplateChild<PathRow>,
         #[template_child]
+        pub path_hint: TemplateChild<gtk::Label>,
+        #[template_child]
         pub text_view: TemplateChild<gtk::TextView>,
         #[template_child]
         pub found_group: TemplateChild<adw::PreferencesGroup>,
@@ -98,6 +100,7 @@ mod imp {
         #[template_callback]
         pub fn on_changed(&self) {
             show_hint(&self.hint_label, "");
+            show_hint(&self.path_hint, "");
         }
 
         #[template_callback]
@@ -188,6 +191,7 @@ impl ImportPage {
         imp.import_button.set_sensitive(false);
         imp.problem_group.set_visible(false);
         show_hint(&imp.hint_label, "");
+        show_hint(&imp.path_hint, "");
         let reader = imp.reader.take();
         let outcome = gio::spawn_blocking(move || read_and_import(reader, &paths, &text)).await;
         imp.busy.set(false);
@@ -204,7 +208,17 @@ impl ImportPage {
                 self.reset();
                 self.emit_by_name::<()>("imported", &[&BoxedAnyObject::new(report)]);
             }
-            (Err(error), _) | (_, Some(Err(error))) => self.show_problem(&error),
+            (Err(error), _) => {
+                // What could not be read is not tried again with the next file.
+                imp.reader.borrow_mut().forget_files();
+                let problem = error_text::problem(&error);
+                imp.path_row.refuse(&imp.path_hint, &format!("{}. {}", problem.what, problem.advice));
+            }
+            (_, Some(Err(error))) => {
+                imp.reader.borrow_mut().forget_files();
+                imp.problem_view.set_problem(Some(&error_text::problem(&error)));
+                imp.problem_group.set_visible(true);
+            }
             (Ok(()), None) if leftovers.is_empty() => {
                 show_hint(&imp.hint_label, &gettext("There is no key in it."));
             }
@@ -225,14 +239,6 @@ impl ImportPage {
                 show_hint(&imp.hint_label, &text);
             }
         }
-    }
-
-    fn show_problem(&self, error: &Error) {
-        let imp = self.imp();
-        // What could not be read is not tried again with the next file.
-        imp.reader.borrow_mut().forget_files();
-        imp.problem_view.set_problem(Some(&error_text::problem(error)));
-        imp.problem_group.set_visible(true);
     }
 
     fn show_leftovers(&self, leftovers: &[Leftover]) {
