@@ -17,6 +17,7 @@ use super::model::{JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::overview::OverviewPage;
 use super::plan_row::PlanRow;
 use super::restore_from::RestoreFromDialog;
+use super::widgets::name_menu_items;
 use crate::engine::crypto::Key;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::{Destination, Plan};
@@ -28,6 +29,10 @@ mod imp {
     #[derive(Default, gtk::CompositeTemplate)]
     #[template(file = "window.ui")]
     pub struct Window {
+        #[template_child]
+        pub welcome_button: TemplateChild<gtk::MenuButton>,
+        #[template_child]
+        pub main_button: TemplateChild<gtk::MenuButton>,
         #[template_child]
         pub toasts: TemplateChild<adw::ToastOverlay>,
         #[template_child]
@@ -79,6 +84,8 @@ mod imp {
     impl ObjectImpl for Window {
         fn constructed(&self) {
             self.parent_constructed();
+            name_menu_items(&self.welcome_button);
+            name_menu_items(&self.main_button);
             self.obj().restore_size();
         }
     }

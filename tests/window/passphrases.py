@@ -155,9 +155,7 @@ def main(program):
 
         # What is forgotten is asked for: one passphrase after the other, and why.
         app.click("toggle button", "Main Menu")
-        app.find("menu item")
-        # Those have no names here; the second one forgets.
-        app.find_all("menu item")[1].click()
+        app.click("menu item", "Forget Passphrase")
         app.find(text="The passphrase will be asked for next time")
         assert stored(session) == [], stored(session)
         verify_all(app)

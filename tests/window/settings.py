@@ -19,8 +19,7 @@ OLD, NEW = "nine lazy otters dreaming", "seven brave geese marching"
 
 def open_settings(app):
     app.click("toggle button", "Main Menu")
-    # The items of a menu have no names that can be seen here; this is the first.
-    app.click("menu item")
+    app.click("menu item", "Plan Settings…")
     return app.find("dialog", "Plan Settings")
 
 

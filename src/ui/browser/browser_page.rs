@@ -20,7 +20,7 @@ use crate::engine::path::EntryPath;
 use crate::plan::history::Problem;
 use crate::ui::error_text;
 use crate::ui::model::{Arrangement, CatalogReader, FileNode, FolderModel, JobModel, Repository};
-use crate::ui::widgets::ProblemView;
+use crate::ui::widgets::{ProblemView, name_menu_items};
 
 mod imp {
     use super::*;
@@ -34,6 +34,8 @@ mod imp {
         pub search_button: TemplateChild<gtk::ToggleButton>,
         #[template_child]
         pub pane_button: TemplateChild<gtk::ToggleButton>,
+        #[template_child]
+        pub menu_button: TemplateChild<gtk::MenuButton>,
         #[template_child]
         pub banner: TemplateChild<adw::Banner>,
         #[template_child]
@@ -136,6 +138,7 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             let page = self.obj();
+            name_menu_items(&self.menu_button);
             page.set_up_view();
             page.set_up_search();
             page.set_up_pane();

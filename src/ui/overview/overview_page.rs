@@ -12,7 +12,7 @@ use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::{Outcome, Run};
 use crate::ui::model::{PlanObject, PlanState};
 use crate::ui::safekeeping::{self, Unproved};
-use crate::ui::widgets::{JobProgress, ProblemView};
+use crate::ui::widgets::{JobProgress, ProblemView, name_menu_items};
 use crate::ui::{describe, words};
 
 /// How many of the newest snapshots have a row.
@@ -162,6 +162,7 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.obj().set_up_actions();
+            name_menu_items(&self.menu_button);
             let signals = glib::SignalGroup::new::<PlanObject>();
             let page = self.obj().downgrade();
             signals.connect_local("changed", false, move |_| {
