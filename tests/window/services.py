@@ -80,7 +80,12 @@ def serve_properties(state, bus_type, name, path, kinds, interface=None):
     bus.register_object(path, description, None, lambda *asked: known[asked[4]], None)
 
     def follow():
-        new = {prop: value for prop, value in read().items() if not value.equal(known[prop])}
+        try:
+            values = read()
+        except ValueError:
+            # It is being written.
+            return True
+        new = {prop: value for prop, value in values.items() if not value.equal(known[prop])}
         if new:
             known.update(new)
             changed = GLib.Variant("(sa{sv}as)", (interface, new, []))
