@@ -54,7 +54,8 @@ impl Origin {
 
     /// The machine's name, if it is another one than that of this machine.
     pub fn other_host(&self) -> Option<String> {
-        self.host().filter(|_| self.host_name != host_name())
+        let ours = host_name()?;
+        self.host().filter(|_| self.host_name.as_ref() != Some(&ours))
     }
 
     /// The machine's name, as people read it.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,13 @@ impl Safekeeping {
     /// Where the notes of this person usually are. None without a home folder.
     pub fn default_folder() -> Option<PathBuf> {
         directories::ProjectDirs::from("", "", "souvenir").map(|folders| folders.data_dir().to_owned())
+    }
+
+    /// Reads the notes in `folder` and changes them, one change after the other.
+    pub fn change<T>(folder: &Path, change: impl FnOnce(&mut Self) -> T) -> T {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut Self::open(folder))
     }
 
     /// Reads the notes in `folder`.

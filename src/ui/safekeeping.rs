@@ -13,7 +13,7 @@ async fn with_notes<T: Send + 'static>(
     work: impl FnOnce(&mut Safekeeping) -> T + Send + 'static,
 ) -> Option<T> {
     let worked = gio::spawn_blocking(move || {
-        Safekeeping::default_folder().map(|folder| work(&mut Safekeeping::open(&folder)))
+        Safekeeping::default_folder().map(|folder| Safekeeping::change(&folder, work))
     });
     match worked.await {
         Ok(result) => result,

@@ -37,7 +37,7 @@ impl Stranger {
     /// same is as before, so what the catalogue knows opens without a key.
     fn at(request: &SyncRequest<'_>, is_new: bool, job: &Job) -> Result<Option<Self>> {
         let Some(folder) = Safekeeping::default_folder() else { return Ok(None) };
-        let mut notes = Safekeeping::open(&folder);
+        let notes = Safekeeping::open(&folder);
         let place = request.storage.key().display().to_string();
         let accepted = notes.accepted_host(&place);
         if accepted.is_some() && !is_new {
@@ -50,7 +50,7 @@ impl Stranger {
         match (origin.other_host(), origin.host()) {
             (Some(host), _) if accepted != Some(&host) => return Ok(Some(Self { place, host })),
             (None, Some(host)) if accepted != Some(&host) => {
-                if let Err(error) = notes.accept_host(&place, &host) {
+                if let Err(error) = Safekeeping::change(&folder, |notes| notes.accept_host(&place, &host)) {
                     tracing::warn!(%error, "whose backups were opened is not noted");
                 }
             }

@@ -40,8 +40,8 @@ impl OverviewPage {
             || gettext("Never: nobody has looked yet whether these backups can be restored"),
             |run| proof_text(&run),
         ));
-        self.refresh_recall(plan);
         let runs = plan.runs();
+        self.refresh_recall(plan, &runs);
         imp.log_row.set_subtitle(&match runs.last() {
             Some(run) => gettext_f(
                 "{task}, {when}",
@@ -64,10 +64,10 @@ impl OverviewPage {
     }
 
     /// Looks whether the person should show that they still know the passphrase.
-    pub(super) fn refresh_recall(&self, plan: &PlanObject) {
+    fn refresh_recall(&self, plan: &PlanObject, runs: &[Run]) {
         let imp = self.imp();
-        let begun_secs = plan.runs().first().map(|run| run.started_secs);
-        let newest_secs = plan.runs().last().map(|run| run.ended_secs);
+        let begun_secs = runs.first().map(|run| run.started_secs);
+        let newest_secs = runs.last().map(|run| run.ended_secs);
         let question = (plan.id(), newest_secs, plan.plan().protection);
         if imp.recall_question.borrow().as_ref() == Some(&question) {
             return;
