@@ -168,6 +168,29 @@ fn pictures_of_the_paper_bring_the_key_back() {
     });
 }
 
+/// As a telephone takes them by lamplight: askew, a little blurred, dark to one side and with noise.
+#[test]
+fn photographs_of_the_paper_bring_the_key_back() {
+    let owner = Owner::new(KeyAlgorithm::Ed25519, Some(PASSPHRASE));
+    owner.kit(&[]);
+    for page in owner.pictures("-png", 150) {
+        let page = page.into_os_string().into_string().unwrap();
+        let photograph = page.replace(".png", ".jpg");
+        let taken = "-background gray -rotate 6 -blur 0x0.7 ( +clone -sparse-color Barycentric \
+                     0,0,gray25,%w,%h,white ) -compose multiply -composite -attenuate 0.25 +noise Gaussian -quality 80";
+        let words: Vec<&str> =
+            [&*page].into_iter().chain(taken.split_whitespace()).chain([&*photograph]).collect();
+        run("convert", &words.iter().map(OsStr::new).collect::<Vec<_>>());
+        fs::remove_file(page).unwrap();
+    }
+    let mut reader = KitReader::new();
+    reader.add_path(&owner.path("pictures")).unwrap();
+    let other = Home::new();
+    let report = other.keyring().import(&reader.material()).unwrap();
+    assert_eq!(report.keys[0].key.fingerprint, owner.key.fingerprint);
+    assert!(opens(&other, &owner.sealed, PASSPHRASE));
+}
+
 #[test]
 fn the_document_itself_and_its_typed_lines_bring_the_key_back() {
     every_key(|owner, passphrase| {

@@ -13,7 +13,6 @@ mod keep;
 mod lines;
 mod paper;
 mod read;
-mod regions;
 
 use std::path::Path;
 

@@ -1,16 +1,19 @@
 //! A kit on its way back: pictures of its pages, the document itself, lines that were typed, and beside them
-//! the ordinary files of exported keys. The only place that knows rqrr and image.
+//! the ordinary files of exported keys. The only place that knows rxing and image.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageReader, Limits};
-use rqrr::PreparedImage;
+use rxing::common::HybridBinarizer;
+use rxing::multi::MultipleBarcodeReader;
+use rxing::qrcode::cpp_port::QrReader;
+use rxing::{BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource};
 
 use super::codes::{Codes, Gap};
 use super::lines::Lines;
-use super::regions::{Region, regions};
 use crate::engine::crypto::{KeyMaterial, read_key_file};
 use crate::engine::error::Result;
 
@@ -18,19 +21,10 @@ use crate::engine::error::Result;
 const MAX_SIDE_PIXELS: u32 = 20_000;
 const MAX_PICTURE_BYTES: u64 = 512 << 20;
 
-/// How many times as large, in halves, a code is tried to be read. Each size succeeds with most codes of a page
-/// of 100 dots to the inch, with which ones is chance; so there are many.
-const ENLARGED_HALVES: [u32; 3] = [7, 5, 9];
-
-/// The sizes in pixels in which it is tried after that.
-const SIDES: [u32; 6] = [500, 700, 900, 1100, 1300, 1600];
-
-/// No code is made larger than that many pixels to a side, nor than that many times its size.
-const LARGEST_TRIED_SIDE: u32 = 2000;
-const LARGEST_ENLARGEMENT: u32 = 5;
-
-/// The size of a picture in which no place of a code is known.
-const LARGEST_SIDE: u32 = 1600;
+/// In pixels of the longer side: up to which a picture is also read at twice its size, because it may be coarse, and
+/// from which at half of it, because it may be blurred or have noise.
+const COARSE_SIDE: u32 = 1400;
+const FINE_SIDE: u32 = 2800;
 
 /// The endings of pictures, in a folder that also holds others.
 const PICTURE_ENDINGS: [&str; 4] = ["jpeg", "jpg", "pdf", "png"];
@@ -162,61 +156,33 @@ fn decoded(bytes: &[u8]) -> Option<GrayImage> {
 }
 
 /// The texts of all codes in a picture.
-fn texts(picture: &GrayImage) -> Vec<String> {
-    let mut texts: Vec<String> = Vec::new();
-    let mut read: Vec<Region> = Vec::new();
-    for region in regions(picture) {
-        if read.iter().any(|other| other.is_about(&region)) {
-            continue;
-        }
-        let Region { x, y, width, height } = region;
-        if let Some(text) = read_one(&image::imageops::crop_imm(picture, x, y, width, height).to_image()) {
-            texts.push(text);
-            read.push(region);
-        }
-    }
-    if texts.is_empty() {
-        texts.extend(read_as_it_is(limited(picture)));
+fn texts(picture: &GrayImage) -> BTreeSet<String> {
+    let (width, height) = picture.dimensions();
+    let mut texts = texts_as_it_is(picture.clone());
+    if width.max(height) <= COARSE_SIDE {
+        let resized = DynamicImage::from(picture.clone());
+        texts.extend(texts_as_it_is(
+            resized.resize_exact(width * 2, height * 2, FilterType::CatmullRom).into_luma8(),
+        ));
+    } else if width.max(height) >= FINE_SIDE {
+        let resized = DynamicImage::from(picture.clone());
+        texts.extend(texts_as_it_is(resized.thumbnail(width / 2, height / 2).into_luma8()));
     }
     texts
 }
 
-/// The text of the code in a picture of it. Where a photograph is too coarse or has noise, it may be read when it
-/// is made larger or smaller.
-fn read_one(picture: &GrayImage) -> Option<String> {
-    let longest = picture.width().max(picture.height()).max(1);
-    let enlarged = ENLARGED_HALVES.map(|halves| longest.saturating_mul(halves) / 2);
-    let is_tried =
-        |side: &u32| *side <= LARGEST_TRIED_SIDE && *side <= longest.saturating_mul(LARGEST_ENLARGEMENT);
-    let sides = enlarged.into_iter().chain(SIDES).filter(is_tried);
-    std::iter::once(longest).chain(sides).find_map(|side| {
-        read_as_it_is(if side == longest { picture.clone() } else { resized(picture, side) })
-    })
-}
-
-fn read_as_it_is(picture: GrayImage) -> Option<String> {
-    let mut prepared = PreparedImage::prepare(picture);
-    prepared.detect_grids().iter().find_map(|grid| grid.decode().ok()).map(|(_, text)| text)
-}
-
-/// A picture that is not larger than a reader needs.
-fn limited(picture: &GrayImage) -> GrayImage {
-    if picture.width().max(picture.height()) > LARGEST_SIDE {
-        resized(picture, LARGEST_SIDE)
-    } else {
-        picture.clone()
-    }
-}
-
-fn resized(picture: &GrayImage, side: u32) -> GrayImage {
-    let longest = picture.width().max(picture.height()).max(1);
-    let scaled = |length: u32| (u64::from(length) * u64::from(side) / u64::from(longest)).max(1) as u32;
-    let (width, height) = (scaled(picture.width()), scaled(picture.height()));
-    let picture = DynamicImage::ImageLuma8(picture.clone());
-    let resized = if side < longest {
-        picture.thumbnail_exact(width, height)
-    } else {
-        picture.resize_exact(width, height, FilterType::CatmullRom)
+fn texts_as_it_is(picture: GrayImage) -> BTreeSet<String> {
+    let (width, height) = picture.dimensions();
+    let Ok(source) = Luma8LuminanceSource::new(picture.into_raw(), width, height) else {
+        return BTreeSet::new();
     };
-    resized.into_luma8()
+    let hints = DecodeHints {
+        PossibleFormats: Some([BarcodeFormat::QR_CODE].into()),
+        TryHarder: Some(true),
+        ..DecodeHints::default()
+    };
+    let mut bitmap = BinaryBitmap::new(HybridBinarizer::new(source));
+    // Finding none is an error, too.
+    let found = QrReader.decode_multiple_with_hints(&mut bitmap, &hints).unwrap_or_default();
+    found.iter().map(|code| code.getText().to_owned()).collect()
 }
