@@ -9,6 +9,9 @@ pub const GETTEXT_DOMAIN: &str = "souvenir";
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The variable that says what the programs log, on standard error.
+pub const LOG_VARIABLE: &str = "SOUVENIR_LOG";
+
 /// The name that the monitor owns on the session bus.
 pub const MONITOR_ID: &str = "io.github.souvenir_backup.Souvenir.Monitor";
 

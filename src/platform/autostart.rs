@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use glib::variant::ToVariant;
 use glib::{Variant, VariantDict};
 
-use crate::config::{APP_ID, MONITOR_ID, MONITOR_PROGRAM};
+use crate::config::{APP_ID, LOG_VARIABLE, MONITOR_ID, MONITOR_PROGRAM};
 use crate::engine::sandbox::is_sandboxed;
 use crate::plan::store::write_whole;
 
@@ -29,10 +29,14 @@ pub async fn set(wanted: bool) -> bool {
     done.is_ok()
 }
 
-/// Starts the monitor. Where one runs already, the second ends at once.
+/// Starts the monitor. Where one runs already, the second ends at once. It outlives this program, and keeps its
+/// standard error open only for someone who wants to read the log.
 fn start() -> io::Result<()> {
     let program = sibling(MONITOR_PROGRAM)?;
-    let flags = gio::SubprocessFlags::STDOUT_SILENCE | gio::SubprocessFlags::STDERR_SILENCE;
+    let mut flags = gio::SubprocessFlags::STDOUT_SILENCE;
+    if std::env::var_os(LOG_VARIABLE).is_none() {
+        flags |= gio::SubprocessFlags::STDERR_SILENCE;
+    }
     let monitor = gio::Subprocess::newv(&[program.as_os_str()], flags).map_err(io::Error::other)?;
     glib::spawn_future_local(async move {
         // Nobody else waits for it, should it end before this program does.

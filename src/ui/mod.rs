@@ -51,6 +51,7 @@ use std::process::ExitCode;
 use adw::prelude::*;
 pub use application::Application;
 
+use crate::config::LOG_VARIABLE;
 use crate::engine::crypto::end_own_agent;
 use crate::i18n;
 use crate::platform::settings;
@@ -58,7 +59,7 @@ use crate::platform::settings;
 /// Shows the window and runs until it is closed and no job is left.
 pub fn run() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("SOUVENIR_LOG"))
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env(LOG_VARIABLE))
         .with_writer(std::io::stderr)
         .init();
     i18n::init(&settings::locale_folder());

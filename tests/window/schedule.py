@@ -74,7 +74,8 @@ def main(program, width="wide", shade="light"):
             return [json.loads(line) for line in shown.read_text().splitlines()] if shown.exists() else []
 
         def start():
-            app = session.launch(program, dark=shade == "dark")
+            # What the monitor sees and does stands in the log, too.
+            app = session.launch(program, dark=shade == "dark", extra={"SOUVENIR_LOG": "info", "NO_COLOR": "1"})
             app.find("button")
             app.resize(*size)
             return app

@@ -32,6 +32,8 @@ KEYRING_PASSWORD = b"a keyring of the tests"
 # How long something may take to appear. Generous, because the machines of CI are slow; nothing waits longer
 # than it has to.
 PATIENCE_SECS = 20.0
+# How much of each log is shown when a test fails.
+LOG_LINES = 40
 
 
 class NotFound(AssertionError):
@@ -68,6 +70,9 @@ class Session:
                 self.screenshot("failure")
             for history in self.home.glob(".local/share/souvenir/history/*"):
                 shutil.copy(history, self.pictures)
+            for log in sorted(self.pictures.glob("application*.log")):
+                last = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+                print(f"--- {log.name}", *last, sep="\n", file=sys.stderr)
         self._end()
 
     # --- starting and ending ----------------------------------------------------------------------
@@ -204,7 +209,10 @@ class Session:
         if language:
             settings |= {"LANGUAGE": language, "LC_ALL": "de_DE.UTF-8" if language == "de" else "en_US.UTF-8"}
         program = str(pathlib.Path(program).resolve()) if "/" in str(program) else program
-        (self.pictures / "application.log").unlink(missing_ok=True)
+        log = self.pictures / "application.log"
+        if log.exists():
+            # What an earlier start left running goes on writing there.
+            log.rename(self.pictures / f"application-{len(list(self.pictures.glob('application*.log')))}.log")
         process = self.spawn([program, *arguments], extra=settings | (extra or {}), log="application.log")
         return Application(self, process, language)
 

@@ -29,6 +29,7 @@ use jiff::tz::TimeZone;
 use secrets::Environment;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use souvenir::config::LOG_VARIABLE;
 use souvenir::engine::backup::{BackupRequest, Compare, backup};
 use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::{Keyring, end_own_agent};
@@ -271,6 +272,6 @@ fn failed(source: std::io::Error) -> Error {
 fn start_log(verbose: bool) {
     use tracing_subscriber::EnvFilter;
     let fallback = if verbose { "souvenir=debug" } else { "off" };
-    let filter = EnvFilter::try_from_env("SOUVENIR_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(fallback));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }

@@ -7,13 +7,13 @@ mod told;
 
 use std::process::ExitCode;
 
-use souvenir::config::MONITOR_ID;
+use souvenir::config::{LOG_VARIABLE, MONITOR_ID};
 
 use monitor::Monitor;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("SOUVENIR_LOG"))
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env(LOG_VARIABLE))
         .with_writer(std::io::stderr)
         .init();
     let main_loop = glib::MainLoop::new(None, false);
