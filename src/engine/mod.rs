@@ -1,7 +1,7 @@
 //! The backup engine: everything that reads and writes backups, and nothing that draws.
 //!
 //! No GTK, GLib or gettext in here; `cargo test --no-default-features` builds and tests this room on
-//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`list`], [`status`], [`verify`],
+//! a machine that has none of them. The verbs ([`backup`], [`restore`], [`discover`], [`list`], [`status`], [`verify`],
 //! [`prune`], [`copy`]) are synchronous functions that take what they work on and a [`job::Job`]; the caller owns
 //! the thread.
 //!
@@ -15,6 +15,7 @@ pub mod copies;
 pub mod copy;
 pub mod crypto;
 pub mod delta;
+pub mod discover;
 pub mod drill;
 pub mod error;
 pub mod format;

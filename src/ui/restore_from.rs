@@ -10,7 +10,7 @@ use glib::subclass::Signal;
 
 use super::keys::{ImportPage, imported_text};
 use super::model::Repository;
-use super::widgets::{DestinationCheck, DestinationChooser, DestinationReport, show_hint};
+use super::widgets::{DestinationCheck, DestinationChooser, DestinationReport, DiscoveryGroup, show_hint};
 
 mod imp {
     use super::*;
@@ -22,6 +22,8 @@ mod imp {
         pub navigation: TemplateChild<adw::NavigationView>,
         #[template_child]
         pub imported_label: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub discovery_group: TemplateChild<DiscoveryGroup>,
         #[template_child]
         pub chooser: TemplateChild<DestinationChooser>,
         #[template_child]
@@ -41,6 +43,7 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             DestinationChooser::ensure_type();
             DestinationReport::ensure_type();
+            DiscoveryGroup::ensure_type();
             class.bind_template();
             class.bind_template_callbacks();
         }
@@ -53,6 +56,12 @@ mod imp {
     impl ObjectImpl for RestoreFromDialog {
         fn constructed(&self) {
             self.parent_constructed();
+            let dialog = self.obj().downgrade();
+            self.discovery_group.connect_chosen(move |destination| {
+                let Some(dialog) = dialog.upgrade() else { return };
+                dialog.imp().chooser.fill(destination);
+                glib::spawn_future_local(async move { dialog.open().await });
+            });
             let dialog = self.obj().downgrade();
             self.chooser.connect_entered(move || {
                 let Some(dialog) = dialog.upgrade() else { return };

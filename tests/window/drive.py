@@ -126,6 +126,21 @@ def main(program):
         names = [path.name for path in (DRIVE / "Backups").iterdir()]
         assert all(name.startswith("duplicity-") for name in names), names
 
+        # Who has nothing but the drive need not know where on it the backups are. Those that come and go with it are shown.
+        leave(kept)
+        session.press("ctrl+o")
+        app.find("dialog", "Restore From a Backup")
+        assert not app.has("label", "On Connected Drives")
+        come_back(kept)
+        found = app.find("list item", "Backups on the drive Blue")
+        app.find("label", re.compile("^The oldest was made on .*, the newest on "))
+        app.picture("found-on-drive")
+        found.click()
+        app.wait_gone("dialog")
+        app.find("table row", re.compile("Film|Documents"), flows.WORK_SECS)
+        app.click("button", "Back")
+        app.find("button", "Back Up Now")
+
         # Another plan needs a folder of its own. The drive is there, so it is what is offered first.
         session.press("ctrl+n")
         app.click("button", "Continue")

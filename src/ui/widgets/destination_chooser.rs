@@ -12,7 +12,8 @@ use glib::subclass::Signal;
 
 use fields::Reading;
 
-use super::drive_group::{self, DriveGroup};
+use super::drive_group::DriveGroup;
+use super::drive_watch::mounted_drives;
 use super::network_row::{NetworkRow, place_of};
 use super::{PathRow, show_hint};
 use crate::engine::storage::{DriveAddress, Drives};
@@ -123,7 +124,7 @@ mod imp {
             self.is_touched.set(false);
             let chooser = self.obj().downgrade();
             glib::spawn_future_local(async move {
-                let is_drive_there = !drive_group::mounted().await.is_empty();
+                let is_drive_there = !mounted_drives().await.is_empty();
                 if let Some(chooser) = chooser.upgrade()
                     && is_drive_there
                     && !chooser.imp().is_touched.get()

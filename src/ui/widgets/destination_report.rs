@@ -344,28 +344,19 @@ impl DestinationReport {
     fn add_contents(&self, check: &DestinationCheck) {
         let Some(Ok(status)) = &check.status else { return };
         let count = check.set_count();
-        let times = check.set_times();
-        match (times.iter().min(), times.iter().max()) {
-            (Some(oldest), Some(newest)) => {
-                let [oldest, newest] = [oldest, newest].map(|time| words::full_date(time.epoch()));
-                let dates = if count == 1 {
-                    gettext_f("It was made on {date}.", &[("date", &newest)])
-                } else {
-                    let dates = [("oldest", oldest.as_str()), ("newest", newest.as_str())];
-                    gettext_f("The oldest was made on {oldest}, the newest on {newest}.", &dates)
-                };
-                self.add(
-                    Tone::Good,
-                    &ngettext_f(
-                        "{count} backup is here",
-                        "{count} backups are here",
-                        count,
-                        &[("count", &words::count(count))],
-                    ),
-                    &dates,
-                );
-            }
-            _ => self.add(Tone::Plain, &gettext("No backup is here yet"), ""),
+        if count == 0 {
+            self.add(Tone::Plain, &gettext("No backup is here yet"), "");
+        } else {
+            self.add(
+                Tone::Good,
+                &ngettext_f(
+                    "{count} backup is here",
+                    "{count} backups are here",
+                    count,
+                    &[("count", &words::count(count))],
+                ),
+                &dates_text(&check.set_times()),
+            );
         }
         if !status.incomplete.is_empty() {
             self.add(
@@ -388,6 +379,17 @@ impl DestinationReport {
     fn add(&self, tone: Tone, title: &str, subtitle: &str) {
         self.imp().list.append(&finding(tone, title, subtitle));
     }
+}
+
+/// When backups were made. Of none it says nothing.
+pub fn dates_text(times: &[SetTime]) -> String {
+    let (Some(oldest), Some(newest)) = (times.iter().min(), times.iter().max()) else { return String::new() };
+    let [oldest, newest] = [oldest, newest].map(|time| words::full_date(time.epoch()));
+    if times.len() == 1 {
+        return gettext_f("It was made on {date}.", &[("date", &newest)]);
+    }
+    let dates = [("oldest", oldest.as_str()), ("newest", newest.as_str())];
+    gettext_f("The oldest was made on {oldest}, the newest on {newest}.", &dates)
 }
 
 fn finding(tone: Tone, title: &str, subtitle: &str) -> adw::ActionRow {

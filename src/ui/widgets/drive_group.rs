@@ -3,18 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
-use crate::engine::storage::{DriveAddress, Drives};
+use super::drive_watch::watch_drives;
+use crate::engine::storage::DriveAddress;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::Destination;
-
-/// How often it is looked which drives there are, while somebody waits for one.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 mod imp {
     use super::*;
@@ -77,17 +74,7 @@ mod imp {
     impl WidgetImpl for DriveGroup {
         fn map(&self) {
             self.parent_map();
-            let group = self.obj().downgrade();
-            let watch = glib::spawn_future_local(async move {
-                loop {
-                    let drives = mounted().await;
-                    let Some(group) = group.upgrade() else { return };
-                    group.set_drives(drives);
-                    drop(group);
-                    glib::timeout_future(LOOK_EVERY).await;
-                }
-            });
-            self.watch.replace(Some(watch));
+            self.watch.replace(Some(watch_drives(&*self.obj(), super::DriveGroup::set_drives)));
         }
 
         fn unmap(&self) {
@@ -252,14 +239,8 @@ impl DriveGroup {
         imp.missing_row.set_visible(drives.is_empty());
         imp.drive_row.set_visible(!drives.is_empty());
         imp.browse_button.set_visible(!drives.is_empty());
-        if self.drive() != before {
+        if self.drive().map(|drive| drive.uuid) != before.map(|drive| drive.uuid) {
             self.emit_by_name::<()>("changed", &[]);
         }
     }
-}
-
-/// The drives that are mounted now; none if that cannot be told.
-pub async fn mounted() -> Vec<DriveAddress> {
-    let looked = gio::spawn_blocking(|| Drives::default().mounted()).await;
-    looked.ok().and_then(Result::ok).unwrap_or_default()
 }

@@ -2,7 +2,9 @@
 
 mod destination_chooser;
 mod destination_report;
+mod discovery_group;
 mod drive_group;
+mod drive_watch;
 mod job_progress;
 mod keeping_group;
 mod key_sign_in;
@@ -14,6 +16,7 @@ mod problem_view;
 
 pub use destination_chooser::DestinationChooser;
 pub use destination_report::{DestinationCheck, DestinationReport};
+pub use discovery_group::DiscoveryGroup;
 pub use job_progress::JobProgress;
 pub use keeping_group::KeepingGroup;
 pub use key_sign_in::key_sign_in_row;
