@@ -225,10 +225,12 @@ impl Job {
 
     /// Begins a phase. Each counts its own work, but [`Phase::Finishing`] goes on with that of the phase before.
     pub fn phase(&self, phase: Phase) {
-        self.slow().phase = phase;
+        let mut slow = self.slow();
+        slow.phase = phase;
         if phase != Phase::Finishing {
             self.0.counters.begin_anew();
         }
+        drop(slow);
         (self.0.emit)(Rare::Phase(phase));
         self.publish();
     }
@@ -287,7 +289,10 @@ impl Job {
 
     /// Where the job stands.
     pub fn progress(&self) -> Progress {
-        let slow = self.slow();
+        self.progress_of(&self.slow())
+    }
+
+    fn progress_of(&self, slow: &SlowCounters) -> Progress {
         let counters = &self.0.counters;
         Progress {
             phase: slow.phase,
@@ -358,10 +363,11 @@ impl Job {
     }
 
     fn publish(&self) {
-        let progress = self.progress();
-        self.slow().published = Some(Instant::now());
-        // Only fails when nobody watches.
-        let _ = self.0.publish.force_send(progress);
+        let mut slow = self.slow();
+        slow.published = Some(Instant::now());
+        // Under the lock, so that what one thread says is not followed by what another one has seen before. Only fails
+        // when nobody watches, and never waits.
+        let _ = self.0.publish.force_send(self.progress_of(&slow));
     }
 
     fn slow(&self) -> MutexGuard<'_, SlowCounters> {
