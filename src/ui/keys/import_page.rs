@@ -192,6 +192,7 @@ impl ImportPage {
         imp.problem_group.set_visible(false);
         show_hint(&imp.hint_label, "");
         show_hint(&imp.path_hint, "");
+        let is_of_row = imp.path_row.path().is_some_and(|typed| paths == [typed]);
         let reader = imp.reader.take();
         let outcome = gio::spawn_blocking(move || read_and_import(reader, &paths, &text)).await;
         imp.busy.set(false);
@@ -208,13 +209,13 @@ impl ImportPage {
                 self.reset();
                 self.emit_by_name::<()>("imported", &[&BoxedAnyObject::new(report)]);
             }
-            (Err(error), _) => {
+            (Err(error), _) if is_of_row => {
                 // What could not be read is not tried again with the next file.
                 imp.reader.borrow_mut().forget_files();
                 let problem = error_text::problem(&error);
                 imp.path_row.refuse(&imp.path_hint, &format!("{}. {}", problem.what, problem.advice));
             }
-            (_, Some(Err(error))) => {
+            (Err(error), _) | (_, Some(Err(error))) => {
                 imp.reader.borrow_mut().forget_files();
                 imp.problem_view.set_problem(Some(&error_text::problem(&error)));
                 imp.problem_group.set_visible(true);
