@@ -13,6 +13,7 @@ mod place;
 mod preview_view;
 mod restore_cost;
 mod restore_dialog;
+mod restore_result;
 mod rows;
 mod search;
 mod search_view;

@@ -9,12 +9,11 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use crate::engine::crypto::Keyring;
-use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job};
 use crate::engine::path::EntryPath;
-use crate::engine::restore::{Conflict, RestoreRequest, RestoreSummary, restore};
-use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::engine::restore::{Conflict, RestoreRequest, restore};
+use crate::i18n::{gettext, gettext_f};
 use crate::plan::ROOT;
 use crate::platform::folder;
 use crate::ui::dialogs;
@@ -347,78 +346,10 @@ impl RestoreDialog {
         });
     }
 
-    fn show(&self) {
+    pub(super) fn show(&self) {
         if self.parent().is_none() {
             self.present(self.imp().window.upgrade().as_ref());
         }
-    }
-
-    fn show_result(&self, job: &JobModel, result: Result<RestoreSummary>) {
-        let imp = self.imp();
-        self.set_can_close(true);
-        let losses = job.warnings().iter().filter(|warning| warning.kind.is_loss()).count() as u64;
-        let taker = imp.taker.take();
-        let is_taken = taker.is_some();
-        if let Some(taker) = taker {
-            // Whoever waited may have gone.
-            drop(taker.try_send(result.is_ok().then(|| imp.target.borrow().clone())));
-            if (result.is_ok() && losses == 0) || result.as_ref().is_err_and(Error::is_cancelled) {
-                if self.parent().is_some() {
-                    self.close();
-                }
-                return;
-            }
-            self.show();
-        }
-        let page = &imp.result_page;
-        page.set_icon_name(None);
-        page.remove_css_class("good");
-        page.remove_css_class("incomplete");
-        imp.problem_view.set_problem(job.problem().as_ref());
-        imp.again_button.set_visible(result.is_err() && !is_taken);
-        imp.show_button.set_visible(result.is_ok() && !is_taken);
-        match &result {
-            Ok(summary) => {
-                page.set_title(&if losses == 0 {
-                    gettext("Restored")
-                } else {
-                    gettext("Restored, but Not Everything")
-                });
-                page.set_icon_name(Some(if losses == 0 {
-                    "souvenir-good-symbolic"
-                } else {
-                    "dialog-warning-symbolic"
-                }));
-                page.add_css_class(if losses == 0 { "good" } else { "incomplete" });
-                page.set_description(Some(&summary_text(summary)));
-            }
-            Err(error) if error.is_cancelled() => {
-                page.set_icon_name(Some("souvenir-stopped-symbolic"));
-                page.set_title(&gettext("Stopped"));
-                page.set_description(Some(&gettext(
-                    "What was restored until then is complete and stays where it is.",
-                )));
-            }
-            Err(_) => {
-                page.set_title(&gettext("Not Restored"));
-                page.set_description(None);
-            }
-        }
-        let count = job.warning_count();
-        imp.warnings_group.set_visible(count > 0);
-        let shown = words::count(count);
-        imp.warnings_row.set_title(&if losses > 0 {
-            gettext("What was not restored as it was")
-        } else {
-            gettext("Remarks")
-        });
-        imp.warnings_row.set_subtitle(&ngettext_f(
-            "{count} item",
-            "{count} items",
-            count,
-            &[("count", &shown)],
-        ));
-        imp.stack.set_visible_child_name("result");
     }
 
     async fn ask_to_stop(&self) {
@@ -445,27 +376,4 @@ fn suggested_folder() -> PathBuf {
 /// The folder that a single restored entry is in, or that all of them are in.
 fn original_folder(wish: &RestoreWish) -> PathBuf {
     PathBuf::from(ROOT).join(wish.strip.as_path())
-}
-
-fn summary_text(summary: &RestoreSummary) -> String {
-    let mut text = ngettext_f(
-        "{count} item, {size}, in {time}.",
-        "{count} items, {size}, in {time}.",
-        summary.entry_count,
-        &[
-            ("count", &words::count(summary.entry_count)),
-            ("size", &words::size(summary.written_bytes)),
-            ("time", &words::duration(summary.elapsed.as_secs())),
-        ],
-    );
-    if summary.skipped_count > 0 {
-        text.push('\n');
-        text.push_str(&ngettext_f(
-            "{count} item was already there and was kept.",
-            "{count} items were already there and were kept.",
-            summary.skipped_count,
-            &[("count", &words::count(summary.skipped_count))],
-        ));
-    }
-    text
 }

@@ -2,9 +2,11 @@
 
 mod actions;
 mod health;
+mod outcome;
 mod overview_page;
 mod proofs;
 mod snapshot_chart;
+mod snapshots;
 mod warnings_page;
 
 pub use actions::remove;

@@ -5,18 +5,13 @@ use std::cell::RefCell;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
-use super::snapshot_chart::{self, SnapshotChart};
+use super::snapshot_chart::SnapshotChart;
 use crate::engine::crypto::{Encryption, Keyring, Protection};
-use crate::engine::status::SetStatus;
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::history::{Outcome, Run};
 use crate::ui::model::{PlanObject, PlanState};
 use crate::ui::safekeeping::{self, Unproved};
 use crate::ui::widgets::{JobProgress, ProblemView, name_menu_items};
 use crate::ui::{describe, words};
-
-/// How many of the newest snapshots have a row.
-const LISTED_SETS: usize = 5;
 
 /// The icon of a state and the class that colours it.
 pub fn state_icon(state: PlanState) -> (&'static str, Option<&'static str>) {
@@ -289,79 +284,6 @@ impl OverviewPage {
         imp.figures_label.set_visible(!figures.is_empty());
     }
 
-    fn refresh_outcome(&self, plan: &PlanObject) {
-        let imp = self.imp();
-        let run = plan.last_run().filter(|_| plan.job().is_none());
-        // A check that failed comes before what was known already.
-        let newest = plan.newest_run().filter(|_| plan.job().is_none());
-        let failed = |run: &Option<Run>| match run {
-            Some(Run { outcome: Outcome::Failed(problem), .. }) => Some(problem.clone()),
-            _ => None,
-        };
-        let failure = match failed(&newest).or_else(|| failed(&run)) {
-            Some(problem) => Some(problem),
-            None => plan.status_problem().filter(|_| plan.job().is_none() && run.is_some()),
-        };
-        imp.problem_view.set_problem(failure.as_ref());
-        imp.problem_group.set_visible(failure.is_some());
-        let warned = run.filter(|run| run.warning_count > 0);
-        imp.warnings_group.set_visible(warned.is_some());
-        if let Some(run) = warned {
-            self.refresh_warnings(&run);
-        }
-    }
-
-    fn refresh_warnings(&self, run: &Run) {
-        let imp = self.imp();
-        let losses = run.warnings.iter().filter(|warning| warning.kind.is_loss()).count() as u64;
-        // Where not all are kept, how many of the others are losses is not known.
-        let all_kept = run.warnings.len() as u64 == run.warning_count;
-        let number = if losses > 0 && all_kept { losses } else { run.warning_count };
-        let shown = words::count(number);
-        let count = [("count", shown.as_str())];
-        let (title, subtitle, icon) = if losses > 0 {
-            (
-                ngettext_f("{count} file needs attention", "{count} files need attention", number, &count),
-                gettext("Something is missing from the last backup, or changed while it was read."),
-                "dialog-warning-symbolic",
-            )
-        } else {
-            (
-                ngettext_f("{count} remark", "{count} remarks", number, &count),
-                gettext("Nothing is missing from the last backup."),
-                "dialog-information-symbolic",
-            )
-        };
-        let finished = matches!(run.outcome, Outcome::Finished { .. });
-        imp.warnings_row.set_title(&title);
-        imp.warnings_row.set_subtitle(&if finished {
-            subtitle
-        } else {
-            gettext("Noted before the backup ended.")
-        });
-        imp.warnings_icon.set_icon_name(Some(icon));
-        imp.warnings_icon.set_css_classes(if losses > 0 { &["warning"] } else { &[] });
-    }
-
-    fn refresh_snapshots(&self, plan: &PlanObject) {
-        let imp = self.imp();
-        let sets = plan.sets();
-        let times: Vec<i64> = sets.iter().map(|set| set.time.epoch()).collect();
-        if *imp.listed.borrow() == times {
-            return;
-        }
-        imp.listed.replace(times);
-        imp.snapshots_group.set_visible(!sets.is_empty());
-        imp.chart_box.set_visible(sets.len() > 1);
-        imp.chart.set_sets(&sets);
-        imp.snapshots_list.remove_all();
-        let newest: Vec<_> = sets.iter().rev().take(LISTED_SETS).collect();
-        let times: Vec<_> = newest.iter().map(|set| set.time).collect();
-        for (set, date) in newest.iter().zip(words::set_dates(&times)) {
-            imp.snapshots_list.append(&snapshot_row(set, &date));
-        }
-    }
-
     fn refresh_facts(&self, plan: &PlanObject) {
         let imp = self.imp();
         let facts = plan.plan();
@@ -445,24 +367,4 @@ fn figures(plan: &PlanObject) -> String {
         return gettext("Damage was found when the backups were checked.") + "\n" + &figures;
     }
     figures
-}
-
-fn snapshot_row(set: &SetStatus, date: &str) -> adw::ActionRow {
-    let row = adw::ActionRow::builder()
-        .use_markup(false)
-        .title(date)
-        .subtitle(snapshot_chart::kind(set))
-        .activatable(true)
-        .action_name("overview.browse-at")
-        .action_target(&set.time.epoch().to_variant())
-        .build();
-    let size =
-        gtk::Label::builder().label(words::size(set.stored_bytes)).css_classes(["numeric", "dimmed"]).build();
-    row.add_suffix(&size);
-    let arrow = gtk::Image::builder()
-        .icon_name("go-next-symbolic")
-        .accessible_role(gtk::AccessibleRole::Presentation)
-        .build();
-    row.add_suffix(&arrow);
-    row
 }
