@@ -4,7 +4,11 @@
 //! without any end block, and after the first zero block anything may follow. The header block is
 //! laid out by the `tar` crate; what a name of arbitrary bytes needs around it is done here.
 
+mod pax;
+
 use std::io::{self, Read, Write};
+
+use pax::{Extended, add_name, add_record};
 
 /// Size of a tar block in bytes.
 pub const BLOCK: usize = 512;
@@ -21,9 +25,6 @@ const OCTAL_12_MAX: u64 = 0o77_777_777_777;
 
 /// Largest number that fits the octal fields of eight bytes.
 const OCTAL_8_MAX: u64 = 0o7_777_777;
-
-/// Beginnings of the PAX keys that are handed through. duplicity skips keys that it does not know.
-const HANDED_THROUGH: [&[u8]; 2] = [b"SOUVENIR.", b"SCHILY.xattr."];
 
 /// One entry of a tar.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -189,31 +190,6 @@ fn plain_block(header: &Header) -> io::Result<tar::Header> {
     Ok(block)
 }
 
-/// A name of arbitrary bytes. Python decodes names that are not UTF-8 rightly only with `hdrcharset`
-/// in front.
-fn add_name(records: &mut Vec<u8>, key: &str, value: &[u8]) {
-    if str::from_utf8(value).is_err() && !records.starts_with(b"21 hdrcharset") {
-        let mut first = Vec::new();
-        add_record(&mut first, b"hdrcharset", b"BINARY");
-        records.splice(0..0, first);
-    }
-    add_record(records, key.as_bytes(), value);
-}
-
-/// `LENGTH KEY=VALUE\n`, where the length counts its own digits.
-fn add_record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = 1 + key.len() + 1 + value.len() + 1;
-    let mut length = rest + 1;
-    while length != rest + length.to_string().len() {
-        length = rest + length.to_string().len();
-    }
-    records.extend_from_slice(format!("{length} ").as_bytes());
-    records.extend_from_slice(key);
-    records.push(b'=');
-    records.extend_from_slice(value);
-    records.push(b'\n');
-}
-
 /// Reads entries from `R`. The data of the entry that [`Reader::next_entry`] gave is read through
 /// [`Read`]; what is not read is skipped.
 #[derive(Debug)]
@@ -334,96 +310,6 @@ impl<R: Read> Read for Reader<R> {
         self.data_left -= count as u64;
         Ok(count)
     }
-}
-
-/// What extended headers said of the entry that follows them.
-#[derive(Default)]
-struct Extended {
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    user: Option<String>,
-    group: Option<String>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    mtime: Option<(i64, u32)>,
-    size: Option<u64>,
-    handed_through: Vec<(Vec<u8>, Vec<u8>)>,
-    any: bool,
-}
-
-impl Extended {
-    fn is_empty(&self) -> bool {
-        !self.any && self.name.is_none() && self.link.is_none()
-    }
-
-    fn add_records(&mut self, mut data: &[u8]) -> io::Result<()> {
-        self.any = true;
-        while !data.is_empty() {
-            let (key, value, rest) =
-                split_record(data).ok_or_else(|| invalid("an extended header is malformed"))?;
-            data = rest;
-            let text = || String::from_utf8_lossy(value).into_owned();
-            match key {
-                b"path" => self.name = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
-                b"uname" => self.user = Some(text()),
-                b"gname" => self.group = Some(text()),
-                b"uid" => self.uid = number(value),
-                b"gid" => self.gid = number(value),
-                b"size" => self.size = number(value),
-                b"mtime" => self.mtime = seconds(value),
-                key if HANDED_THROUGH.iter().any(|beginning| key.starts_with(beginning)) => {
-                    self.handed_through.push((key.to_vec(), value.to_vec()));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(self, header: &mut Header) {
-        if let Some(name) = self.name {
-            header.name = name;
-        }
-        if let Some(link) = self.link {
-            header.link = link;
-        }
-        header.user = self.user.unwrap_or_else(|| std::mem::take(&mut header.user));
-        header.group = self.group.unwrap_or_else(|| std::mem::take(&mut header.group));
-        header.uid = self.uid.unwrap_or(header.uid);
-        header.gid = self.gid.unwrap_or(header.gid);
-        (header.mtime, header.mtime_nanos) = self.mtime.unwrap_or((header.mtime, 0));
-        header.size = self.size.unwrap_or(header.size);
-        header.records = self.handed_through;
-    }
-}
-
-/// `LENGTH KEY=VALUE\n` at the beginning, and what follows it.
-fn split_record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let space = data.iter().position(|byte| *byte == b' ')?;
-    let length: usize = number(&data[..space])?;
-    let (record, rest) = data.split_at_checked(length)?;
-    let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
-    let equals = record.iter().position(|byte| *byte == b'=')?;
-    Some((&record[..equals], &record[equals + 1..], rest))
-}
-
-fn number<N: std::str::FromStr>(digits: &[u8]) -> Option<N> {
-    str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Whole seconds, rounded down, and the nanoseconds on top of them, of a decimal number of seconds.
-fn seconds(value: &[u8]) -> Option<(i64, u32)> {
-    let text = str::from_utf8(value).ok()?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    let digits = fraction.bytes().take_while(u8::is_ascii_digit).chain(std::iter::repeat(b'0')).take(9);
-    let nanos = digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
-    Some(if whole.starts_with('-') && nanos > 0 {
-        (seconds.saturating_sub(1), 1_000_000_000 - nanos)
-    } else {
-        (seconds, nanos)
-    })
 }
 
 fn decode(block: &[u8; BLOCK]) -> io::Result<Header> {
@@ -547,16 +433,13 @@ mod tests {
     }
 
     #[test]
-    fn gnu_numbers_and_fractions_are_read() {
+    fn gnu_numbers_are_read() {
         let mut field = [0xff_u8; 12];
         assert_eq!(octal(&field), Some(-1));
         field = *b"\x80\0\0\0\0\0\0\0\0\0\x01\x02";
         assert_eq!(octal(&field), Some(258));
         assert_eq!(octal(b"  644 \0\0"), Some(0o644));
         assert_eq!(octal(b"99      "), None);
-        assert_eq!(seconds(b"-1.25"), Some((-2, 750_000_000)));
-        assert_eq!(seconds(b"12.9990000001"), Some((12, 999_000_000)));
-        assert_eq!(seconds(b"12"), Some((12, 0)));
     }
 
     #[test]
