@@ -119,7 +119,8 @@ impl Application {
         }
     }
 
-    /// Runs what is due, and waits for its end. Whether it began at all.
+    /// Runs what is due, and waits until it has ended and is in the history: whoever asked for it looks there. Whether it
+    /// began at all.
     async fn run_scheduled(&self, id: &str, chore: Chore) -> bool {
         let Some(plan) = self.store().await.find(id) else { return false };
         let Some(job) = plan.run_by_itself(chore) else { return false };
@@ -128,6 +129,7 @@ impl Application {
         self.watch(&job, &plan.repository());
         // Fails only when the sender is gone, and then there is nothing to wait for.
         let _ = receiver.recv().await;
+        plan.wait_until_written().await;
         true
     }
 

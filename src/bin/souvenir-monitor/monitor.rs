@@ -135,6 +135,7 @@ impl Monitor {
             monitor.going.replace(None);
             let left_trace = monitor.runs.of(&id).iter().any(|run| run.started_secs >= now_secs);
             if !left_trace {
+                tracing::info!(id, seconds = REST_SECS, "the run left no trace, the plan rests");
                 monitor.resting.borrow_mut().insert(id, now_secs + REST_SECS);
             }
             monitor.look_soon();

@@ -73,6 +73,8 @@ mod imp {
         pub machine: Cell<Machine>,
         /// Whether the desktop does not start, with the session, what runs plans by itself.
         pub starts_refused: Cell<bool>,
+        /// The newest run on its way into the history.
+        pub writing: RefCell<Option<glib::JoinHandle<()>>>,
         /// How many runs are not in the history yet.
         pub unwritten_count: Cell<u32>,
     }

@@ -181,6 +181,14 @@ impl PlanObject {
         }
     }
 
+    /// Waits until the run that has just ended is in the history, where other programs see it.
+    pub async fn wait_until_written(&self) {
+        if let Some(writing) = self.imp().writing.take() {
+            // It fails only when the program ends.
+            let _ = writing.await;
+        }
+    }
+
     /// Remembers a run, and looks what the destination is like after it.
     fn take_run(&self, run: Run) {
         let imp = self.imp();
@@ -190,7 +198,7 @@ impl PlanObject {
             imp.unwritten_count.set(imp.unwritten_count.get() + 1);
             // Without a window the program would end before it is written.
             let hold = gio::Application::default().map(|application| application.hold());
-            glib::spawn_future_local(async move {
+            let writing = glib::spawn_future_local(async move {
                 let written = gio::spawn_blocking(move || history.append(&id, &run)).await;
                 plan.imp().unwritten_count.set(plan.imp().unwritten_count.get() - 1);
                 match written {
@@ -200,6 +208,7 @@ impl PlanObject {
                 }
                 drop(hold);
             });
+            imp.writing.replace(Some(writing));
         }
         self.drop_job();
         self.look();
