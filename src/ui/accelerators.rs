@@ -24,6 +24,10 @@ pub(super) const UP: &[&str] = &["<Alt>Up"];
 pub(super) const VERSIONS: &[&str] = &["F9"];
 pub(super) const OLDER: &[&str] = &["<Alt>Page_Up"];
 pub(super) const NEWER: &[&str] = &["<Alt>Page_Down"];
+/// GTK's own, for lists.
+const SELECT_MORE: &[&str] = &["<Control>space"];
+const SELECT_ALL: &[&str] = &["<Control>a"];
+const SELECT_NONE: &[&str] = &["<Shift><Control>a"];
 pub(super) const BACK: &[&str] = &["Escape", "<Alt>Left"];
 
 /// The keyboard shortcuts, as they are shown.
@@ -48,6 +52,9 @@ pub fn accelerators() -> Vec<Section> {
             shortcuts: vec![
                 (gettext("Search All Snapshots"), SEARCH),
                 (gettext("Enclosing Folder"), UP),
+                (gettext("Select or Unselect One More"), SELECT_MORE),
+                (gettext("Select All"), SELECT_ALL),
+                (gettext("Select Nothing"), SELECT_NONE),
                 (gettext("Older Snapshot"), OLDER),
                 (gettext("Newer Snapshot"), NEWER),
                 (gettext("Versions"), VERSIONS),

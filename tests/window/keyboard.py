@@ -101,6 +101,12 @@ def main(program, width="wide", shade="light"):
         app.find("table row", "Letters")
         keys.go_to("table row", "Empty Folder")
         keys.go_to("table row", "Budget.csv", key="Down")
+        for key in ("ctrl+Up", "ctrl+space"):
+            keys.press(key)
+        app.find("label", re.compile("^2 selected"))
+        for key in ("ctrl+space", "ctrl+Down"):
+            keys.press(key)
+        app.find("label", re.compile("^1 selected"))
         # From one row it goes on to what is behind the list, however long that is.
         keys.press("Tab")
         keys.go_to("check box", "Select Budget.csv")
