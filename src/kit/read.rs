@@ -6,7 +6,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
-use image::{DynamicImage, GrayImage, ImageReader, Limits};
+use image::{DynamicImage, ImageReader, Limits};
 use rxing::common::HybridBinarizer;
 use rxing::multi::MultipleBarcodeReader;
 use rxing::qrcode::cpp_port::QrReader;
@@ -20,6 +20,10 @@ use crate::engine::error::Result;
 /// A picture has at most that many pixels to a side, and takes at most that much memory.
 const MAX_SIDE_PIXELS: u32 = 20_000;
 const MAX_PICTURE_BYTES: u64 = 512 << 20;
+
+/// Larger pictures are made smaller before they are read, in pixels of the longer side: on a page that fills one of that
+/// size, a module of a code is a dozen pixels wide.
+const LARGEST_SIDE: u32 = 8000;
 
 /// In pixels of the longer side: up to which a picture is also read at twice its size, because it may be coarse, and
 /// from which at half of it, because it may be blurred or have noise.
@@ -116,7 +120,7 @@ impl KitReader {
     fn add_picture(&mut self, bytes: &[u8]) -> usize {
         let Some(picture) = decoded(bytes) else { return 0 };
         let mut found = 0;
-        for text in texts(&picture) {
+        for text in texts(picture) {
             let mut own = Codes::default();
             found += own.add(&text);
             self.codes.add(&text);
@@ -145,35 +149,33 @@ impl KitReader {
     }
 }
 
-fn decoded(bytes: &[u8]) -> Option<GrayImage> {
+fn decoded(bytes: &[u8]) -> Option<DynamicImage> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PIXELS);
     limits.max_image_height = Some(MAX_SIDE_PIXELS);
     limits.max_alloc = Some(MAX_PICTURE_BYTES);
     reader.limits(limits);
-    reader.decode().ok().map(|picture: DynamicImage| picture.to_luma8())
+    let picture = reader.decode().ok()?;
+    let is_large = picture.width().max(picture.height()) > LARGEST_SIDE;
+    let picture = if is_large { picture.thumbnail(LARGEST_SIDE, LARGEST_SIDE) } else { picture };
+    Some(picture.into_luma8().into())
 }
 
 /// The texts of all codes in a picture.
-fn texts(picture: &GrayImage) -> BTreeSet<String> {
-    let (width, height) = picture.dimensions();
-    let mut texts = texts_as_it_is(picture.clone());
-    if width.max(height) <= COARSE_SIDE {
-        let resized = DynamicImage::from(picture.clone());
-        texts.extend(texts_as_it_is(
-            resized.resize_exact(width * 2, height * 2, FilterType::CatmullRom).into_luma8(),
-        ));
-    } else if width.max(height) >= FINE_SIDE {
-        let resized = DynamicImage::from(picture.clone());
-        texts.extend(texts_as_it_is(resized.thumbnail(width / 2, height / 2).into_luma8()));
-    }
-    texts
+fn texts(picture: DynamicImage) -> BTreeSet<String> {
+    let (width, height) = (picture.width(), picture.height());
+    let resized = match width.max(height) {
+        ..=COARSE_SIDE => Some(picture.resize_exact(width * 2, height * 2, FilterType::CatmullRom)),
+        FINE_SIDE.. => Some(picture.thumbnail(width / 2, height / 2)),
+        _ => None,
+    };
+    [Some(picture), resized].into_iter().flatten().flat_map(texts_as_it_is).collect()
 }
 
-fn texts_as_it_is(picture: GrayImage) -> BTreeSet<String> {
-    let (width, height) = picture.dimensions();
-    let Ok(source) = Luma8LuminanceSource::new(picture.into_raw(), width, height) else {
+fn texts_as_it_is(picture: DynamicImage) -> BTreeSet<String> {
+    let (width, height) = (picture.width(), picture.height());
+    let Ok(source) = Luma8LuminanceSource::new(picture.into_luma8().into_raw(), width, height) else {
         return BTreeSet::new();
     };
     let hints = DecodeHints {

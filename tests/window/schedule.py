@@ -74,6 +74,8 @@ def main(program, width="wide", shade="light"):
             return [json.loads(line) for line in shown.read_text().splitlines()] if shown.exists() else []
 
         def start():
+            # One that says something, or writes its history, would show the window itself.
+            wait(lambda: not processes(session, "souvenir"), "the end of the program")
             # What the monitor sees and does stands in the log, too.
             app = session.launch(program, dark=shade == "dark", extra={"SOUVENIR_LOG": "info", "NO_COLOR": "1"})
             app.find("button")
