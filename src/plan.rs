@@ -20,12 +20,12 @@ pub mod turn;
 
 use std::io;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::backup::DEFAULT_VOLUME_MIB;
+use crate::engine::backup::{DEFAULT_VOLUME_MIB, resolve};
 use crate::engine::chain::FullPolicy;
 use crate::engine::crypto::Protection;
 use crate::engine::error::{Error, Result};
@@ -314,6 +314,14 @@ impl Destination {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The first of some folders that is the destination itself or lies in it: there it would be left out together with
+    /// the backups.
+    pub fn holding<'a>(&self, folders: &'a [PathBuf]) -> Option<&'a Path> {
+        let place = resolve(&self.folder()?).ok()?;
+        let is_held = |folder: &&PathBuf| resolve(folder).is_ok_and(|folder| folder.starts_with(&place));
+        folders.iter().find(is_held).map(PathBuf::as_path)
     }
 
     /// The folder on this computer, if that is what the destination is and it is there.

@@ -68,8 +68,8 @@ pub enum Error {
     #[error("there is nothing to back up in {}", .0.display())]
     SourceEmpty(PathBuf),
 
-    /// The backups would be kept in the very folder that is backed up.
-    #[error("the destination is the folder to back up itself: {}", .0.display())]
+    /// The backups would be kept in the very folder that is backed up, or around it.
+    #[error("the destination is the folder to back up itself, or holds it: {}", .0.display())]
     DestinationIsSource(PathBuf),
 
     /// Backups were to be copied to where they are.

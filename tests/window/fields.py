@@ -110,6 +110,11 @@ def main(program, width="narrow", shade="light"):
         app.find("table cell", "SSH").bring().click()
         assert app.find("text", "Server").text == "no-such-server.invalid"
         app.find("table cell", "Folder").bring().click()
+        # What is backed up is no place for the backups, nor is what holds it.
+        inside = "“Documents”, which is to be backed up, is in this place. Choose a folder for the backups alone."
+        test(inside, Folder=str(documents))
+        seen("in-the-source")
+        test(inside, Folder=str(documents.parent))
         flows.choose_folder(app, store)
         app.click("button", "Continue")
 

@@ -38,7 +38,7 @@ use choose::{Choice, choose, know_passphrase, set_time, unfinished_set};
 use new_set::{Begun, NewSet};
 use room::Room;
 use source::LeftOut;
-pub(crate) use source::open_source;
+pub(crate) use source::{open_source, resolve};
 use staging::{Leftovers, Staged};
 pub(crate) use staging::{is_copy, is_unfinished};
 

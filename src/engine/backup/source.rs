@@ -39,7 +39,7 @@ impl LeftOut {
 }
 
 /// The real path of a folder that may not exist yet.
-fn resolve(folder: &Path) -> std::io::Result<PathBuf> {
+pub fn resolve(folder: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(folder)?;
     for ancestor in absolute.ancestors() {
         if let Ok(real) = ancestor.canonicalize() {

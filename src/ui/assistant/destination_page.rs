@@ -2,7 +2,7 @@
 //! looking.
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use glib::subclass::Signal;
 
 use crate::i18n::gettext_f;
 use crate::plan::Destination;
+use crate::ui::describe;
 use crate::ui::model::Repository;
 use crate::ui::widgets::{DestinationCheck, DestinationChooser, DestinationReport};
 
@@ -145,6 +146,22 @@ impl DestinationPage {
         true
     }
 
+    /// Whether one of the folders to back up is the place itself or lies in it, which is said: it would be left out
+    /// together with the backups.
+    async fn refuses_around(&self, destination: Destination) -> bool {
+        let imp = self.imp();
+        let folders = imp.folders.borrow().clone();
+        let held = move || destination.holding(&folders).map(Path::to_owned);
+        let held = gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let Some(folder) = held else { return false };
+        imp.chooser.show_problem(&gettext_f(
+            "“{folder}”, which is to be backed up, is in this place. Choose a folder for the backups alone.",
+            &[("folder", &describe::folder_name(&folder))],
+        ));
+        imp.chooser.mark();
+        true
+    }
+
     /// The destination, once it was found good.
     pub fn destination(&self) -> Option<Destination> {
         self.imp().check.borrow().as_ref().map(|check| check.repository.destination().clone())
@@ -205,6 +222,14 @@ impl DestinationPage {
         }
         // Only now it is known what drive a folder is on.
         if self.refuses(check.repository.destination()) {
+            imp.report.clear();
+            return false;
+        }
+        let holds_folder = self.refuses_around(check.repository.destination().clone()).await;
+        if imp.question.get() != question {
+            return false;
+        }
+        if holds_folder {
             imp.report.clear();
             return false;
         }
