@@ -273,6 +273,57 @@ fn what_failed_is_tried_again_later() {
 }
 
 #[test]
+fn nothing_is_left_out_because_the_backups_lie_around_it() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("pictures")).unwrap();
+    fs::write(desk.path("pictures/sea"), "blue").unwrap();
+    let mut plan = desk.plan("Around", Every::Day);
+    plan.folders.push(desk.path("pictures"));
+    std::os::unix::fs::symlink(desk.path("documents"), desk.path("link")).unwrap();
+    for place in ["documents", "", "link"] {
+        plan.destination = Destination::Folder { path: desk.path(place) };
+        desk.keep(&[&plan]);
+        let (_, said) = desk.expect(3, &["plan", "run", "Around"]);
+        assert!(said.contains("is the folder to back up itself, or holds it"), "{said}");
+        assert!(
+            fs::read_dir(desk.path(place))
+                .unwrap()
+                .all(|entry| { !entry.unwrap().file_name().to_string_lossy().starts_with("duplicity") })
+        );
+    }
+    // Within a folder they are left out of it, as always.
+    plan.destination = Destination::Folder { path: desk.path("documents/backups") };
+    desk.keep(&[&plan]);
+    desk.expect(1, &["plan", "run", "Around"]);
+}
+
+#[test]
+fn backups_that_are_gone_are_told_of() {
+    let desk = Desk::new();
+    let plan = desk.plan("Emptied", Every::Day);
+    desk.keep(&[&plan]);
+    desk.expect(0, &["plan", "run", "Emptied"]);
+    for entry in fs::read_dir(plan.destination.folder().unwrap()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let (_, said) = desk.expect(1, &["plan", "run", "Emptied"]);
+    assert!(said.contains("the backups that were here before are gone"), "{said}");
+    assert!(desk.runs(&plan)[1].lost_earlier());
+    desk.expect(0, &["plan", "run", "Emptied"]);
+}
+
+#[test]
+fn a_folder_that_is_gone_is_named() {
+    let desk = Desk::new();
+    let plan = desk.plan("Gone", Every::Day);
+    desk.keep(&[&plan]);
+    fs::rename(desk.path("documents"), desk.path("papers")).unwrap();
+    let (_, said) = desk.expect(3, &["plan", "run", "Gone"]);
+    assert!(said.contains(desk.path("documents").to_str().unwrap()), "{said}");
+    assert!(!said.contains("nothing to back up"), "{said}");
+}
+
+#[test]
 fn a_drive_that_is_away_is_waited_for() {
     let desk = Desk::new();
     let mut plan = desk.plan("Drive", Every::Day);

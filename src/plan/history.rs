@@ -198,6 +198,8 @@ pub enum WarningKind {
     SocketLeftOut,
     /// Holds the backups themselves.
     DestinationLeftOut,
+    /// The backups that were made before are not at the destination any more.
+    EarlierGone,
     /// A stored file is damaged.
     Damaged,
     /// Could not be restored.
@@ -238,6 +240,7 @@ impl From<&Warning> for RunWarning {
             Warning::AttributesLeftOut { path, reason } => {
                 (K::AttributesLeftOut, full_path(path), reason.clone())
             }
+            Warning::EarlierGone { location } => (K::EarlierGone, location.clone(), String::new()),
             Warning::NotDeleted { file, reason } => (K::NotDeleted, file.clone(), reason.clone()),
             Warning::LittleSpace { location, needed_bytes, free_bytes } => {
                 let numbers = format!("{} > {}", amount(*needed_bytes), amount(*free_bytes));
@@ -275,6 +278,11 @@ impl WarningKind {
 }
 
 impl Run {
+    /// Whether the backups that were made before were not at the destination any more.
+    pub fn lost_earlier(&self) -> bool {
+        self.warnings.iter().any(|warning| warning.kind == WarningKind::EarlierGone)
+    }
+
     /// Whether it looked at backups and found something that cannot be restored.
     pub fn found_damage(&self) -> bool {
         match &self.outcome {

@@ -140,6 +140,11 @@ impl Reach {
         reach.touched.sort_unstable();
         reach
     }
+
+    /// Whether the newest snapshot of all is among those that have lost something.
+    pub fn is_of_newest(&self) -> bool {
+        self.touched.last() > self.whole.last()
+    }
 }
 
 #[cfg(test)]
@@ -158,8 +163,11 @@ mod tests {
         let chains = [vec![1, 2, 3], vec![4, 5]];
         let reach = Reach::of(&[damaged(2), damaged(3)], &chains);
         assert_eq!(reach, Reach { touched: vec![2, 3], whole: vec![1, 4, 5] });
+        assert!(!reach.is_of_newest());
         let reach = Reach::of(&[damaged(4)], &chains);
         assert_eq!(reach, Reach { touched: vec![4, 5], whole: vec![1, 2, 3] });
+        assert!(reach.is_of_newest());
         assert_eq!(Reach::of(&[], &chains).touched, [] as [i64; 0]);
+        assert!(!Reach::of(&[], &[]).is_of_newest());
     }
 }

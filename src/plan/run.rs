@@ -9,6 +9,7 @@ use super::lock::PlanLock;
 use super::proof::{Drilled, Verified};
 use super::{Access, Destination, Keep, Plan, ROOT};
 use crate::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
+use crate::engine::chain::FullReason;
 use crate::engine::copies::Copies;
 use crate::engine::copy::{self, CopyRequest, Known, Voucher};
 use crate::engine::crypto::{CryptoError, Keyring, Passphrases};
@@ -81,6 +82,9 @@ impl Plan {
 
     fn make_backup(&self, kind: BackupKind, means: &Means<'_>, job: &Job) -> Result<Done> {
         self.destination.expect_present(self.expects_backups(means.runs))?;
+        if let Some(folder) = self.destination.holding(&self.folders) {
+            return Err(Error::DestinationIsSource(folder.to_owned()));
+        }
         let selection = self.selection()?;
         let storage = self.access().open(job)?;
         let request = BackupRequest {
@@ -97,7 +101,21 @@ impl Plan {
             copies: &Copies::usual_cache().map_or_else(Copies::none, |cache| Copies::of(&cache, &*storage)),
             allow_source_mismatch: false,
         };
-        let outcome = finished(&backup(&request, job)?);
+        let outcome = match backup(&request, job) {
+            Ok(summary) => {
+                if summary.full_because == Some(FullReason::First) && self.expects_backups(means.runs) {
+                    job.warn(Warning::EarlierGone { location: storage.location() });
+                }
+                finished(&summary)
+            }
+            // Where the folders are gone, that is what there is to say.
+            Err(Error::SourceEmpty(_))
+                if let Some(gone) = self.folders.iter().find(|folder| !folder.exists()) =>
+            {
+                return Err(Error::SourceMissing(gone.clone()));
+            }
+            Err(error) => return Err(error),
+        };
         // Only where something could be lost by it there is something to ask.
         let alarm = if self.keep == Keep::Everything { None } else { alarm::judge(means.runs, &outcome) };
         let held_back = alarm.is_some() || self.open_alarm(means.runs).is_some();

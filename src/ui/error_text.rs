@@ -83,7 +83,7 @@ fn parts(error: &Error) -> (String, String, String) {
             gettext("The folders are empty, or everything in them is left out. Choose other folders."),
         ),
         Error::DestinationIsSource(path) => (
-            gettext("The destination is the folder to back up itself"),
+            gettext("The folder for the backups is, or holds, what is to be backed up"),
             path.display().to_string(),
             gettext("Choose another folder for the backup: one beside it, or better on another drive."),
         ),
@@ -273,6 +273,9 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::FolderMissing => gettext("Does not exist any more and is not in the backup"),
         WarningKind::SocketLeftOut => gettext("Is a socket, which cannot be backed up"),
         WarningKind::DestinationLeftOut => gettext("Holds the backups themselves and is left out"),
+        WarningKind::EarlierGone => {
+            gettext("Held backups before, and none any more: this one begins from the start")
+        }
         WarningKind::Damaged => gettext("Is damaged; what else there is has been used"),
         WarningKind::NotRestored => gettext("Could not be restored"),
         WarningKind::AttributeNotSet => gettext("Is restored, but not with all its attributes"),
@@ -284,6 +287,9 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::Other => gettext("Was noted by another version of Souvenir"),
     };
     let fault = warning.fault.and_then(fault);
+    if let (WarningKind::Damaged, Some(fault)) = (warning.kind, &fault) {
+        return gettext_f("{reason}. What else there is has been used.", &[("reason", fault)]);
+    }
     match fault.unwrap_or_else(|| warning.reason.clone()) {
         reason if reason.is_empty() => text,
         reason => gettext_f("{text}: {reason}", &[("text", &text), ("reason", &reason)]),

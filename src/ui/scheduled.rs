@@ -284,6 +284,10 @@ fn end_text(job: &JobModel, run: Option<&Run>, name: &str) -> (String, String) {
             gettext_f("Much has changed in “{name}”", name),
             gettext("If that was not you, a program may have spoilt your files. Open Souvenir and look."),
         ),
+        (JobKind::Backup, _) if run.is_some_and(Run::lost_earlier) => (
+            gettext_f("The earlier backups of “{name}” are gone", name),
+            gettext("They were not at the destination any more. A new backup was made from the start."),
+        ),
         (JobKind::Backup, _) if job.warnings().iter().any(|warning| warning.kind.is_loss()) => (
             gettext_f("“{name}” is backed up, but not completely", name),
             gettext("Some files were left out. Open Souvenir to see which."),

@@ -45,6 +45,11 @@ pub enum Warning {
         /// The destination's folder, relative to the root.
         path: EntryPath,
     },
+    /// There were backups at the destination before, and there were none any more.
+    EarlierGone {
+        /// The destination.
+        location: String,
+    },
     /// A stored file is damaged; what else there is has been used.
     Damaged {
         /// Name of the stored file.
@@ -141,6 +146,12 @@ impl std::fmt::Display for Warning {
                 write!(f, "{path}: {reason}")
             }
             Self::NotDeleted { file, reason } => write!(f, "{file}: is not deleted: {reason}"),
+            Self::EarlierGone { location } => {
+                write!(
+                    f,
+                    "{location}: the backups that were here before are gone; this one begins from the start"
+                )
+            }
             Self::LittleSpace { location, needed_bytes, free_bytes } => write!(
                 f,
                 "{location}: there may be too little space: up to {} may be needed, and {} are free",
