@@ -69,6 +69,12 @@ fn drive() {
     run("drive.py", &[]);
 }
 
+/// Stored files that are missing, and backups that are gone.
+#[test]
+fn lost() {
+    run("lost.py", &[]);
+}
+
 /// Backups on a real SSH server that nobody knows yet, with a key that has a passphrase.
 #[test]
 fn server() {

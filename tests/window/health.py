@@ -16,7 +16,7 @@ import sample
 from keeping import set_up
 from session import Session, wait
 
-DAMAGE = re.compile("^Damage was found when the backups were checked")
+OLD_DAMAGE = re.compile("^Older snapshots are damaged")
 ALARM = "Much More Has Changed Than Ever Before"
 DAY = 86_400
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -96,13 +96,16 @@ def main(program, cli, width="wide", shade="light"):
         volume.write_bytes(contents)
         verify(app)
         app.find("label", re.compile(r"^1 of \d+ stored files is damaged, just now$"), flows.WORK_SECS)
-        app.find("list item", "Last Proof").bring().click()
+        app.find("label", "Damage was found just now").bring()
+        seen("damaged")
+        app.find("button", "Show Damage").bring().click()
         app.find("list item", volume.name)
         app.find("list item", "7 snapshots have lost something")
         seen("damage")
 
         # Found by itself while nobody looks, the word of it leads to the report.
         app.click("button", "Back")
+        app.wait_gone("list item", volume.name)
         shown = session.home / "shown"
         session.spawn(["/usr/bin/python3", TOP / "tests/window/services.py", "notifications", "", shown])
         session.run(["xdotool", "windowminimize", app.window_id()])
@@ -116,6 +119,7 @@ def main(program, cli, width="wide", shade="light"):
         app.find("list item", volume.name)
         app.find("button", "Make a Full Backup Now").bring().click()
         flows.wait_for_backup(app, 8)
+        app.find("label", OLD_DAMAGE)
         app.find("label", re.compile(r"^A full snapshot of "))
         seen("safe-again")
         # A restore that works does not undo what was found; only another look does.
@@ -123,10 +127,10 @@ def main(program, cli, width="wide", shade="light"):
         app.click("button", "Test", within=app.find("alert", "Test a Restore"))
         app.find(text=re.compile(r"^\d+ files restored and equal$"), patience=flows.WORK_SECS)
         app.find("label", re.compile(r"^1 of \d+ stored files is damaged, "))
-        app.find("label", DAMAGE)
+        app.find("label", OLD_DAMAGE)
         verify(app)
         app.find("label", re.compile(r"stored files are as they were written, just now$"), flows.WORK_SECS)
-        app.wait_gone("label", DAMAGE)
+        app.wait_gone("label", OLD_DAMAGE)
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))
 

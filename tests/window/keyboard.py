@@ -95,6 +95,10 @@ def main(program, width="wide", shade="light"):
         app.picture("03-summary")
         keys.use("button", "Back Up Now")
         flows.wait_for_backup(app, 1)
+        # What was to be stopped with the keyboard leaves the focus with what can be done next.
+        keys.use("button", "Back Up Now")
+        flows.wait_for_backup(app, 2)
+        wait(lambda: keys.focused() and keys.focused().english_name == "Back Up Now", "the focus")
 
         # Browse, look at a file, restore.
         keys.use("button", "Browse and Restore")

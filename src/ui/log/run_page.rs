@@ -173,16 +173,12 @@ impl RunPage {
         let imp = self.imp();
         let (title, files, count) = match &run.outcome {
             Outcome::Verified(verified) if verified.damaged_count > 0 => {
-                let chains = plan.status().map(|status| status.chains.clone()).unwrap_or_default();
-                let times: Vec<Vec<i64>> = chains
-                    .iter()
-                    .map(|chain| chain.sets.iter().map(|set| set.time.epoch()).collect())
-                    .collect();
-                for (title, subtitle) in salvage::explain(&verified.damaged, &times) {
+                let reach = plan.reach_of(verified);
+                for (title, subtitle) in salvage::explain(&reach) {
                     imp.salvage_group.add(&text_row(&title, &subtitle));
                 }
                 imp.salvage_group.set_visible(true);
-                imp.full_group.set_visible(true);
+                imp.full_group.set_visible(reach.is_of_newest());
                 imp.full_row.set_sensitive(plan.job().is_none());
                 let files: Vec<_> =
                     verified.damaged.iter().map(|file| (file.file.clone(), salvage::held(file))).collect();

@@ -5,8 +5,7 @@ use crate::plan::proof::{DamagedStored, Reach};
 use crate::ui::{error_text, words};
 
 /// What damage means: a title and an explanation each.
-pub fn explain(damaged: &[DamagedStored], chains: &[Vec<i64>]) -> Vec<(String, String)> {
-    let reach = Reach::of(damaged, chains);
+pub fn explain(reach: &Reach) -> Vec<(String, String)> {
     let mut said = Vec::new();
     if let (Some(first), Some(last)) = (reach.touched.first(), reach.touched.last()) {
         let count = reach.touched.len() as u64;
@@ -36,10 +35,17 @@ pub fn explain(damaged: &[DamagedStored], chains: &[Vec<i64>]) -> Vec<(String, S
             gettext("Everything in them can be restored, as far as their files are as they were written."),
         ));
     }
-    said.push((
-        gettext("A full backup makes you safe again"),
-        gettext("It stores everything anew and needs nothing of what is damaged."),
-    ));
+    said.push(if reach.is_of_newest() {
+        (
+            gettext("A full backup makes you safe again"),
+            gettext("It stores everything anew and needs nothing of what is damaged."),
+        )
+    } else {
+        (
+            gettext("The newest snapshot needs nothing of what is damaged"),
+            gettext("Backups go on from there. What was lost of the older ones stays lost."),
+        )
+    });
     said
 }
 

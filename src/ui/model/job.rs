@@ -92,6 +92,7 @@ mod imp {
 
         pub kind: Cell<JobKind>,
         pub automatic: Cell<bool>,
+        pub waits_for_turn: Cell<bool>,
         pub keyring_error: RefCell<Option<SecretsError>>,
         pub started_secs: Cell<i64>,
         pub control: RefCell<Option<Control>>,
@@ -174,6 +175,11 @@ impl JobModel {
     /// Whether it began by itself: then nobody is asked anything.
     pub fn is_automatic(&self) -> bool {
         self.imp().automatic.get()
+    }
+
+    /// Whether another job has to end before this one begins.
+    pub fn waits_for_turn(&self) -> bool {
+        self.imp().waits_for_turn.get()
     }
 
     /// Says whether it began by itself.
@@ -312,6 +318,7 @@ impl JobModel {
         if self.stopping() {
             return;
         }
+        self.imp().waits_for_turn.set(phase == Phase::Waiting);
         let title = match phase {
             _ if trying_again => gettext("Connection Lost, Trying Again"),
             Phase::Preparing => gettext("Preparing"),

@@ -8,9 +8,10 @@ use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
 use super::{JobKind, JobModel, Repository};
-use crate::engine::status::{ChainStatus, SetStatus, Status, status_by};
+use crate::engine::status::{ChainStatus, SetStatus, Status, Weakness, status_by};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{History, Outcome, Problem, Run, Task};
+use crate::plan::proof::{Reach, Verified};
 use crate::plan::schedule::Machine;
 use crate::plan::{Destination, Plan};
 use crate::ui::questions::answer_quietly;
@@ -27,7 +28,7 @@ pub enum PlanState {
     Good,
     /// The last run made a backup, but left something out.
     Incomplete,
-    /// The last run made a backup, but the last proof found damage.
+    /// What is at the destination is damaged, or some of it is gone.
     Damaged,
     /// The last run was stopped.
     Stopped,
@@ -320,9 +321,52 @@ impl PlanObject {
         self.last_proof().is_some_and(|run| run.found_damage())
     }
 
+    /// How far the damage reaches that a check has found.
+    pub fn reach_of(&self, found: &Verified) -> Reach {
+        let chains = self.status().map(|status| status.chains.clone()).unwrap_or_default();
+        let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time.epoch()).collect();
+        Reach::of(&found.damaged, &chains.iter().map(times).collect::<Vec<_>>())
+    }
+
+    /// Whether the newest snapshot needs something of the damage that a proof has found, as far as is known.
+    fn concerns_newest(&self, proof: &Run) -> bool {
+        if self.status().is_none() {
+            return true;
+        }
+        match &proof.outcome {
+            // Only where all that is damaged is known.
+            Outcome::Verified(found) if found.damaged.len() as u64 == found.damaged_count => {
+                self.reach_of(found).is_of_newest()
+            }
+            _ => !self.sets().iter().any(|set| set.full && set.time.epoch() >= proof.ended_secs),
+        }
+    }
+
+    /// Whether there were backups at the destination, and there are none any more.
+    pub fn has_lost_all(&self) -> bool {
+        self.expects_backups() && self.status().is_some_and(|status| status.chains.is_empty())
+    }
+
+    /// What is wrong with the stored backups, in a sentence. It matters more than how the last run went.
+    fn describe_damage(&self) -> Option<String> {
+        if self.has_lost_all() {
+            return Some(gettext("The backups are gone"));
+        }
+        let proof = self.last_proof().filter(Run::found_damage);
+        if let Some(proof) = proof.filter(|proof| self.concerns_newest(proof)) {
+            let when = words::ago(proof.ended_secs);
+            return Some(gettext_f("Damage was found {when}", &[("when", &when)]));
+        }
+        // Nothing builds on an older chain, and a backup made since does not need it.
+        let weakness = self.status()?.chains.last()?.weakest_link().map(|(_, weakness)| weakness);
+        (weakness == Some(Weakness::MissingVolumes)).then(|| gettext("Stored files are missing"))
+    }
+
     fn describe(&self) -> (PlanState, String) {
         if let Some(job) = &*self.imp().job.borrow() {
             let sentence = match job.kind() {
+                _ if job.paused() && !job.stopping() => gettext("Paused"),
+                _ if job.waits_for_turn() => gettext("Waiting for another backup"),
                 JobKind::Verify => gettext("Checking the backup"),
                 JobKind::Drill => gettext("Testing a restore"),
                 JobKind::Move => gettext("Moving the backups"),
@@ -336,6 +380,9 @@ impl PlanObject {
             let sentence = gettext_f("Waiting for the drive “{name}”", &[("name", &name)]);
             return (PlanState::Waiting, sentence);
         }
+        if let Some(sentence) = self.describe_damage() {
+            return (PlanState::Damaged, sentence);
+        }
         let backed_up =
             self.newest_secs().map(|secs| gettext_f("Backed up {when}", &[("when", &words::ago(secs))]));
         match (self.last_run(), backed_up) {
@@ -345,7 +392,7 @@ impl PlanObject {
             (Some(Run { outcome: Outcome::Stopped, ended_secs, .. }), _) => {
                 (PlanState::Stopped, gettext_f("Stopped {when}", &[("when", &words::ago(ended_secs))]))
             }
-            (_, Some(sentence)) if self.is_damaged() => (PlanState::Damaged, sentence),
+            (_, Some(sentence)) if self.is_damaged() => (PlanState::Incomplete, sentence),
             (Some(run), Some(sentence)) if run.warnings.iter().any(|warning| warning.kind.is_loss()) => {
                 (PlanState::Incomplete, sentence)
             }

@@ -156,6 +156,16 @@ impl PlanObject {
     /// Shows that a job runs.
     fn take_job(&self, job: &JobModel) {
         self.imp().job.replace(Some(job.clone()));
+        let refresh = || {
+            let plan = self.downgrade();
+            move |_: &JobModel| {
+                if let Some(plan) = plan.upgrade() {
+                    plan.refresh();
+                }
+            }
+        };
+        job.connect_paused_notify(refresh());
+        job.connect_title_notify(refresh());
         self.notify_job();
         self.refresh();
     }

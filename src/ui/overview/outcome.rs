@@ -40,7 +40,15 @@ impl OverviewPage {
         let number = if losses > 0 && all_kept { losses } else { run.warning_count };
         let shown = words::count(number);
         let count = [("count", shown.as_str())];
-        let (title, subtitle, icon) = if losses > 0 {
+        let (title, subtitle, icon) = if run.lost_earlier() {
+            (
+                gettext("Earlier backups are gone"),
+                gettext(
+                    "There were some at the destination before the last backup, which began from the start.",
+                ),
+                "dialog-warning-symbolic",
+            )
+        } else if losses > 0 {
             (
                 ngettext_f("{count} file needs attention", "{count} files need attention", number, &count),
                 gettext("Something is missing from the last backup, or changed while it was read."),

@@ -56,6 +56,8 @@ mod imp {
         pub progress: TemplateChild<JobProgress>,
         #[template_child]
         pub back_up_button: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub report_button: TemplateChild<gtk::Button>,
         /// What a job does, where there is little room.
         #[template_child]
         pub sheet: TemplateChild<adw::BottomSheet>,
@@ -255,10 +257,14 @@ impl OverviewPage {
     fn refresh_state(&self, plan: &PlanObject) {
         let imp = self.imp();
         let job = plan.job();
+        let job_is_over = job.is_none();
+        let loses_focus = job_is_over
+            && [&*imp.progress, &*imp.sheet_progress].iter().any(|shown| shown.focus_child().is_some());
         let (in_sheet, in_page) = if imp.is_narrow.get() { (job, None) } else { (None, job) };
         imp.state_stack.set_visible_child_name(if in_page.is_some() { "running" } else { "resting" });
         imp.progress.set_job(in_page.as_ref());
         imp.back_up_button.set_visible(in_sheet.is_none());
+        imp.report_button.set_visible(plan.is_damaged() && job_is_over);
         imp.sheet_progress.set_job(in_sheet.as_ref());
         imp.sheet_label.set_label(&plan.sentence());
         let has_sheet = in_sheet.is_some();
@@ -266,6 +272,9 @@ impl OverviewPage {
             imp.sheet.set_can_open(has_sheet);
             imp.sheet.set_reveal_bottom_bar(has_sheet);
             imp.sheet.set_open(has_sheet);
+        }
+        if loses_focus {
+            imp.back_up_button.grab_focus();
         }
         let (icon, class) = state_icon(plan.state());
         imp.state_icon.set_icon_name(Some(icon));
@@ -346,25 +355,38 @@ impl OverviewPage {
     }
 }
 
-/// How much there is, in a line.
+/// What there is beside the state: when it was backed up last where the state does not say it, what is damaged, and how
+/// much there is.
 fn figures(plan: &PlanObject) -> String {
+    let mut lines = Vec::new();
     let sets = plan.sets();
-    if sets.is_empty() {
-        return match plan.state() {
-            PlanState::Never => gettext("Your files are not safe until the first backup is made."),
-            _ => String::new(),
-        };
+    match plan.state() {
+        PlanState::Never => lines.push(gettext("Your files are not safe until the first backup is made.")),
+        PlanState::Damaged if plan.has_lost_all() => lines.push(gettext(
+            "There were backups at the destination, and none are there now. Look whether they were moved or deleted, or \
+             whether another drive or folder is there in their place. The next backup begins from the start.",
+        )),
+        PlanState::Damaged if !plan.is_damaged() => {
+            lines.push(gettext("Choose “Verify…” to learn what can still be restored. The next backup is a full one."));
+        }
+        PlanState::Incomplete if plan.is_damaged() => {
+            lines.push(gettext("Older snapshots are damaged; the newest needs nothing of them."));
+        }
+        _ => {}
     }
-    let bytes = sets.iter().map(|set| set.stored_bytes).sum();
-    let count = sets.len() as u64;
-    let figures = ngettext_f(
-        "{size} in {count} snapshot",
-        "{size} in {count} snapshots",
-        count,
-        &[("size", &words::size(bytes)), ("count", &words::count(count))],
-    );
-    if plan.state() == PlanState::Damaged {
-        return gettext("Damage was found when the backups were checked.") + "\n" + &figures;
+    let is_said = !matches!(plan.state(), PlanState::Damaged | PlanState::Failed | PlanState::Stopped);
+    if let Some(secs) = plan.newest_secs().filter(|_| !is_said) {
+        lines.push(gettext_f("Backed up last {when}", &[("when", &words::ago(secs))]));
     }
-    figures
+    if !sets.is_empty() {
+        let bytes = sets.iter().map(|set| set.stored_bytes).sum();
+        let count = sets.len() as u64;
+        lines.push(ngettext_f(
+            "{size} in {count} snapshot",
+            "{size} in {count} snapshots",
+            count,
+            &[("size", &words::size(bytes)), ("count", &words::count(count))],
+        ));
+    }
+    lines.join("\n")
 }

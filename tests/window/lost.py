@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Stored files that are missing, backups that are gone, a destination that is away: the overview says so at once, and what
+was made before is not forgotten.
+
+    lost.py PROGRAM
+"""
+
+import pathlib
+import re
+import sys
+
+import flows
+import sample
+from session import Session
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def main(program):
+    with Session(TOP / "target" / "lost") as session:
+        documents = sample.make(session.home / "Documents")
+        store = session.home / "Backup Drive"
+
+        def start(name, headline):
+            app = session.launch(program)
+            app.find("label", headline)
+            app.resize(1000, 760)
+            app.picture(name)
+            return app
+
+        app = session.launch(program)
+        app.find("button")
+        flows.set_up(app, documents, store)
+        # The settings show what protects now, and nothing is changed by looking.
+        app.find("list item", "Protection").bring().click()
+        assert app.find("radio button", "Ada Lovelace").has_state("checked")
+        assert app.find("check box", "Sign the Backup").has_state("checked")
+        app.click("button", "Continue")
+        assert not app.find("button", "Save").is_sensitive
+        session.press("Escape")
+        app.wait_gone("dialog", "Plan Settings")
+        app.close()
+
+        for volume in store.glob("*.vol1.*"):
+            volume.unlink()
+        app = start("missing", "Stored files are missing")
+        app.find("label", re.compile("^Backed up last just now$", re.MULTILINE))
+        app.close()
+
+        for file in store.iterdir():
+            file.unlink()
+        app = start("gone", "The backups are gone")
+        app.click("button", "Back Up Now")
+        app.find("list item", "Earlier backups are gone")
+        flows.wait_for_backup(app, 1)
+        app.picture("made-again")
+        app.close()
+
+        store.rename(session.home / "Elsewhere")
+        app = start("away", "The destination is not there")
+        app.click("button", "Back Up Now")
+        app.find("label", re.compile("^Failed "))
+        app.find("label", re.compile("^Backed up last "))
+        app.picture("failed")
+        if complaints := app.complaints():
+            raise SystemExit("GTK complains: " + "; ".join(complaints))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
