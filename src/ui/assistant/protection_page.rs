@@ -129,6 +129,8 @@ mod imp {
         pub wish: RefCell<Option<KeyWish>>,
         /// What the rows of `signer_row` stand for.
         pub signers: RefCell<Vec<Signer>>,
+        /// What was chosen before, until the keys are known.
+        pub filled: RefCell<Option<Protection>>,
         pub loaded: Cell<bool>,
         /// Never shown: a single key is a choice, too, and looks like one only in a group.
         pub leader: gtk::CheckButton,
@@ -226,6 +228,43 @@ impl ProtectionPage {
                 imp.create_row.grab_focus();
                 None
             }
+        }
+    }
+
+    /// Fills in a protection that was chosen before.
+    pub fn fill(&self, protection: &Protection) {
+        let imp = self.imp();
+        match &protection.encryption {
+            Encryption::Keys(_) => imp.key_check.set_active(true),
+            Encryption::Passphrase => imp.passphrase_check.set_active(true),
+            Encryption::None => imp.none_check.set_active(true),
+        }
+        imp.filled.replace(Some(protection.clone()));
+    }
+
+    /// Chooses the keys of the protection that was filled in, once they are known.
+    fn choose_filled(&self) {
+        let imp = self.imp();
+        let Some(protection) = imp.filled.take() else { return };
+        let Encryption::Keys(recipients) = &protection.encryption else { return };
+        let rows = imp.rows.borrow().clone();
+        let of =
+            |id: &str| rows.iter().find(|row| row.key().is_some_and(|key| key.fingerprint.ends_with(id)));
+        if let Some(row) = recipients.first().and_then(|recipient| of(&recipient.key)) {
+            row.choose();
+        }
+        self.refresh_signing();
+        let signer = protection.sign_key.as_deref().and_then(of).and_then(KeyRow::key);
+        imp.sign_row.set_active(protection.sign_key.is_some());
+        let chosen = self.chosen_row().and_then(|row| row.key());
+        let is_signer = |offered: &Signer| match offered {
+            Signer::Nobody => false,
+            Signer::SameKey => chosen == signer,
+            Signer::Other(key) => Some(key) == signer.as_ref(),
+        };
+        let position = imp.signers.borrow().iter().position(is_signer);
+        if let Some(position) = position.and_then(|position| u32::try_from(position).ok()) {
+            imp.signer_row.set_selected(position);
         }
     }
 
@@ -344,6 +383,7 @@ impl ProtectionPage {
             self.add_row(&KeyRow::for_key(key));
         }
         self.refresh_signing();
+        self.choose_filled();
     }
 
     fn show_key_problem(&self, error: CryptoError) {

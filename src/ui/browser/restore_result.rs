@@ -36,6 +36,14 @@ impl RestoreDialog {
         imp.again_button.set_visible(result.is_err() && !is_taken);
         imp.show_button.set_visible(result.is_ok() && !is_taken);
         match &result {
+            Ok(summary) if losses > 0 && summary.entry_count + summary.skipped_count == 0 => {
+                page.set_icon_name(Some("dialog-error-symbolic"));
+                page.add_css_class("incomplete");
+                page.set_title(&gettext("Not Restored"));
+                page.set_description(None);
+                imp.show_button.set_visible(false);
+                imp.again_button.set_visible(!is_taken);
+            }
             Ok(summary) => {
                 page.set_title(&if losses == 0 {
                     gettext("Restored")

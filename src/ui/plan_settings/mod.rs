@@ -136,6 +136,7 @@ impl PlanSettings {
         imp.destination_page.fill(&facts.destination);
         imp.destination_page
             .set_taken(others.iter().map(|other| (other.destination.clone(), other.name.clone())).collect());
+        imp.protection_page.fill(&facts.protection);
         imp.schedule_page.fill(&facts.schedule);
         imp.schedule_page.set_action(&gettext("_Done"));
         imp.settings_page.set_taken(others.into_iter().map(|other| other.name).collect());
