@@ -3,6 +3,7 @@
 use gtk::prelude::*;
 
 use crate::engine::catalog::{Change, PathVersion};
+use crate::engine::format::entry::EntryKind;
 use crate::i18n::{gettext, gettext_f};
 use crate::ui::words;
 
@@ -18,7 +19,9 @@ impl Row {
     /// The row of a version; whether it is the one in the snapshot that is shown.
     pub fn new(version: &PathVersion, is_shown: bool) -> Self {
         let change = change_text(version.change);
-        let size = version.entry.as_ref().and_then(|entry| entry.size_bytes).map(words::size);
+        // Of a folder it would be that of its list of names.
+        let file = version.entry.as_ref().filter(|entry| entry.kind == EntryKind::File);
+        let size = file.and_then(|entry| entry.size_bytes).map(words::size);
         let facts = match size {
             Some(size) => gettext_f("{change}, {size}", &[("change", &change), ("size", &size)]),
             None => change,

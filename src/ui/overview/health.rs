@@ -27,7 +27,7 @@ impl OverviewPage {
         imp.proof_row.set_visible(has_sets);
         imp.proof_buttons.set_visible(has_sets);
         if let Some(status) = &status {
-            let weakness = weakness(status);
+            let weakness = weakness(status, plan.is_damaged());
             imp.chain_icon.set_visible(weakness.is_some());
             imp.chain_row
                 .set_subtitle(&weakness.unwrap_or_else(|| chain_text(status, plan.awaits_protection())));
@@ -190,11 +190,14 @@ fn next_full(outlook: &Outlook) -> String {
     }
 }
 
-/// What the names of the stored files tell of damage.
-fn weakness(status: &Status) -> Option<String> {
+/// What the names of the stored files tell of damage, and whether a check has told already what it means.
+fn weakness(status: &Status, is_explained: bool) -> Option<String> {
     let (set, weakness) = status.chains.iter().rev().find_map(|chain| chain.weakest_link())?;
     let date = words::short_date(set.time.epoch());
     match weakness {
+        Weakness::MissingVolumes if is_explained => {
+            Some(gettext_f("Files of the snapshot of {date} are missing.", &[("date", &date)]))
+        }
         Weakness::MissingVolumes => Some(gettext_f(
             "Files of the snapshot of {date} are missing. Choose “Verify…” to learn what can still be restored.",
             &[("date", &date)],

@@ -126,7 +126,7 @@ mod imp {
         pub signals: OnceCell<glib::SignalGroup>,
         pub actions: gio::SimpleActionGroup,
         /// The sets that the rows were made from.
-        pub listed: RefCell<Vec<i64>>,
+        pub listed: RefCell<Vec<(i64, u64)>>,
         /// The key that protects, and whose it is.
         pub key: RefCell<Option<String>>,
         pub key_owner: RefCell<Option<String>>,
@@ -197,7 +197,7 @@ impl OverviewPage {
             return;
         }
         imp.plan.replace(plan.cloned());
-        imp.listed.replace(vec![i64::MIN]);
+        imp.listed.replace(vec![(i64::MIN, 0)]);
         if let Some(signals) = imp.signals.get() {
             signals.set_target(plan);
         }

@@ -16,11 +16,11 @@ impl OverviewPage {
     pub(super) fn refresh_snapshots(&self, plan: &PlanObject) {
         let imp = self.imp();
         let sets = plan.sets();
-        let times: Vec<i64> = sets.iter().map(|set| set.time.epoch()).collect();
-        if *imp.listed.borrow() == times {
+        let listed: Vec<_> = sets.iter().map(|set| (set.time.epoch(), set.stored_bytes)).collect();
+        if *imp.listed.borrow() == listed {
             return;
         }
-        imp.listed.replace(times);
+        imp.listed.replace(listed);
         imp.snapshots_group.set_visible(!sets.is_empty());
         imp.chart_box.set_visible(sets.len() > 1);
         imp.chart.set_sets(&sets);
