@@ -36,17 +36,10 @@ pub fn discover(root: &Path, job: &Job) -> Result<Vec<Discovery>> {
     let mut folder_count = 0;
     while let Some((folder, depth)) = next.pop_front().filter(|_| folder_count < MAX_FOLDERS) {
         folder_count += 1;
-        let (is_destination, folders) = look_into(&root.join(&folder), job)?;
-        if is_destination {
-            let storage = LocalFolder::new(root.join(&folder));
-            let status = status(&storage, job).inspect_err(|error| {
-                tracing::info!(%error, folder = %folder.display(), "a folder with backups could not be looked at");
-            });
-            let sets = status.iter().flat_map(|status| &status.chains).flat_map(|chain| &chain.sets);
-            let set_times: Vec<_> = sets.map(|set| set.time).collect();
-            if !set_times.is_empty() {
-                discoveries.push(Discovery { folder, set_times });
-            }
+        let (has_stored_files, folders) = look_into(&root.join(&folder), job)?;
+        let set_times = if has_stored_files { set_times(&root.join(&folder), job)? } else { Vec::new() };
+        if !set_times.is_empty() {
+            discoveries.push(Discovery { folder, set_times });
         } else if depth < MAX_DEPTH {
             next.extend(folders.into_iter().map(|name| (folder.join(name), depth + 1)));
         }
@@ -54,22 +47,32 @@ pub fn discover(root: &Path, job: &Job) -> Result<Vec<Discovery>> {
     Ok(discoveries)
 }
 
+/// When the complete sets in a folder were made; none if it cannot be read.
+fn set_times(folder: &Path, job: &Job) -> Result<Vec<SetTime>> {
+    match status(&LocalFolder::new(folder), job) {
+        Ok(status) => Ok(status.chains.iter().flat_map(|chain| &chain.sets).map(|set| set.time).collect()),
+        Err(error) if error.is_cancelled() => Err(error),
+        Err(error) => {
+            tracing::info!(%error, folder = %folder.display(), "a folder with backups could not be looked at");
+            Ok(Vec::new())
+        }
+    }
+}
+
 /// Whether a folder has files of backups, and which folders are in it.
 fn look_into(folder: &Path, job: &Job) -> Result<(bool, Vec<PathBuf>)> {
-    let mut folders = Vec::new();
+    let (mut has_stored_files, mut folders) = (false, Vec::new());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         job.check()?;
         let name = entry.file_name();
-        if name.to_str().and_then(FileName::parse).is_some() {
-            return Ok((true, Vec::new()));
-        }
+        has_stored_files = has_stored_files || name.to_str().and_then(FileName::parse).is_some();
         let is_hidden = name.as_encoded_bytes().starts_with(b".");
         if !is_hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             folders.push(PathBuf::from(name));
         }
     }
     folders.sort();
-    Ok((false, folders))
+    Ok((has_stored_files, folders))
 }
 
 #[cfg(test)]
@@ -99,10 +102,12 @@ mod tests {
         set(root, "1/2/3/4/5", "20260104T000000Z");
         fs::create_dir(root.join("unfinished")).unwrap();
         fs::write(root.join("unfinished/duplicity-full.20260101T000000Z.vol1.difftar"), "").unwrap();
+        // What an interrupted backup has left hides nothing.
+        set(root, "unfinished/beside", "20260105T000000Z");
         std::os::unix::fs::symlink(root.join("z"), root.join("link")).unwrap();
         let found = discover(root, &Job::unattended()).unwrap();
         let folders: Vec<_> = found.iter().map(|found| found.folder.to_str().unwrap()).collect();
-        assert_eq!(folders, ["z", "a/b/deep"]);
+        assert_eq!(folders, ["z", "unfinished/beside", "a/b/deep"]);
         assert_eq!(found[0].set_times.len(), 2);
     }
 

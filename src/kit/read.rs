@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
@@ -184,7 +185,8 @@ fn texts_as_it_is(picture: DynamicImage) -> BTreeSet<String> {
         ..DecodeHints::default()
     };
     let mut bitmap = BinaryBitmap::new(HybridBinarizer::new(source));
-    // Finding none is an error, too.
-    let found = QrReader.decode_multiple_with_hints(&mut bitmap, &hints).unwrap_or_default();
+    // Finding none is an error, too. Should a photograph be too much for the library, there is no code in it.
+    let found = catch_unwind(AssertUnwindSafe(|| QrReader.decode_multiple_with_hints(&mut bitmap, &hints)));
+    let found = found.ok().and_then(Result::ok).unwrap_or_default();
     found.iter().map(|code| code.getText().to_owned()).collect()
 }

@@ -69,6 +69,8 @@ mod imp {
                 watch.abort();
             }
             self.obj().stop_searching();
+            // Where it is seen again, for instance in a bottom sheet, it searches anew.
+            self.drives.take();
             self.parent_unroot();
         }
     }
