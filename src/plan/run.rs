@@ -239,7 +239,7 @@ impl Cause {
                 source: C::Damaged(_) | C::BadSignature { .. } | C::NotSigned { .. }, ..
             } => None,
             Error::Crypto { source: C::WrongSigner { .. } | C::Other(_), .. } => None,
-            Error::Crypto { .. } => Some(Self::Person),
+            Error::Crypto { .. } | Error::DestinationIsSource(_) => Some(Self::Person),
             _ => None,
         }
     }

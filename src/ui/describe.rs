@@ -17,6 +17,14 @@ pub fn folder_name(path: &Path) -> String {
     path.file_name().map_or_else(|| "/".to_owned(), |name| glib::filename_display_name(name).into())
 }
 
+/// Why a place is none for backups that is, or holds, a folder to be backed up.
+pub fn held_folder(folder: &Path) -> String {
+    gettext_f(
+        "“{folder}”, which is to be backed up, is in this place. Choose a folder for the backups alone.",
+        &[("folder", &folder_name(folder))],
+    )
+}
+
 /// A name for a plan with these folders, which no other plan has.
 pub fn plan_name(folders: &[PathBuf], taken: &[String]) -> String {
     let name = match folders {

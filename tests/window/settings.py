@@ -89,6 +89,10 @@ def main(program, cli, width="wide", shade="light"):
 
         # Folders.
         app.click("list item", "Folders", within=app.find("dialog", "Plan Settings"))
+        app.type_into("Add a Folder", str(first))
+        app.click("button", "Done")
+        app.find("label", re.compile("^“.*” cannot be backed up by this plan: the backups themselves are kept there"))
+        app.click("button", f"Do Not Back Up {first.name}")
         app.type_into("Leave Out a Folder", "/etc")
         app.click("button", "Done")
         app.find("label", "This is not inside a folder that is backed up.")

@@ -236,7 +236,7 @@ impl Runner<'_> {
         let (mut warnings, mut warning_count) = (Vec::new(), 0);
         let result = in_job_noting(self.console, work, |warning| {
             warning_count += 1;
-            if warnings.len() < KEPT_WARNINGS {
+            if warnings.len() < KEPT_WARNINGS || warning.is_kept_always() {
                 warnings.push(RunWarning::from(warning));
             }
         });

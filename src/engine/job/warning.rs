@@ -113,6 +113,11 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// Whether it is kept beside however many others: there is one at most in a job, and it may be the last.
+    pub fn is_kept_always(&self) -> bool {
+        matches!(self, Self::EarlierGone { .. })
+    }
+
     /// That a stored file is damaged, as an error says, and what is lost with it.
     pub fn damaged(file: impl Into<String>, error: &Error, lost: Option<(EntryPath, EntryPath)>) -> Self {
         Self::Damaged { file: file.into(), fault: error.into(), reason: error.to_string(), lost }

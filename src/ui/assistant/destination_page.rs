@@ -154,10 +154,7 @@ impl DestinationPage {
         let held = move || destination.holding(&folders).map(Path::to_owned);
         let held = gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let Some(folder) = held else { return false };
-        imp.chooser.show_problem(&gettext_f(
-            "“{folder}”, which is to be backed up, is in this place. Choose a folder for the backups alone.",
-            &[("folder", &describe::folder_name(&folder))],
-        ));
+        imp.chooser.show_problem(&describe::held_folder(&folder));
         imp.chooser.mark();
         true
     }

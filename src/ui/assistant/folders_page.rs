@@ -208,6 +208,11 @@ impl FoldersPage {
         self.imp().left_out_group.choice()
     }
 
+    /// Says what is wrong with the folders.
+    pub fn show_problem(&self, text: &str) {
+        show_hint(&self.imp().included_hint, text);
+    }
+
     /// Calls `handler` when the page is filled in and the person wants to go on.
     pub fn connect_done(&self, handler: impl Fn() + 'static) -> glib::SignalHandlerId {
         self.connect_local("done", false, move |_| {

@@ -1,5 +1,7 @@
 //! What is chosen on the other pages, and what it means for the backups that there are.
 
+use std::path::Path;
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
@@ -16,8 +18,23 @@ use crate::ui::{describe, words};
 const MOVE: usize = 0;
 
 impl PlanSettings {
-    pub(super) fn take_folders(&self) {
+    /// Takes the folders, unless one of them would be left out because the backups lie around it.
+    pub(super) async fn take_folders(&self) {
         let imp = self.imp();
+        let Some(destination) = imp.draft.borrow().as_ref().map(|draft| draft.plan.destination.clone())
+        else {
+            return;
+        };
+        let folders = imp.folders_page.folders();
+        let held = move || destination.holding(&folders).map(Path::to_owned);
+        let held = gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let Some(folder) = held {
+            imp.folders_page.show_problem(&gettext_f(
+                "“{folder}” cannot be backed up by this plan: the backups themselves are kept there, or around it.",
+                &[("folder", &describe::folder_name(&folder))],
+            ));
+            return;
+        }
         if let Some(draft) = &mut *imp.draft.borrow_mut() {
             draft.plan.folders = imp.folders_page.folders();
             draft.plan.left_out = imp.folders_page.left_out();

@@ -178,7 +178,10 @@ impl PlanSettings {
             }),
         );
         page.connect_plain("remove", with(Self::remove));
-        imp.folders_page.connect_done(with(Self::take_folders));
+        imp.folders_page.connect_done(with(|dialog| {
+            let dialog = dialog.clone();
+            glib::spawn_future_local(async move { dialog.take_folders().await });
+        }));
         imp.destination_page.connect_done(with(Self::consider_destination));
         imp.destination_change_page.connect_apply(with(Self::take_destination));
         imp.new_key_page.connect_done(with(|dialog| {
