@@ -83,7 +83,7 @@ fn parts(error: &Error) -> (String, String, String) {
             gettext("The folders are empty, or everything in them is left out. Choose other folders."),
         ),
         Error::DestinationIsSource(path) => (
-            gettext("The folder for the backups is, or holds, what is to be backed up"),
+            gettext("The folder for the backups contains a folder that is to be backed up"),
             path.display().to_string(),
             gettext("Choose another folder for the backup: one beside it, or better on another drive."),
         ),
@@ -274,7 +274,7 @@ pub fn warning(warning: &RunWarning) -> String {
         WarningKind::SocketLeftOut => gettext("Is a socket, which cannot be backed up"),
         WarningKind::DestinationLeftOut => gettext("Holds the backups themselves and is left out"),
         WarningKind::EarlierGone => {
-            gettext("Held backups before, and none any more: this one begins from the start")
+            gettext("The backups that were here are gone; this one begins from the start")
         }
         WarningKind::Damaged => gettext("Is damaged; what else there is has been used"),
         WarningKind::NotRestored => gettext("Could not be restored"),

@@ -12,7 +12,7 @@ use super::model::{JobKind, JobModel, JobState, PlanObject, Repository};
 use super::questions::PATIENCE;
 use super::safekeeping::Unproved;
 use crate::i18n::{gettext, gettext_f};
-use crate::plan::history::{Cause, Outcome, Run};
+use crate::plan::history::{Cause, Outcome, Run, WarningKind};
 use crate::plan::schedule::{Chore, Reason};
 
 /// What the options are called. They are for the monitor, and not translated.
@@ -165,7 +165,7 @@ impl Application {
         let plan = self.imp().store.get().and_then(|store| store.find(place.plan_id()?));
         if job.is_automatic() && plan.as_ref().is_none_or(|plan| !is_news(plan)) {
             // What was said before may be over.
-            let is_over = |plan: &PlanObject| plan.alarm().is_none() && !plan.is_damaged();
+            let is_over = |plan: &PlanObject| plan.alarm().is_none() && plan.damage().is_none();
             if job.state() == JobState::Finished && plan.as_ref().is_none_or(is_over) {
                 self.withdraw_notification(&notification_id(place));
                 if let Some(plan) = plan.filter(|_| job.kind() == JobKind::Drill) {
@@ -248,7 +248,8 @@ fn is_news(plan: &PlanObject) -> bool {
     let runs = plan.runs();
     let Some((run, before)) = runs.split_last() else { return false };
     let before = before.iter().rev().find(|other| other.task == run.task);
-    let has_loss = |run: &Run| run.warnings.iter().any(|warning| warning.kind.is_loss());
+    let is_loss = |kind: WarningKind| kind.is_loss() && kind != WarningKind::EarlierGone;
+    let has_loss = |run: &Run| run.warnings.iter().any(|warning| is_loss(warning.kind));
     match &run.outcome {
         Outcome::Failed(_) => {
             let zone = jiff::tz::TimeZone::system();
@@ -261,7 +262,7 @@ fn is_news(plan: &PlanObject) -> bool {
             })
         }
         Outcome::Verified(_) | Outcome::Drilled(_) => run.found_damage(),
-        _ => run.alarm.is_some() || has_loss(run) && !before.is_some_and(has_loss),
+        _ => run.alarm.is_some() || run.lost_earlier() || has_loss(run) && !before.is_some_and(has_loss),
     }
 }
 

@@ -47,8 +47,7 @@ def is_locked(session):
 def main(program, width="narrow", shade="light"):
     with Session(TOP / "target" / "alone" / f"{width}-{shade}") as session:
         shown = session.home / "shown"
-        services = TOP / "tests/window/services.py"
-        session.spawn(["/usr/bin/python3", services, "notifications", "", shown])
+        session.take_notifications(shown)
         documents = sample.make(session.home / "Documents")
 
         def notes():

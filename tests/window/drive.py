@@ -172,8 +172,7 @@ def main(program):
 
         # What is due waits for the drive, is said once, and is made when the drive is there.
         shown = session.home / "shown"
-        services = TOP / "tests/window/services.py"
-        session.spawn(["/usr/bin/python3", services, "notifications", "", shown])
+        session.take_notifications(shown)
         history = next((session.home / ".local/share/souvenir/history").glob("*.jsonl"))
         runs = lambda: [json.loads(line) for line in history.read_text().splitlines()]  # noqa: E731
         history.write_text(json.dumps(runs()[0] | {"started_secs": 1_600_000_000, "ended_secs": 1_600_000_100}) + "\n")

@@ -107,7 +107,7 @@ def main(program, cli, width="wide", shade="light"):
         app.click("button", "Back")
         app.wait_gone("list item", volume.name)
         shown = session.home / "shown"
-        session.spawn(["/usr/bin/python3", TOP / "tests/window/services.py", "notifications", "", shown])
+        session.take_notifications(shown)
         session.run(["xdotool", "windowminimize", app.window_id()])
         plan_id = re.search('id = "(.*)"', (session.home / ".config/souvenir/plans.toml").read_text())[1]
         session.run([pathlib.Path(program).resolve(), f"--scheduled={plan_id}", "--task=verify"])

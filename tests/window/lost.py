@@ -44,7 +44,7 @@ def main(program):
         for volume in store.glob("*.vol1.*"):
             volume.unlink()
         app = start("missing", "Stored files are missing")
-        app.find("label", re.compile("^Backed up last just now$", re.MULTILINE))
+        app.find("label", re.compile("^Last backed up just now$", re.MULTILINE))
         app.close()
 
         for file in store.iterdir():
@@ -60,7 +60,7 @@ def main(program):
         app = start("away", "The destination is not there")
         app.click("button", "Back Up Now")
         app.find("label", re.compile("^Failed "))
-        app.find("label", re.compile("^Backed up last "))
+        app.find("label", re.compile("^Last backed up "))
         app.picture("failed")
         if complaints := app.complaints():
             raise SystemExit("GTK complains: " + "; ".join(complaints))

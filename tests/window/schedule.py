@@ -62,7 +62,7 @@ def main(program, width="wide", shade="light"):
         # The system's bus of this session.
         session.environment["DBUS_SYSTEM_BUS_ADDRESS"] = session.environment["DBUS_SESSION_BUS_ADDRESS"]
         session.spawn(["/usr/bin/python3", services, "power", power])
-        session.spawn(["/usr/bin/python3", services, "notifications", "", shown])
+        session.take_notifications(shown)
         documents = sample.make(session.home / "Documents")
         store = session.home / "Backup Drive"
         app = None

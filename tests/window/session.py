@@ -127,12 +127,7 @@ class Session:
         )
         keyring.stdin.write(KEYRING_PASSWORD)
         keyring.stdin.close()
-        self._wait(
-            lambda: b"org.freedesktop.secrets" in self.run(
-                ["gdbus", "call", "--session", "--dest", "org.freedesktop.DBus", "--object-path", "/",
-                 "--method", "org.freedesktop.DBus.ListNames"]),
-            "the Secret Service",
-        )  # fmt: skip
+        self._wait_for_service("org.freedesktop.secrets")
 
     def _private(self, name):
         folder = self.folder / name
@@ -202,6 +197,17 @@ class Session:
         if check and done.returncode:
             raise RuntimeError(f"{command}: {done.stderr.decode(errors='replace')}")
         return done.stdout
+
+    def take_notifications(self, shown):
+        """Takes what programs want to be shown, each as a line of JSON, into a file (see services.py)."""
+        services = pathlib.Path(__file__).with_name("services.py")
+        self.spawn(["/usr/bin/python3", services, "notifications", "", shown])
+        self._wait_for_service("org.freedesktop.Notifications")
+
+    def _wait_for_service(self, name):
+        list_names = ["gdbus", "call", "--session", "--dest", "org.freedesktop.DBus", "--object-path", "/",
+                      "--method", "org.freedesktop.DBus.ListNames"]  # fmt: skip
+        self._wait(lambda: f"'{name}'".encode() in self.run(list_names), name)
 
     def launch(self, program, *arguments, dark=False, language=None, extra=None):
         """Starts the application and waits for its window."""

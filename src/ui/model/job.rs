@@ -274,7 +274,7 @@ impl JobModel {
             Event::Phase(phase) => self.set_title(phase, false),
             Event::Warning(warning) => {
                 let mut warnings = imp.warnings.borrow_mut();
-                if warnings.len() < KEPT_WARNINGS {
+                if warnings.len() < KEPT_WARNINGS || warning.is_kept_always() {
                     warnings.push(RunWarning::from(&warning));
                 }
                 drop(warnings);

@@ -9,6 +9,7 @@ mod folder_rows;
 mod job;
 mod nodes;
 mod plan;
+mod plan_damage;
 mod plan_runs;
 mod plan_schedule;
 mod plan_store;

@@ -8,10 +8,9 @@ use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
 use super::{JobKind, JobModel, Repository};
-use crate::engine::status::{ChainStatus, SetStatus, Status, Weakness, status_by};
+use crate::engine::status::{ChainStatus, SetStatus, Status, status_by};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{History, Outcome, Problem, Run, Task};
-use crate::plan::proof::{Reach, Verified};
 use crate::plan::schedule::Machine;
 use crate::plan::{Destination, Plan};
 use crate::ui::questions::answer_quietly;
@@ -68,6 +67,12 @@ mod imp {
         pub status: RefCell<Option<Rc<Status>>>,
         pub status_problem: RefCell<Option<Problem>>,
         pub looking: Cell<bool>,
+        /// Whether it is to be looked again after the look that is under way.
+        pub look_again: Cell<bool>,
+        /// Counts up with every run that may have changed what is at the destination.
+        pub turn: Cell<u64>,
+        /// The turn in which the look began that `status` comes from.
+        pub looked_in_turn: Cell<u64>,
         /// Whether a backup goes on once the drive is back.
         pub waiting: Cell<bool>,
         /// What the machine is like, as far as a schedule asks for it.
@@ -224,8 +229,10 @@ impl PlanObject {
     /// Looks at the destination, on a thread.
     pub fn look(&self) {
         if self.imp().looking.replace(true) {
+            self.imp().look_again.set(true);
             return;
         }
+        let turn = self.imp().turn.get();
         let facts = self.plan();
         let (destination, policy) = (facts.destination.clone(), facts.full_policy());
         let expected = self.expects_backups();
@@ -248,6 +255,7 @@ impl PlanObject {
                 match result {
                     Ok(status) => {
                         imp.status.replace(Some(Rc::new(status)));
+                        imp.looked_in_turn.set(turn);
                         imp.status_problem.replace(None);
                     }
                     Err(error) => {
@@ -256,6 +264,9 @@ impl PlanObject {
                     }
                 }
                 plan.refresh();
+                if imp.look_again.take() {
+                    plan.look();
+                }
             },
         );
         // Nobody asked for this look, so nobody is asked.
@@ -316,52 +327,6 @@ impl PlanObject {
         runs.into_iter().nth(at)
     }
 
-    /// Whether the last proof found damage.
-    pub fn is_damaged(&self) -> bool {
-        self.last_proof().is_some_and(|run| run.found_damage())
-    }
-
-    /// How far the damage reaches that a check has found.
-    pub fn reach_of(&self, found: &Verified) -> Reach {
-        let chains = self.status().map(|status| status.chains.clone()).unwrap_or_default();
-        let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time.epoch()).collect();
-        Reach::of(&found.damaged, &chains.iter().map(times).collect::<Vec<_>>())
-    }
-
-    /// Whether the newest snapshot needs something of the damage that a proof has found, as far as is known.
-    fn concerns_newest(&self, proof: &Run) -> bool {
-        if self.status().is_none() {
-            return true;
-        }
-        match &proof.outcome {
-            // Only where all that is damaged is known.
-            Outcome::Verified(found) if found.damaged.len() as u64 == found.damaged_count => {
-                self.reach_of(found).is_of_newest()
-            }
-            _ => !self.sets().iter().any(|set| set.full && set.time.epoch() >= proof.ended_secs),
-        }
-    }
-
-    /// Whether there were backups at the destination, and there are none any more.
-    pub fn has_lost_all(&self) -> bool {
-        self.expects_backups() && self.status().is_some_and(|status| status.chains.is_empty())
-    }
-
-    /// What is wrong with the stored backups, in a sentence. It matters more than how the last run went.
-    fn describe_damage(&self) -> Option<String> {
-        if self.has_lost_all() {
-            return Some(gettext("The backups are gone"));
-        }
-        let proof = self.last_proof().filter(Run::found_damage);
-        if let Some(proof) = proof.filter(|proof| self.concerns_newest(proof)) {
-            let when = words::ago(proof.ended_secs);
-            return Some(gettext_f("Damage was found {when}", &[("when", &when)]));
-        }
-        // Nothing builds on an older chain, and a backup made since does not need it.
-        let weakness = self.status()?.chains.last()?.weakest_link().map(|(_, weakness)| weakness);
-        (weakness == Some(Weakness::MissingVolumes)).then(|| gettext("Stored files are missing"))
-    }
-
     fn describe(&self) -> (PlanState, String) {
         if let Some(job) = &*self.imp().job.borrow() {
             let sentence = match job.kind() {
@@ -392,7 +357,7 @@ impl PlanObject {
             (Some(Run { outcome: Outcome::Stopped, ended_secs, .. }), _) => {
                 (PlanState::Stopped, gettext_f("Stopped {when}", &[("when", &words::ago(ended_secs))]))
             }
-            (_, Some(sentence)) if self.is_damaged() => (PlanState::Incomplete, sentence),
+            (_, Some(sentence)) if self.damage().is_some() => (PlanState::Incomplete, sentence),
             (Some(run), Some(sentence)) if run.warnings.iter().any(|warning| warning.kind.is_loss()) => {
                 (PlanState::Incomplete, sentence)
             }

@@ -27,7 +27,7 @@ impl OverviewPage {
         imp.proof_row.set_visible(has_sets);
         imp.proof_buttons.set_visible(has_sets);
         if let Some(status) = &status {
-            let weakness = weakness(status, plan.is_damaged());
+            let weakness = weakness(status, plan.unexplained_gap().is_none());
             imp.chain_icon.set_visible(weakness.is_some());
             imp.chain_row
                 .set_subtitle(&weakness.unwrap_or_else(|| chain_text(status, plan.awaits_protection())));

@@ -258,13 +258,16 @@ impl OverviewPage {
         let imp = self.imp();
         let job = plan.job();
         let job_is_over = job.is_none();
+        let focus = self.root().and_then(|root| root.focus());
         let loses_focus = job_is_over
-            && [&*imp.progress, &*imp.sheet_progress].iter().any(|shown| shown.focus_child().is_some());
+            && focus.is_some_and(|focus| {
+                focus.is_ancestor(&*imp.progress) || focus.is_ancestor(&*imp.sheet_progress)
+            });
         let (in_sheet, in_page) = if imp.is_narrow.get() { (job, None) } else { (None, job) };
         imp.state_stack.set_visible_child_name(if in_page.is_some() { "running" } else { "resting" });
         imp.progress.set_job(in_page.as_ref());
         imp.back_up_button.set_visible(in_sheet.is_none());
-        imp.report_button.set_visible(plan.is_damaged() && job_is_over);
+        imp.report_button.set_visible(plan.damage().is_some() && job_is_over && !plan.has_lost_all());
         imp.sheet_progress.set_job(in_sheet.as_ref());
         imp.sheet_label.set_label(&plan.sentence());
         let has_sheet = in_sheet.is_some();
@@ -362,21 +365,28 @@ fn figures(plan: &PlanObject) -> String {
     let sets = plan.sets();
     match plan.state() {
         PlanState::Never => lines.push(gettext("Your files are not safe until the first backup is made.")),
+        PlanState::Damaged if plan.has_lost_all() && plan.has_remains() => lines.push(gettext(
+            "Parts of backups are still at the destination. Leave them there: perhaps what is missing comes back. The \
+             next backup begins from the start.",
+        )),
         PlanState::Damaged if plan.has_lost_all() => lines.push(gettext(
-            "There were backups at the destination, and none are there now. Look whether they were moved or deleted, or \
+            "There were backups at the destination, and none are there now. Check whether they were moved or deleted, or \
              whether another drive or folder is there in their place. The next backup begins from the start.",
         )),
-        PlanState::Damaged if !plan.is_damaged() => {
+        PlanState::Damaged if plan.unexplained_gap().is_some() => {
             lines.push(gettext("Choose “Verify…” to learn what can still be restored. The next backup is a full one."));
         }
-        PlanState::Incomplete if plan.is_damaged() => {
+        PlanState::Incomplete if plan.damage().is_some() => {
             lines.push(gettext("Older snapshots are damaged; the newest needs nothing of them."));
         }
         _ => {}
     }
-    let is_said = !matches!(plan.state(), PlanState::Damaged | PlanState::Failed | PlanState::Stopped);
+    let is_said = !matches!(
+        plan.state(),
+        PlanState::Damaged | PlanState::Failed | PlanState::Stopped | PlanState::Waiting
+    );
     if let Some(secs) = plan.newest_secs().filter(|_| !is_said) {
-        lines.push(gettext_f("Backed up last {when}", &[("when", &words::ago(secs))]));
+        lines.push(gettext_f("Last backed up {when}", &[("when", &words::ago(secs))]));
     }
     if !sets.is_empty() {
         let bytes = sets.iter().map(|set| set.stored_bytes).sum();

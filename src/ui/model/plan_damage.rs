@@ -1,0 +1,100 @@
+//! What is wrong with the backups of a plan that are stored, as far as a check or the names of the files tell.
+
+use glib::subclass::prelude::*;
+
+use super::PlanObject;
+use crate::engine::status::{ChainStatus, SetStatus, Status, Weakness};
+use crate::i18n::{gettext, gettext_f};
+use crate::plan::history::{Outcome, Run};
+use crate::plan::proof::{Reach, Verified};
+use crate::ui::words;
+
+impl PlanObject {
+    /// The last proof, if it found damage of which something is still stored.
+    pub fn damage(&self) -> Option<Run> {
+        let proof = self.last_proof().filter(Run::found_damage)?;
+        let remains = match (&proof.outcome, self.status()) {
+            (Outcome::Verified(found), Some(_)) if is_all_named(found) => {
+                !self.reach_of(found).touched.is_empty()
+            }
+            (Outcome::Drilled(found), Some(_)) => {
+                self.sets().iter().any(|set| set.time.epoch() == found.set_secs)
+            }
+            _ => true,
+        };
+        remains.then_some(proof)
+    }
+
+    /// How far the damage reaches that a check has found.
+    pub fn reach_of(&self, found: &Verified) -> Reach {
+        let chains = self.status().map(|status| status.chains.clone()).unwrap_or_default();
+        let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time.epoch()).collect();
+        Reach::of(&found.damaged, &chains.iter().map(times).collect::<Vec<_>>())
+    }
+
+    /// Whether there were backups at the destination, and no complete one is there any more.
+    pub fn has_lost_all(&self) -> bool {
+        self.expects_backups() && self.current_status().is_some_and(|status| status.chains.is_empty())
+    }
+
+    /// Whether something is left of backups that are not complete.
+    pub fn has_remains(&self) -> bool {
+        self.status().is_some_and(|status| !status.incomplete.is_empty() || !status.leftovers.is_empty())
+    }
+
+    /// The newest snapshot of the newest chain whose files are missing, if no check has told yet what that means.
+    pub fn unexplained_gap(&self) -> Option<SetStatus> {
+        let status = self.current_status()?;
+        let (set, weakness) = status.chains.last()?.weakest_link()?;
+        let is_named = || match self.last_proof().map(|proof| proof.outcome) {
+            Some(Outcome::Verified(found)) => {
+                found.damaged.iter().any(|file| file.set_secs == set.time.epoch())
+            }
+            _ => false,
+        };
+        (weakness == Weakness::MissingVolumes && !is_named()).then(|| set.clone())
+    }
+
+    /// What is wrong, in a sentence. It matters more than how the last run went.
+    pub(super) fn describe_damage(&self) -> Option<String> {
+        if self.has_lost_all() {
+            let text = if self.has_remains() {
+                gettext("No complete backup is left")
+            } else {
+                gettext("The backups are gone")
+            };
+            return Some(text);
+        }
+        if self.unexplained_gap().is_some() {
+            return Some(gettext("Stored files are missing"));
+        }
+        let proof = self.damage().filter(|proof| self.concerns_newest(proof))?;
+        Some(gettext_f("Damage was found {when}", &[("when", &words::ago(proof.ended_secs))]))
+    }
+
+    /// Whether the newest snapshot needs something of the damage that a proof has found, as far as is known.
+    fn concerns_newest(&self, proof: &Run) -> bool {
+        let is_newer_full = |run: &Run| {
+            matches!(run.outcome, Outcome::Finished { full: Some(true), .. })
+                && run.started_secs >= proof.ended_secs
+        };
+        if self.runs_here().iter().any(is_newer_full) {
+            return false;
+        }
+        match (&proof.outcome, self.status()) {
+            (Outcome::Verified(found), Some(_)) if is_all_named(found) => self.reach_of(found).is_of_newest(),
+            _ => true,
+        }
+    }
+
+    /// What is at the destination, unless a run may have changed it since it was looked at.
+    fn current_status(&self) -> Option<std::rc::Rc<Status>> {
+        let imp = self.imp();
+        self.status().filter(|_| imp.looked_in_turn.get() == imp.turn.get())
+    }
+}
+
+/// Whether each file that is damaged is known.
+fn is_all_named(found: &Verified) -> bool {
+    found.damaged.len() as u64 == found.damaged_count
+}
