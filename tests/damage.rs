@@ -286,6 +286,32 @@ fn half_a_set_is_said_and_left_alone() {
     assert!(half.iter().all(|name| names(&destination).contains(name)));
 }
 
+/// Where the signatures still tell what was in a damaged volume, each file that is lost is named; where they do not, that is.
+#[test]
+fn what_is_lost_is_named_or_said_to_be_unknown() {
+    let home = Home::new();
+    let stored = Stored::new(Protection::none(), &home);
+    let untold = |warnings: &[Warning]| {
+        warnings.iter().filter(|warning| matches!(warning, Warning::Untold { .. })).count()
+    };
+    let restored =
+        |name: &str| stored.backup.try_restore(&stored.scratch.path().join(name), Options::default());
+    stored.with(".vol3.", Harm::Empty, |_| {
+        let (result, warnings) = restored("named");
+        result.unwrap();
+        assert_eq!(untold(&warnings), 0, "{warnings:?}");
+        assert!(
+            warnings.iter().any(|warning| matches!(warning, Warning::NotRestored { .. })),
+            "{warnings:?}"
+        );
+        stored.with(".sigtar.", Harm::Empty, |_| {
+            let (result, warnings) = restored("unknown");
+            result.unwrap();
+            assert_eq!(untold(&warnings), 1, "{warnings:?}");
+        });
+    });
+}
+
 #[test]
 fn a_path_that_is_not_there_is_said() {
     let home = Home::new();

@@ -202,6 +202,8 @@ pub enum WarningKind {
     EarlierGone,
     /// A stored file is damaged.
     Damaged,
+    /// Is damaged, so that nobody knows what other stored files hold.
+    Untold,
     /// Could not be restored.
     NotRestored,
     /// Is restored, but not with all its attributes.
@@ -233,6 +235,7 @@ impl From<&Warning> for RunWarning {
             Warning::SocketLeftOut { path } => (K::SocketLeftOut, full_path(path), String::new()),
             Warning::DestinationLeftOut { path } => (K::DestinationLeftOut, full_path(path), String::new()),
             Warning::Damaged { file, reason, .. } => (K::Damaged, file.clone(), reason.clone()),
+            Warning::Untold { file, reason, .. } => (K::Untold, file.clone(), reason.clone()),
             Warning::NotRestored { path, reason } => (K::NotRestored, full_path(path), reason.clone()),
             Warning::AttributeNotSet { path, reason } => {
                 (K::AttributeNotSet, full_path(path), reason.clone())
@@ -250,7 +253,7 @@ impl From<&Warning> for RunWarning {
             Warning::Incomplete { name } => (K::Incomplete, name.clone(), String::new()),
         };
         let fault = match warning {
-            Warning::Damaged { fault, .. } => Some(*fault),
+            Warning::Damaged { fault, .. } | Warning::Untold { fault, .. } => Some(*fault),
             _ => None,
         };
         Self { kind, subject, reason, fault }

@@ -277,6 +277,7 @@ pub fn warning(warning: &RunWarning) -> String {
             gettext("The backups that were here are gone; this one begins from the start")
         }
         WarningKind::Damaged => gettext("Is damaged; what else there is has been used"),
+        WarningKind::Untold => gettext("Is damaged, so that nobody can tell what else is missing"),
         WarningKind::NotRestored => gettext("Could not be restored"),
         WarningKind::AttributeNotSet => gettext("Is restored, but not with all its attributes"),
         WarningKind::AttributesLeftOut => gettext("Is backed up, but not with all its attributes"),

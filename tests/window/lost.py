@@ -39,6 +39,26 @@ def main(program):
         assert not app.find("button", "Save").is_sensitive
         session.press("Escape")
         app.wait_gone("dialog", "Plan Settings")
+
+        # Damage by which nothing is lost of what was chosen is a remark.
+        (documents / "Fresh.txt").write_text("new")
+        flows.back_up(app, 2)
+        (full,) = store.glob("duplicity-full.*.vol1.*")
+        contents = bytearray(full.read_bytes())
+        contents[len(contents) // 2] ^= 0xFF
+        full.write_bytes(contents)
+        flows.browse(app)
+        app.find("table row", "Fresh.txt").mouse_click()
+        app.click("button", "Restore…")
+        app.find("dialog", "Restore")
+        app.type_into("Folder", str(session.home / "Back"))
+        app.click("button", "Restore", within=app.find("dialog", "Restore"))
+        app.find("label", "Restored", flows.WORK_SECS)
+        app.find("list item", "Remarks")
+        app.picture("restored-beside-damage")
+        assert (session.home / "Back/Fresh.txt").read_text() == "new"
+        session.press("Escape")
+        app.wait_gone("dialog", "Restore")
         app.close()
 
         for volume in store.glob("*.vol1.*"):

@@ -61,6 +61,16 @@ pub enum Warning {
         /// The first and the last entry of what is lost with it, where known.
         lost: Option<(EntryPath, EntryPath)>,
     },
+    /// A file that tells what stored files hold is damaged, so that entries may be lost that nobody can name: the
+    /// signatures of a set with a damaged volume, or a manifest that leaves out volumes.
+    Untold {
+        /// Name of the file, or of the set.
+        file: String,
+        /// What is wrong with it.
+        fault: Fault,
+        /// The same in technical words.
+        reason: String,
+    },
     /// An entry could not be restored, or not wholly; nothing incomplete was left in its place.
     NotRestored {
         /// The entry.
@@ -151,6 +161,9 @@ impl std::fmt::Display for Warning {
                 write!(f, "{path}: {reason}")
             }
             Self::NotDeleted { file, reason } => write!(f, "{file}: is not deleted: {reason}"),
+            Self::Untold { file, reason, .. } => {
+                write!(f, "{file}: what stored files hold is not known, and may be missing: {reason}")
+            }
             Self::EarlierGone { location } => {
                 write!(
                     f,

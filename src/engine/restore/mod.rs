@@ -203,7 +203,7 @@ fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'
     let last = manifest.volumes.last().map_or(0, |volume| volume.number);
     if set.volumes.keys().next_back().is_some_and(|number| *number > last) {
         let reason = "it does not name all volumes that are there".to_owned();
-        job.warn(Warning::Damaged { file: set.name(), fault: Fault::Malformed, reason, lost: None });
+        job.warn(Warning::Untold { file: set.name(), fault: Fault::Malformed, reason });
     }
     Ok(Wanted { set, volumes: Ok(wanted_volumes(set, &manifest, paths)) })
 }

@@ -10,7 +10,7 @@ use super::fetch::{Ahead, Fetcher, OpenVolume, Volume};
 use super::{Source, is_everywhere};
 use crate::engine::chain::Set;
 use crate::engine::copies::Copies;
-use crate::engine::error::{Damage, Error, Result};
+use crate::engine::error::{Damage, Error, Fault, Result};
 use crate::engine::format::difftar::{self, Record};
 use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::format::tar;
@@ -244,7 +244,13 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     fn cannot_tell(&mut self, range: (EntryPath, EntryPath), error: Error) -> Result<()> {
         self.blind.push(range);
         match error {
-            Error::Damaged { .. } | Error::Crypto { .. } if !is_everywhere(&error) => Ok(()),
+            Error::Damaged { .. } | Error::Crypto { .. } if !is_everywhere(&error) => {
+                let signatures = self.set.signatures.as_ref();
+                let file = signatures.map_or_else(|| self.set.name(), |file| file.name.clone());
+                let (fault, reason) = (Fault::from(&error), error.to_string());
+                self.source.job.warn(Warning::Untold { file, fault, reason });
+                Ok(())
+            }
             error => Err(error),
         }
     }

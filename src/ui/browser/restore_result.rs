@@ -7,6 +7,7 @@ use super::restore_dialog::RestoreDialog;
 use crate::engine::error::{Error, Result};
 use crate::engine::restore::RestoreSummary;
 use crate::i18n::{gettext, ngettext_f};
+use crate::plan::history::WarningKind;
 use crate::ui::model::JobModel;
 use crate::ui::words;
 
@@ -14,7 +15,9 @@ impl RestoreDialog {
     pub(super) fn show_result(&self, job: &JobModel, result: Result<RestoreSummary>) {
         let imp = self.imp();
         self.set_can_close(true);
-        let losses = job.warnings().iter().filter(|warning| warning.kind.is_loss()).count() as u64;
+        // What was in a damaged file is named one by one, if nothing else has it.
+        let is_loss = |kind: WarningKind| kind.is_loss() && kind != WarningKind::Damaged;
+        let losses = job.warnings().iter().filter(|warning| is_loss(warning.kind)).count() as u64;
         let taker = imp.taker.take();
         let is_taken = taker.is_some();
         if let Some(taker) = taker {
@@ -72,6 +75,7 @@ impl RestoreDialog {
         }
         let count = job.warning_count();
         imp.warnings_group.set_visible(count > 0);
+        let count = if losses > 0 { losses } else { count };
         let shown = words::count(count);
         imp.warnings_row.set_title(&if losses > 0 {
             gettext("What was not restored as it was")
