@@ -100,8 +100,8 @@ def first_computer(session, program):
     app.type_into("New Passphrase", flows.PASSPHRASE)
     app.type_into("Repeat Passphrase", flows.PASSPHRASE)
     app.click("button", "Use This Key")
-    # Another key signs for it.
-    app.find("check box", "Sign the Backup").bring(below=150).click()
+    # It goes on being signed, by another key.
+    assert app.find("check box", "Sign the Backup").has_state("checked")
     app.find("combo box", "Sign With").bring(below=150).click()
     app.find("label", "Ada Lovelace <ada@example.org>")
     # The last of the list.

@@ -129,6 +129,8 @@ mod imp {
         pub listed: RefCell<Vec<(i64, u64)>>,
         /// The key that protects, and whose it is.
         pub key: RefCell<Option<String>>,
+        /// Whether a job was shown.
+        pub had_job: Cell<bool>,
         pub key_owner: RefCell<Option<String>>,
         /// For which plan, after which run, it was looked whether somebody still knows the passphrase.
         pub recall_question: RefCell<Option<(String, Option<i64>, Protection)>>,
@@ -230,6 +232,7 @@ impl OverviewPage {
 
     fn refresh(&self) {
         let Some(plan) = self.plan() else { return };
+        let job_has_focus = self.job_has_focus();
         self.set_title(&plan.name());
         self.refresh_state(&plan);
         self.refresh_outcome(&plan);
@@ -252,17 +255,24 @@ impl OverviewPage {
         self.imp().browse_button.set_visible(has_sets || is_away);
         self.imp().open_button.set_visible(has_sets && plan.plan().destination.is_in_files());
         self.set_enabled("forget-passphrase", plan.plan().protection.is_openpgp());
+        if self.imp().had_job.replace(running) && !running && job_has_focus {
+            self.imp().back_up_button.grab_focus();
+        }
+    }
+
+    /// Whether the focus is where a job is shown, or was lost with it.
+    fn job_has_focus(&self) -> bool {
+        let imp = self.imp();
+        let focus = self.root().and_then(|root| root.focus()).filter(WidgetExt::is_mapped);
+        let is_of_job =
+            |focus: gtk::Widget| focus.is_ancestor(&*imp.progress) || focus.is_ancestor(&*imp.sheet_progress);
+        self.is_mapped() && focus.is_none_or(is_of_job)
     }
 
     fn refresh_state(&self, plan: &PlanObject) {
         let imp = self.imp();
         let job = plan.job();
         let job_is_over = job.is_none();
-        let focus = self.root().and_then(|root| root.focus());
-        let loses_focus = job_is_over
-            && focus.is_some_and(|focus| {
-                focus.is_ancestor(&*imp.progress) || focus.is_ancestor(&*imp.sheet_progress)
-            });
         let (in_sheet, in_page) = if imp.is_narrow.get() { (job, None) } else { (None, job) };
         imp.state_stack.set_visible_child_name(if in_page.is_some() { "running" } else { "resting" });
         imp.progress.set_job(in_page.as_ref());
@@ -275,9 +285,6 @@ impl OverviewPage {
             imp.sheet.set_can_open(has_sheet);
             imp.sheet.set_reveal_bottom_bar(has_sheet);
             imp.sheet.set_open(has_sheet);
-        }
-        if loses_focus {
-            imp.back_up_button.grab_focus();
         }
         let (icon, class) = state_icon(plan.state());
         imp.state_icon.set_icon_name(Some(icon));
