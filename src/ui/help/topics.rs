@@ -161,8 +161,8 @@ fn new_computer() -> Topic {
         paragraphs: vec![
             Text(gettext(
                 "Choose “Restore From a Backup…”, and say where the backup is. On drives that are connected it is found \
-                 automatically. If it is protected by a key, choose “Import a Key…” first: with the copy of the key, with photographs of the recovery kit, or by typing \
-                 the lines that are printed on it.",
+                 automatically. If it is protected by a key, choose “Import a Key…” first: with the copy of the key, with \
+                 photographs of the recovery kit, or by typing the lines that are printed on it.",
             )),
             Text(gettext(
                 "You are told which computer the backup was made on. Then browse and restore as usual. Nothing at that \

@@ -25,11 +25,15 @@ impl PlanObject {
         remains.then_some(proof)
     }
 
-    /// How far the damage reaches that a check has found.
+    /// How far the damage reaches that a check has found. Where it is not known what is stored, all that was checked may
+    /// build on what is damaged.
     pub fn reach_of(&self, found: &Verified) -> Reach {
-        let chains = self.status().map(|status| status.chains.clone()).unwrap_or_default();
         let times = |chain: &ChainStatus| chain.sets.iter().map(|set| set.time.epoch()).collect();
-        Reach::of(&found.damaged, &chains.iter().map(times).collect::<Vec<_>>())
+        let chains: Vec<Vec<i64>> = match self.status() {
+            Some(status) => status.chains.iter().map(times).collect(),
+            None => vec![found.set_secs.clone()],
+        };
+        Reach::of(&found.damaged, &chains)
     }
 
     /// Whether there were backups at the destination, and no complete one is there any more.
