@@ -140,6 +140,11 @@ fn keyboard() {
     run("keyboard.py", &["wide", "light"]);
 }
 
+#[test]
+fn keyboard_narrow() {
+    run("keyboard.py", &["narrow", "light"]);
+}
+
 /// What is backed up and what is left out, and what makes a backup big.
 #[test]
 fn folders() {

@@ -264,8 +264,11 @@ impl OverviewPage {
     fn job_has_focus(&self) -> bool {
         let imp = self.imp();
         let focus = self.root().and_then(|root| root.focus()).filter(WidgetExt::is_mapped);
-        let is_of_job =
-            |focus: gtk::Widget| focus.is_ancestor(&*imp.progress) || focus.is_ancestor(&*imp.sheet_progress);
+        // The sheet itself takes the focus when it is opened.
+        let is_of_job = |focus: gtk::Widget| {
+            let in_sheet = focus.is_ancestor(&*imp.sheet_progress) || imp.sheet_progress.is_ancestor(&focus);
+            in_sheet || focus.is_ancestor(&*imp.progress)
+        };
         self.is_mapped() && focus.is_none_or(is_of_job)
     }
 
