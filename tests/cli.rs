@@ -499,6 +499,7 @@ fn conflicts_several_paths_and_a_look_before_a_restore() {
         scratch.expect(0, &["restore", "--conflict", conflict, "to", "back"]);
         assert_eq!(restored("other.tmp").as_deref(), Some(now), "{conflict}");
         assert_eq!(restored("other (restored).tmp").as_deref(), beside, "{conflict}");
+        assert_eq!(restored("folder/file (restored)"), None, "the same is not kept twice");
         change();
     }
     let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);

@@ -241,6 +241,53 @@ fn what_is_there_is_kept_or_replaced_as_asked() {
 }
 
 #[test]
+fn only_what_differs_is_kept_twice() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    let scratch = Scratch::new();
+    let source = scratch.source();
+    for name in ["differs", "same", "new name"] {
+        fs::write(source.join(name), noise(1, 200_000)).unwrap();
+    }
+    fs::hard_link(source.join("differs"), source.join("other name")).unwrap();
+    symlink("same", source.join("link")).unwrap();
+    symlink("same", source.join("other link")).unwrap();
+    let backup = scratch.backup();
+    backup.back_up();
+
+    let target = scratch.path("target");
+    fs::create_dir(&target).unwrap();
+    let mut of_the_same_size = noise(1, 200_000);
+    of_the_same_size[199_999] ^= 1;
+    fs::write(target.join("differs"), &of_the_same_size).unwrap();
+    fs::write(target.join("same"), noise(1, 200_000)).unwrap();
+    symlink("same", target.join("link")).unwrap();
+    symlink("elsewhere", target.join("other link")).unwrap();
+    let (result, warnings) =
+        backup.try_restore(&target, Options { conflict: Conflict::KeepBoth, ..Options::default() });
+    assert_eq!(warnings, []);
+    assert_eq!(result.unwrap().skipped_count, 2, "the file and the link that are equal");
+    let mut names: Vec<_> = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    let expected = [
+        "differs",
+        "differs (restored)",
+        "link",
+        "new name",
+        "other link",
+        "other link (restored)",
+        "other name",
+        "same",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(fs::read(target.join("differs")).unwrap(), of_the_same_size);
+    assert_eq!(fs::read(target.join("differs (restored)")).unwrap(), noise(1, 200_000));
+    // What was a name of the file that is restored is none of the one that was there.
+    let number = |name: &str| target.join(name).metadata().unwrap().ino();
+    assert_eq!(number("other name"), number("differs (restored)"));
+    assert_eq!(fs::read_link(target.join("other link")).unwrap(), Path::new("elsewhere"));
+}
+
+#[test]
 fn a_link_in_the_target_is_no_way_out() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.source().join("folder")).unwrap();

@@ -181,6 +181,11 @@ impl Window {
         self.imp().store.get().cloned()
     }
 
+    /// The plan whose backups are at a place, if one knows it.
+    pub fn plan_of(&self, place: &Repository) -> Option<PlanObject> {
+        self.store()?.find(place.plan_id()?)
+    }
+
     /// Brings a plan to the front.
     pub fn show_plan(&self, plan: &PlanObject) {
         let imp = self.imp();

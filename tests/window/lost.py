@@ -65,6 +65,16 @@ def main(program):
             volume.unlink()
         app = start("missing", "Stored files are missing")
         app.find("label", re.compile("^Last backed up just now$", re.MULTILINE))
+        # It is also said where files are looked at, and before they are restored.
+        flows.browse(app)
+        app.find("label", re.compile("^Stored files are missing or damaged"))
+        app.picture("missing-in-browser")
+        app.find("table row", "Fresh.txt").mouse_click()
+        app.click("button", "Restore…")
+        app.find("label", re.compile("^2 stored volumes that are needed are missing or damaged"))
+        app.picture("missing-before-restore")
+        session.press("Escape")
+        app.wait_gone("dialog", "Restore")
         app.close()
 
         for file in store.iterdir():

@@ -426,7 +426,7 @@ pub struct RestoreOptions {
 enum OnConflict {
     /// Leave what is there
     Skip,
-    /// Restore beside it, as "NAME (restored)"
+    /// Restore beside it, as "NAME (restored)", unless both are the same
     KeepBoth,
     /// Replace what is older than the restored file
     NewerWins,

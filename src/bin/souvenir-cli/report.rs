@@ -108,8 +108,9 @@ pub fn preview(console: &Console, preview: &RestorePreview) -> Result<()> {
                 "files_of_unknown_size": preview.unknown_size_count,
                 "conflicts": preview.conflict_count,
                 "older_there": preview.older_count,
-                "volumes": preview.volume_count,
+                "volumes": preview.volumes.len(),
                 "volume_bytes": preview.volume_bytes,
+                "lost_volumes": preview.lost_count,
             }),
         );
     }
@@ -121,13 +122,17 @@ pub fn preview(console: &Console, preview: &RestorePreview) -> Result<()> {
             counted(unknown, "file", "files")
         ),
     };
+    let lost = match preview.lost_count {
+        0 => String::new(),
+        lost => format!("Missing or empty, with what they hold: {}.\n", counted(lost, "volume", "volumes")),
+    };
     console.result(&format!(
         "Would restore {}, {} among them, with {size}; already there: {}.\n\
-         For that, {} with {} would be read.\n",
+         For that, {} with {} would be read.\n{lost}",
         counted(preview.entry_count, "entry", "entries"),
         counted(preview.file_count, "file", "files"),
         HumanCount(preview.conflict_count),
-        counted(preview.volume_count, "volume", "volumes"),
+        counted(preview.volumes.len() as u64, "volume", "volumes"),
         HumanBytes(preview.volume_bytes),
     ))
 }

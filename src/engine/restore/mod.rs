@@ -38,6 +38,9 @@ use writer::Writer;
 /// Largest manifest that is believed, in bytes: room for millions of volumes.
 pub(crate) const MANIFEST_LIMIT: u64 = 1 << 30;
 
+/// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
+const COPY_BYTES: usize = 64 * 1024;
+
 /// What to do where something is already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
@@ -45,7 +48,7 @@ pub enum Conflict {
     Refuse,
     /// Leave what is there, and count it.
     Skip,
-    /// Restore the file beside it, under a name of its own.
+    /// Restore the file beside it, under a name of its own, unless what is there has the same contents.
     KeepBoth,
     /// Put the restored file in its place if that is older, else leave what is there.
     NewerWins,

@@ -5,17 +5,18 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, makedev, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 
+use super::COPY_BYTES;
 use crate::engine::format::entry::EntryKind;
 use crate::engine::path::EntryPath;
 use crate::engine::scan::Tree;
@@ -189,6 +190,36 @@ impl Temporary {
         (&self.folder, OsStr::new(&self.name))
     }
 
+    /// Whether it has the same contents as what is at `place`, which is in the same folder; of a link, whether it leads
+    /// to the same. `go_on` is asked now and then.
+    pub fn equals(&self, place: &EntryPath, go_on: impl Fn() -> io::Result<()>) -> io::Result<bool> {
+        let names = [OsStr::new(&self.name), name_of(place)];
+        let [ours, theirs] =
+            names.map(|name| fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW));
+        let (ours, theirs) = (ours?, theirs?);
+        let kind = |stat: &FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+        if kind(&ours) != kind(&theirs) || ours.st_size != theirs.st_size {
+            return Ok(false);
+        }
+        match kind(&ours) {
+            SFlag::S_IFLNK => {
+                let [ours, theirs] = names.map(|name| readlinkat(&self.folder, name));
+                Ok(ours? == theirs?)
+            }
+            SFlag::S_IFREG => {
+                let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+                let open = |name| openat(&self.folder, name, flags, Mode::empty());
+                match (open(names[0]), open(names[1])) {
+                    (Ok(ours), Ok(theirs)) => same_contents([ours, theirs].map(File::from), go_on),
+                    // What cannot be read counts as something else.
+                    (Err(Errno::EACCES), _) | (_, Err(Errno::EACCES)) => Ok(false),
+                    (Err(errno), _) | (_, Err(errno)) => Err(errno.into()),
+                }
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Gives it the name of `place`, which is in the same folder.
     pub fn put(self, place: &EntryPath, replaces: bool) -> io::Result<Placed> {
         let name = name_of(place);
@@ -226,6 +257,23 @@ impl Drop for Temporary {
 /// Whether the system says that it is a folder.
 pub fn is_folder(stat: &FileStat) -> bool {
     stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits()
+}
+
+fn same_contents(files: [File; 2], go_on: impl Fn() -> io::Result<()>) -> io::Result<bool> {
+    let [mut ours, mut theirs] = files.map(|file| BufReader::with_capacity(COPY_BYTES, file));
+    loop {
+        go_on()?;
+        let (left, right) = (ours.fill_buf()?, theirs.fill_buf()?);
+        let count = left.len().min(right.len());
+        if count == 0 {
+            return Ok(left.len() == right.len());
+        }
+        if left[..count] != right[..count] {
+            return Ok(false);
+        }
+        ours.consume(count);
+        theirs.consume(count);
+    }
 }
 
 fn name_of(place: &EntryPath) -> &OsStr {

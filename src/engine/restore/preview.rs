@@ -30,10 +30,12 @@ pub struct RestorePreview {
     pub conflict_count: u64,
     /// Of these, what is older than the entry that would be restored.
     pub older_count: u64,
-    /// Volumes that would be read.
-    pub volume_count: u64,
+    /// Names of the volumes that would be read.
+    pub volumes: Vec<String>,
     /// Their bytes.
     pub volume_bytes: u64,
+    /// Volumes that are needed too, and are missing or empty.
+    pub lost_count: u64,
 }
 
 /// Finds out what a restore would do. Reads manifests and signatures only; writes nothing.
@@ -69,8 +71,15 @@ pub fn preview_by(
     let mut preview = RestorePreview { set_time, ..RestorePreview::default() };
     for set in sets {
         if let Ok(volumes) = want(set, &request.paths, copies, source)?.volumes {
-            preview.volume_count += volumes.len() as u64;
-            preview.volume_bytes += volumes.iter().map(|volume| volume.stored_bytes).sum::<u64>();
+            for volume in volumes {
+                match volume.stored_bytes {
+                    0 => preview.lost_count += 1,
+                    bytes => {
+                        preview.volume_bytes += bytes;
+                        preview.volumes.push(volume.name);
+                    }
+                }
+            }
         }
     }
     walk(&mut |entry| {

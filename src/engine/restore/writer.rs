@@ -7,16 +7,13 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use super::attributes::{Attributes, time_of};
 use super::merge::{FileParts, Sink};
 use super::place::{Place, Placed, Temporary, is_folder};
-use super::{Conflict, RestoreRequest};
+use super::{COPY_BYTES, Conflict, RestoreRequest};
 use crate::engine::delta::patch;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind};
 use crate::engine::job::{Job, Warning};
 use crate::engine::path::EntryPath;
 use crate::engine::scan::reason;
-
-/// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
-const COPY_BYTES: usize = 64 * 1024;
 
 /// Bytes that make a hole in a file that is known to have some.
 const PAGE: usize = 4096;
@@ -121,17 +118,19 @@ impl<'a> Writer<'a> {
 
     /// Whether the restore goes on after an entry.
     fn settle(&mut self, path: EntryPath, result: Result<(), Trouble>) -> Result<()> {
-        match result {
-            Ok(()) => Ok(()),
-            Err(Trouble::Target(error)) => self.refused(path, &error),
-            // Our own errors are of more than this entry; others say what is wrong with it.
-            Err(Trouble::Source(error)) => match error.downcast::<Error>() {
-                Ok(ours) => Err(ours),
-                Err(error) => {
-                    self.not_restored(path, reason(&error));
-                    Ok(())
-                }
-            },
+        let (error, is_of_target) = match result {
+            Ok(()) => return Ok(()),
+            Err(Trouble::Source(error)) => (error, false),
+            Err(Trouble::Target(error)) => (error, true),
+        };
+        // Our own errors are of more than this entry; others say what is wrong with it.
+        match error.downcast::<Error>() {
+            Ok(ours) => Err(ours),
+            Err(error) if is_of_target => self.refused(path, &error),
+            Err(error) => {
+                self.not_restored(path, reason(&error));
+                Ok(())
+            }
         }
     }
 
@@ -148,9 +147,7 @@ impl<'a> Writer<'a> {
         let temporary = self.place.temporary_special(&place, &entry.kind)?;
         let (folder, name) = temporary.location();
         self.attributes.set_by_name(folder, name, &entry);
-        let placed = temporary.put(&place, replaces)?;
-        self.count(placed);
-        Ok(())
+        self.put(temporary, &entry, place, replaces)
     }
 
     /// Puts a file together: the whole of an earlier state, and the differences to it one by one.
@@ -182,10 +179,7 @@ impl<'a> Writer<'a> {
     /// be restored by itself.
     fn link_to_other_name(&mut self, entry: &Entry, place: &EntryPath, replaces: bool) -> io::Result<bool> {
         let Some(hard_link) = entry.hard_link() else { return Ok(false) };
-        let Some((first, first_place)) = self.linked.get(hard_link) else {
-            self.linked.insert(hard_link.into(), (entry.clone(), place.clone()));
-            return Ok(false);
-        };
+        let Some((first, first_place)) = self.linked.get(hard_link) else { return Ok(false) };
         // The number of a file that is gone may have been given to another one.
         if (Entry { path: entry.path.clone(), ..first.clone() }) != *entry {
             return Ok(false);
@@ -194,8 +188,7 @@ impl<'a> Writer<'a> {
         let Some(temporary) = self.place.temporary_link(&first_place, place)? else { return Ok(false) };
         let size = self.place.look(&first_place)?.map_or(0, |stat| stat.st_size);
         self.done.written_bytes += u64::try_from(size).unwrap_or(0);
-        let placed = temporary.put(place, replaces)?;
-        self.count(placed);
+        self.put(temporary, entry, place.clone(), replaces)?;
         Ok(true)
     }
 
@@ -236,7 +229,31 @@ impl<'a> Writer<'a> {
         }
         self.attributes.set(&file, &entry, true);
         drop(file);
+        self.put(temporary, &entry, place, replaces)
+    }
+
+    /// Gives something whole its name; another one, if both are to be kept and differ.
+    fn put(
+        &mut self,
+        temporary: Temporary,
+        entry: &Entry,
+        mut place: EntryPath,
+        replaces: bool,
+    ) -> io::Result<()> {
+        if self.request.conflict == Conflict::KeepBoth && self.place.look(&place)?.is_some() {
+            let go_on = || self.job.check().map_err(Error::into_stream);
+            if temporary.equals(&place, go_on)? {
+                self.count(Placed::Kept);
+                return Ok(());
+            }
+            place = self.free_name(&place)?;
+        }
         let placed = temporary.put(&place, replaces)?;
+        if placed == Placed::Done
+            && let Some(hard_link) = entry.hard_link()
+        {
+            self.linked.entry(hard_link.into()).or_insert_with(|| (entry.clone(), place));
+        }
         self.count(placed);
         Ok(())
     }
@@ -263,7 +280,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Where an entry goes and whether it may take the place of something. None if what is there stays, so
-    /// that nothing has to be read for it.
+    /// that nothing has to be read for it. If both are to be kept, it is compared first.
     fn room_for(&mut self, entry: &Entry, place: EntryPath) -> io::Result<Option<(EntryPath, bool)>> {
         let Some(stat) = self.place.look(&place)? else { return Ok(Some((place, false))) };
         let is_older = || {
@@ -271,7 +288,7 @@ impl<'a> Writer<'a> {
             (stat.st_mtime, stat.st_mtime_nsec) < (time.tv_sec(), time.tv_nsec())
         };
         match self.request.conflict {
-            Conflict::KeepBoth => return Ok(Some((self.free_name(&place)?, false))),
+            Conflict::KeepBoth => return Ok(Some((place, false))),
             Conflict::Replace => {}
             Conflict::NewerWins if is_older() => {}
             Conflict::Refuse | Conflict::Skip | Conflict::NewerWins => {

@@ -183,8 +183,8 @@ mod imp {
         }
 
         #[template_callback]
-        fn on_try_again(&self) {
-            self.obj().open(self.time.get().map(SetTime::epoch));
+        fn on_banner_button(&self) {
+            self.obj().use_banner();
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::engine::format::time::SetTime;
 use crate::engine::path::EntryPath;
 use crate::i18n::gettext;
 use crate::plan::history::Problem;
-use crate::ui::model::{Lane, display_name};
+use crate::ui::log::RunPage;
+use crate::ui::model::{Lane, PlanObject, display_name};
 use crate::ui::window::Window;
 use crate::ui::words;
 
@@ -173,14 +174,48 @@ impl BrowserPage {
         let imp = self.imp();
         let unreachable = imp.unreachable_text.borrow().clone();
         let incomplete =
-            gettext("Parts of this snapshot are damaged: some of it may be shown as it was before.");
-        let text = unreachable.or((!is_complete).then_some(incomplete));
+            || gettext("Parts of this snapshot are damaged: some of it may be shown as it was before.");
+        let lossy = || gettext("Stored files are missing or damaged: not all of this snapshot can be restored.");
+        let text = unreachable
+            .or_else(|| (!is_complete).then(incomplete))
+            .or_else(|| self.has_lost_part().then(lossy));
         imp.banner.set_title(&glib::markup_escape_text(text.as_deref().unwrap_or_default()));
         imp.banner.set_revealed(text.is_some());
         let is_reachable = self.is_reachable();
-        imp.banner.set_button_label((!is_reachable).then(|| gettext("_Try Again")).as_deref());
+        let button = if !is_reachable {
+            Some(gettext("_Try Again"))
+        } else {
+            self.plan().and_then(|plan| plan.damage()).map(|_| gettext("_Show Damage"))
+        };
+        imp.banner.set_button_label(button.as_deref());
         let why = gettext("The backups cannot be reached");
         imp.restore_button.set_tooltip_text((!is_reachable).then_some(why.as_str()));
+    }
+
+    /// Does what the button of the banner says.
+    pub(super) fn use_banner(&self) {
+        if !self.is_reachable() {
+            return self.open(self.imp().time.get().map(SetTime::epoch));
+        }
+        let (Some(window), Some(plan)) = (self.window(), self.plan()) else { return };
+        if let Some(proof) = plan.damage() {
+            window.push(&RunPage::new(&plan, &proof));
+        }
+    }
+
+    pub(super) fn window(&self) -> Option<Window> {
+        self.root().and_downcast()
+    }
+
+    /// The plan whose backups are looked at.
+    fn plan(&self) -> Option<PlanObject> {
+        self.window()?.plan_of(self.imp().repository.borrow().as_ref()?)
+    }
+
+    /// Whether it is known that something of the snapshot that is shown cannot be restored.
+    fn has_lost_part(&self) -> bool {
+        let time = self.imp().time.get();
+        time.zip(self.plan()).is_some_and(|(time, plan)| plan.has_lost_part_of(time.epoch()))
     }
 
     pub(super) fn refresh_contents(&self) {
@@ -211,7 +246,7 @@ impl BrowserPage {
     }
 
     pub(super) fn show_restore(&self, wish: RestoreWish) {
-        if let Some(window) = self.root().and_downcast::<Window>() {
+        if let Some(window) = self.window() {
             let dialog = RestoreDialog::new(wish);
             dialog.set_window(&window);
             dialog.present(Some(&window));

@@ -83,6 +83,7 @@ impl RestoreDialog {
         let turn = imp.turn.get() + 1;
         imp.turn.set(turn);
         self.show_thought(None);
+        imp.preview.replace(None);
         let dialog = self.downgrade();
         glib::spawn_future_local(async move {
             glib::timeout_future(STAY).await;
@@ -117,12 +118,26 @@ impl RestoreDialog {
                 return;
             };
             match preview {
-                Some(Ok(preview)) => dialog.show_thought(Some(&preview)),
+                Some(Ok(preview)) => {
+                    dialog.show_thought(Some(&preview));
+                    dialog.imp().preview.replace(Some(preview));
+                }
                 // The restore itself tells what is wrong, or asks for what is needed.
                 Some(Err(error)) => tracing::info!(%error, "the restore could not be looked at"),
                 None => {}
             }
         });
+    }
+
+    /// Whether files at the target may be lost by a way of dealing with them.
+    pub(super) fn may_lose_files(&self, conflict: Conflict) -> bool {
+        let preview = self.imp().preview.borrow();
+        let is_known_none = |count: fn(&RestorePreview) -> u64| preview.as_ref().map(count) == Some(0);
+        match conflict {
+            Conflict::Refuse | Conflict::Skip | Conflict::KeepBoth => false,
+            Conflict::NewerWins => !is_known_none(|preview| preview.older_count),
+            Conflict::Replace => !is_known_none(|preview| preview.conflict_count),
+        }
     }
 
     fn show_thought(&self, preview: Option<&RestorePreview>) {
@@ -131,23 +146,27 @@ impl RestoreDialog {
             let text = preview.map(|preview| conflict_text(*conflict, preview));
             row.set_subtitle(text.as_ref().unwrap_or(plain));
         }
-        imp.cost_label.set_visible(preview.is_some());
+        imp.cost_label.set_visible(false);
+        imp.loss_label.set_visible(false);
         let (Some(preview), Some(wish)) = (preview, &*imp.wish.borrow()) else { return };
         imp.amount_label.set_label(&gettext_f(
             "{amount}, from {date}",
             &[("amount", &amount_text(preview)), ("date", &words::set_date(wish.time))],
         ));
-        let rate = self.stored_bytes_per_sec(wish.repository.plan_id());
-        let time = rate.map(|rate| time_text(preview.volume_bytes / rate));
-        let texts = [Some(cost_text(preview)), time];
-        imp.cost_label.set_label(&texts.into_iter().flatten().collect::<Vec<_>>().join("\n"));
-    }
-
-    /// How fast the destination of a plan is, if that is known.
-    fn stored_bytes_per_sec(&self, plan_id: Option<&str>) -> Option<u64> {
-        let store = self.imp().window.upgrade()?.store()?;
-        let plan = store.iter().find(|plan| Some(&*plan.plan().id) == plan_id)?;
-        plan.plan().stored_bytes_per_sec(&plan.runs())
+        let plan = imp.window.upgrade().and_then(|window| window.plan_of(&wish.repository));
+        if !preview.volumes.is_empty() {
+            let rate = plan.as_ref().and_then(|plan| plan.plan().stored_bytes_per_sec(&plan.runs()));
+            let time = rate.map(|rate| time_text(preview.volume_bytes / rate));
+            let texts = [Some(cost_text(preview)), time];
+            imp.cost_label.set_label(&texts.into_iter().flatten().collect::<Vec<_>>().join("\n"));
+            imp.cost_label.set_visible(true);
+        }
+        let damaged = plan.map(|plan| plan.damaged_files()).unwrap_or_default();
+        let damaged_count = preview.volumes.iter().filter(|volume| damaged.contains(*volume)).count() as u64;
+        if let lost_count @ 1.. = preview.lost_count + damaged_count {
+            imp.loss_label.set_label(&loss_text(lost_count));
+            imp.loss_label.set_visible(true);
+        }
     }
 }
 
@@ -172,8 +191,21 @@ fn cost_text(preview: &RestorePreview) -> String {
     ngettext_f(
         "For that {count} stored volume with {size} is read.",
         "For that {count} stored volumes with {size} are read.",
-        preview.volume_count,
-        &[("count", &words::count(preview.volume_count)), ("size", &words::size(preview.volume_bytes))],
+        preview.volumes.len() as u64,
+        &[
+            ("count", &words::count(preview.volumes.len() as u64)),
+            ("size", &words::size(preview.volume_bytes)),
+        ],
+    )
+}
+
+/// What cannot come back, as far as is known before.
+fn loss_text(count: u64) -> String {
+    ngettext_f(
+        "{count} stored volume that is needed is missing or damaged. What is lost with it is named at the end.",
+        "{count} stored volumes that are needed are missing or damaged. What is lost with them is named at the end.",
+        count,
+        &[("count", &words::count(count))],
     )
 }
 
@@ -202,8 +234,8 @@ fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
             all,
         ),
         Conflict::KeepBoth => counted(
-            "{count} restored file gets “(restored)” behind its name.",
-            "{count} restored files get “(restored)” behind their names.",
+            "{count} file is there. If the restored one differs, it gets “(restored)” behind its name.",
+            "{count} files are there. Restored ones that differ get “(restored)” behind their names.",
             all,
         ),
         Conflict::NewerWins if older == 0 => {

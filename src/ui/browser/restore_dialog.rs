@@ -1,7 +1,7 @@
 //! Restoring: where to, how far it is, and what came of it.
 
 use std::cell::{Cell, RefCell};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::engine::crypto::Keyring;
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job};
 use crate::engine::path::EntryPath;
-use crate::engine::restore::{Conflict, RestoreRequest, restore};
+use crate::engine::restore::{Conflict, RestorePreview, RestoreRequest, restore};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::ROOT;
 use crate::platform::folder;
@@ -82,6 +82,8 @@ mod imp {
         #[template_child]
         pub cost_label: TemplateChild<gtk::Label>,
         #[template_child]
+        pub loss_label: TemplateChild<gtk::Label>,
+        #[template_child]
         pub progress: TemplateChild<JobProgress>,
         #[template_child]
         pub result_page: TemplateChild<adw::StatusPage>,
@@ -103,6 +105,8 @@ mod imp {
         pub taker: RefCell<Option<async_channel::Sender<Option<PathBuf>>>>,
         /// What the rows say as long as nothing is known of the target.
         pub plain_texts: RefCell<Vec<(adw::ActionRow, Conflict, String)>>,
+        /// What the restore would do, once it is known.
+        pub preview: RefCell<Option<RestorePreview>>,
         /// Changes with the target: what was found out about another is not wanted.
         pub turn: Cell<u64>,
         /// Whether it is looked whether the target can be written.
@@ -268,18 +272,10 @@ impl RestoreDialog {
         } else {
             Conflict::Skip
         };
-        if conflict == Conflict::Replace {
+        if self.may_lose_files(conflict) {
             let heading = gettext("Replace Files?");
-            let body = if in_place {
-                gettext(
-                    "Files in their original place are replaced by those of the backup. What they contain now is lost.",
-                )
-            } else {
-                gettext_f(
-                    "Files of the same names in “{folder}” are replaced. What they contain now is lost.",
-                    &[("folder", &folder::to_shown(&target))],
-                )
-            };
+            let folder = (!in_place).then_some(&*target);
+            let body = replaced_text(conflict, folder);
             if !dialogs::confirm_destructive(self, &heading, &body, &gettext("_Replace")).await {
                 return;
             }
@@ -364,6 +360,27 @@ impl RestoreDialog {
         if stop {
             job.stop(CancelReason::User);
         }
+    }
+}
+
+/// What happens to files in a folder, or in their original place.
+fn replaced_text(conflict: Conflict, folder: Option<&Path>) -> String {
+    match folder {
+        None if conflict == Conflict::NewerWins => gettext(
+            "Files in their original place that are older than those of the backup are replaced. What they contain now \
+             is lost.",
+        ),
+        None => gettext(
+            "Files in their original place are replaced by those of the backup. What they contain now is lost.",
+        ),
+        Some(folder) if conflict == Conflict::NewerWins => gettext_f(
+            "Files of the same names in “{folder}” that are older are replaced. What they contain now is lost.",
+            &[("folder", &folder::to_shown(folder))],
+        ),
+        Some(folder) => gettext_f(
+            "Files of the same names in “{folder}” are replaced. What they contain now is lost.",
+            &[("folder", &folder::to_shown(folder))],
+        ),
     }
 }
 

@@ -20,7 +20,6 @@ use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::Problem;
 use crate::plan::safekeeping::Safekeeping;
 use crate::ui::model::{CatalogReader, JobKind, JobModel};
-use crate::ui::window::Window;
 use crate::ui::{dialogs, error_text, safekeeping, words};
 
 /// Another computer whose backups are at a place.
@@ -101,7 +100,7 @@ impl BrowserPage {
                 page.take_opened(opened, time_secs);
             }
         });
-        if let Some(window) = self.root().and_downcast::<Window>() {
+        if let Some(window) = self.window() {
             window.watch(&job, &repository);
         }
         imp.loading_view.set_job(&job);

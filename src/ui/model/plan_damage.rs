@@ -1,5 +1,7 @@
 //! What is wrong with the backups of a plan that are stored, as far as a check or the names of the files tell.
 
+use std::collections::HashSet;
+
 use glib::subclass::prelude::*;
 
 use super::PlanObject;
@@ -13,16 +15,36 @@ impl PlanObject {
     /// The last proof, if it found damage of which something is still stored.
     pub fn damage(&self) -> Option<Run> {
         let proof = self.last_proof().filter(Run::found_damage)?;
-        let remains = match (&proof.outcome, self.status()) {
-            (Outcome::Verified(found), Some(_)) if is_all_named(found) => {
-                !self.reach_of(found).touched.is_empty()
-            }
-            (Outcome::Drilled(found), Some(_)) => {
+        let remains = match &proof.outcome {
+            Outcome::Verified(found) if is_all_named(found) => !self.reach_of(found).touched.is_empty(),
+            Outcome::Drilled(found) if self.status().is_some() => {
                 self.sets().iter().any(|set| set.time.epoch() == found.set_secs)
             }
             _ => true,
         };
         remains.then_some(proof)
+    }
+
+    /// Names of the stored files that the last check found to be missing or damaged, as far as they are remembered.
+    pub fn damaged_files(&self) -> HashSet<String> {
+        match self.last_proof().map(|proof| proof.outcome) {
+            Some(Outcome::Verified(found)) => found.damaged.into_iter().map(|file| file.file).collect(),
+            _ => HashSet::new(),
+        }
+    }
+
+    /// Whether something of the snapshot of a time, in seconds since 1970, cannot be restored, as far as is known.
+    pub fn has_lost_part_of(&self, secs: i64) -> bool {
+        let by_check = match self.damage().map(|proof| proof.outcome) {
+            Some(Outcome::Verified(found)) => self.reach_of(&found).touched.contains(&secs),
+            Some(Outcome::Drilled(found)) => found.set_secs == secs,
+            _ => false,
+        };
+        let is_behind_gap = |chain: &ChainStatus| {
+            let mut touched = chain.sets.iter().skip_while(|set| set.missing_volumes.is_empty());
+            touched.any(|set| set.time.epoch() == secs)
+        };
+        by_check || self.status().is_some_and(|status| status.chains.iter().any(is_behind_gap))
     }
 
     /// How far the damage reaches that a check has found. Where it is not known what is stored, all that was checked may
@@ -85,8 +107,8 @@ impl PlanObject {
         if self.runs_here().iter().any(is_newer_full) {
             return false;
         }
-        match (&proof.outcome, self.status()) {
-            (Outcome::Verified(found), Some(_)) if is_all_named(found) => self.reach_of(found).is_of_newest(),
+        match &proof.outcome {
+            Outcome::Verified(found) if is_all_named(found) => self.reach_of(found).is_of_newest(),
             _ => true,
         }
     }
