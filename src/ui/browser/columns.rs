@@ -157,6 +157,18 @@ pub fn make_sortable(column: &gtk::ColumnViewColumn) {
     column.set_sorter(Some(&gtk::CustomSorter::new(|_, _| gtk::Ordering::Equal)));
 }
 
+/// Puts the title of a column to the right, above figures. GTK has no property for that: the title is found by its place
+/// in the view, and stays to the left where that is another one.
+pub fn align_title_right(view: &gtk::ColumnView, column: &gtk::ColumnViewColumn) {
+    let columns = view.columns();
+    let position = (0..columns.n_items()).find(|position| columns.item(*position).as_ref() == Some(column.upcast_ref()));
+    let titles = view.first_child().map(|header| header.observe_children());
+    let title = position.zip(titles).and_then(|(position, titles)| titles.item(position));
+    if let Some(line) = title.and_downcast::<gtk::Widget>().and_then(|title| title.first_child()) {
+        line.set_halign(gtk::Align::End);
+    }
+}
+
 /// Calls `show` with every node that a cell or a row comes to stand for, and whenever that node changes.
 fn show_always<T: IsA<glib::Object>>(place: &T, show: impl Fn(&T, &FileNode) + Copy + 'static) {
     let group = glib::SignalGroup::new::<FileNode>();

@@ -27,6 +27,7 @@ impl BrowserPage {
         let page = self.downgrade();
         columns::set_up_names(&imp.name_column, move |cell| dragging::source(&page, cell));
         columns::set_up_text(&imp.size_column, 1.0, FileNode::size);
+        columns::align_title_right(&imp.view, &imp.size_column);
         columns::set_up_text(&imp.modified_column, 0.0, FileNode::modified);
         columns::set_up_changes(&imp.change_column);
         for column in [&imp.name_column, &imp.size_column, &imp.modified_column, &imp.change_column] {
