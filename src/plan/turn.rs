@@ -20,8 +20,15 @@ struct Turns {
 
 struct Queue {
     /// The run whose turn it is, and those that wait, in their order.
-    entries: Vec<(u64, Control)>,
+    entries: Vec<Entry>,
     next_number: u64,
+}
+
+struct Entry {
+    number: u64,
+    /// What people call it.
+    name: String,
+    control: Control,
 }
 
 /// The turn of a run, until it is dropped.
@@ -32,14 +39,14 @@ impl Turn {
     /// Waits until all runs that came before have ended. Those that are paused are not waited for.
     ///
     /// Fails with [`crate::engine::Error::Cancelled`] when the job is to stop.
-    pub fn take(job: &Job) -> Result<Self> {
+    pub fn take(name: &str, job: &Job) -> Result<Self> {
         let mut queue = TURNS.queue();
         let number = queue.next_number;
         queue.next_number += 1;
-        queue.entries.push((number, job.control().clone()));
+        queue.entries.push(Entry { number, name: name.to_owned(), control: job.control().clone() });
         let turn = Self(number);
         let must_wait = |queue: &Queue| {
-            queue.entries.iter().any(|(other, control)| *other < number && !control.is_paused())
+            queue.entries.iter().any(|other| other.number < number && !other.control.is_paused())
         };
         while must_wait(&queue) {
             job.phase(Phase::Waiting);
@@ -51,11 +58,18 @@ impl Turn {
         }
         Ok(turn)
     }
+
+    /// The name of the run that the one with this control waits for.
+    pub fn before(control: &Control) -> Option<String> {
+        let queue = TURNS.queue();
+        let mut before = queue.entries.iter().take_while(|entry| !entry.control.is_same(control));
+        before.find(|entry| !entry.control.is_paused()).map(|entry| entry.name.clone())
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        TURNS.queue().entries.retain(|(number, _)| *number != self.0);
+        TURNS.queue().entries.retain(|entry| entry.number != self.0);
         TURNS.moved.notify_all();
     }
 }
@@ -75,12 +89,12 @@ mod tests {
     use crate::engine::job::CancelReason;
 
     /// A run on a thread of its own, which ends when it is told to; and the news of its turn.
-    fn run(job: &Job) -> (Receiver<Result<()>>, impl FnOnce() + use<>) {
+    fn run(name: &'static str, job: &Job) -> (Receiver<Result<()>>, impl FnOnce() + use<>) {
         let (begun, news) = channel();
         let (end, wait) = channel::<()>();
         let job = job.clone();
         thread::spawn(move || {
-            let turn = Turn::take(&job);
+            let turn = Turn::take(name, &job);
             begun
                 .send(
                     turn.as_ref().map(drop).map_err(|_| crate::engine::Error::Cancelled(CancelReason::User)),
@@ -97,12 +111,13 @@ mod tests {
         let soon = Duration::from_secs(20);
         let not_yet = LOOK_INTERVAL * 3;
         let [first, second, third] = [(); 3].map(|()| Job::unattended());
-        let (first_news, end_first) = run(&first);
+        let (first_news, end_first) = run("first", &first);
         assert!(first_news.recv_timeout(soon).unwrap().is_ok());
-        let (second_news, end_second) = run(&second);
+        let (second_news, end_second) = run("second", &second);
         assert!(second_news.recv_timeout(not_yet).is_err());
         assert_eq!(second.progress().phase, Phase::Waiting);
-        let (third_news, end_third) = run(&third);
+        assert_eq!(Turn::before(second.control()).as_deref(), Some("first"));
+        let (third_news, end_third) = run("third", &third);
         assert!(third_news.recv_timeout(not_yet).is_err());
 
         // Who is stopped waits no longer, and nobody waits for it.
@@ -112,8 +127,9 @@ mod tests {
         assert!(third_news.recv_timeout(not_yet).is_err());
         first.control().pause();
         assert!(third_news.recv_timeout(soon).unwrap().is_ok());
+        assert_eq!(Turn::before(third.control()), None);
 
-        let (last_news, end_last) = run(&Job::unattended());
+        let (last_news, end_last) = run("last", &Job::unattended());
         assert!(last_news.recv_timeout(not_yet).is_err());
         end_third();
         assert!(last_news.recv_timeout(soon).unwrap().is_ok());

@@ -46,6 +46,11 @@ impl Control {
         Self::default()
     }
 
+    /// Whether both steer the same job.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Asks the job to stop. The first reason stays.
     pub fn cancel(&self, reason: CancelReason) {
         self.change(|wishes| {

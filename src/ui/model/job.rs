@@ -12,6 +12,7 @@ use crate::engine::error::Result;
 use crate::engine::job::{self, CancelReason, Control, Event, Job, JobHandle, Phase, Progress, Question};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::history::{Cause, KEPT_WARNINGS, Problem, RunWarning, full_path};
+use crate::plan::turn::Turn;
 use crate::platform::secrets::SecretsError;
 use crate::ui::{error_text, words};
 
@@ -322,7 +323,10 @@ impl JobModel {
         let title = match phase {
             _ if trying_again => gettext("Connection Lost, Trying Again"),
             Phase::Preparing => gettext("Preparing"),
-            Phase::Waiting => gettext("Waiting for Another Backup"),
+            Phase::Waiting => match self.imp().control.borrow().as_ref().and_then(Turn::before) {
+                Some(name) => gettext_f("Waiting for “{name}”", &[("name", &name)]),
+                None => gettext("Preparing"),
+            },
             Phase::BackingUp => gettext("Backing Up"),
             Phase::Finishing => gettext("Finishing"),
             Phase::Restoring => gettext("Restoring"),

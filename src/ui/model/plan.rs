@@ -331,7 +331,7 @@ impl PlanObject {
         if let Some(job) = &*self.imp().job.borrow() {
             let sentence = match job.kind() {
                 _ if job.paused() && !job.stopping() => gettext("Paused"),
-                _ if job.waits_for_turn() => gettext("Waiting for another backup"),
+                _ if job.waits_for_turn() => job.title(),
                 JobKind::Verify => gettext("Checking the backup"),
                 JobKind::Drill => gettext("Testing a restore"),
                 JobKind::Move => gettext("Moving the backups"),

@@ -100,7 +100,7 @@ impl PlanObject {
             if by == By::Schedule {
                 calm::lower_priority();
             }
-            let _turn = Turn::take(job)?;
+            let _turn = Turn::take(&plan.name, job)?;
             // Nothing comes up by itself.
             let keyring = Keyring::default().with_agent_asking(by != By::Schedule);
             work(&plan, &Means { runs: &runs, keyring: &keyring, passphrases: &passphrases }, job)

@@ -24,6 +24,8 @@ mod imp {
         #[template_child]
         pub bar: TemplateChild<gtk::ProgressBar>,
         #[template_child]
+        pub figures: TemplateChild<gtk::Box>,
+        #[template_child]
         pub counts_label: TemplateChild<gtk::Label>,
         #[template_child]
         pub path_label: TemplateChild<gtk::Label>,
@@ -121,6 +123,9 @@ impl JobProgress {
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         imp.counts_label.set_label(&parts.join(" · "));
         imp.path_label.set_label(&job.current_path());
+        // Nothing moves while others do.
+        imp.bar.set_visible(!job.waits_for_turn());
+        imp.figures.set_visible(!job.waits_for_turn());
         if job.measured() {
             imp.bar.set_fraction(job.fraction());
         } else if job.is_running() && !imp.pulsing.replace(true) {
