@@ -88,8 +88,7 @@ impl OverviewPage {
             drop(page);
             if let Some(store) = window.store() {
                 let dialog = PlanSettings::new(&store, &plan, &window);
-                dialog.open_at(at.and_then(glib::Variant::str).unwrap_or_default());
-                dialog.present(Some(&window));
+                dialog.open_at(at.and_then(glib::Variant::str).unwrap_or_default(), &window);
             }
         });
         self.imp().actions.add_action(&settings);

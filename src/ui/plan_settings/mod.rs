@@ -67,6 +67,8 @@ mod imp {
         pub draft: RefCell<Option<Draft>>,
         /// A key that was made, also in an attempt that failed later, with its passphrase.
         pub made: RefCell<Option<(Key, Option<PlanSecret>)>>,
+        /// What has the focus when the dialog is opened, if it is not the first page.
+        pub first_focus: RefCell<Option<gtk::Widget>>,
         /// Whose key it is that protects now.
         pub key_owner: RefCell<Option<String>>,
     }
@@ -87,7 +89,7 @@ mod imp {
             ChangePage::ensure_type();
             class.bind_template();
             class.install_action("settings.open", Some(glib::VariantTy::STRING), |dialog, _, page| {
-                dialog.open_at(page.and_then(glib::Variant::str).unwrap_or_default());
+                dialog.push(page.and_then(glib::Variant::str).unwrap_or_default());
             });
         }
 
@@ -103,7 +105,13 @@ mod imp {
         }
     }
 
-    impl WidgetImpl for PlanSettings {}
+    impl WidgetImpl for PlanSettings {
+        /// A dialog does this as it opens, and would begin with its header bar.
+        fn grab_focus(&self) -> bool {
+            let first = self.first_focus.take();
+            first.is_some_and(|first| first.child_focus(gtk::DirectionType::TabForward)) || self.parent_grab_focus()
+        }
+    }
 
     impl AdwDialogImpl for PlanSettings {
         fn close_attempt(&self) {
@@ -150,11 +158,28 @@ impl PlanSettings {
         dialog
     }
 
-    /// Opens one of the pages.
-    pub fn open_at(&self, page: &str) {
-        if matches!(page, "folders" | "destination" | "protection" | "schedule") {
+    /// Opens the settings in a window, at one of the pages or at what is kept.
+    pub fn open_at(&self, place: &str, window: &Window) {
+        let imp = self.imp();
+        let wanted = if place == "keep" {
+            Some(imp.settings_page.keeping_group().upcast())
+        } else if self.push(place) {
+            let page = imp.navigation.visible_page().and_then(|page| page.child());
+            page.and_downcast::<adw::ToolbarView>().and_then(|view| view.content())
+        } else {
+            None
+        };
+        imp.first_focus.replace(wanted);
+        self.present(Some(window));
+    }
+
+    /// Goes to a page behind the first one. False if it is none.
+    fn push(&self, page: &str) -> bool {
+        let is_page = matches!(page, "folders" | "destination" | "protection" | "schedule");
+        if is_page {
             self.imp().navigation.push_by_tag(page);
         }
+        is_page
     }
 
     fn connect_pages(&self) {

@@ -128,6 +128,11 @@ glib::wrapper! {
 }
 
 impl SettingsPage {
+    /// The rows of what is kept.
+    pub fn keeping_group(&self) -> KeepingGroup {
+        self.imp().keeping_group.get()
+    }
+
     /// Tells the page the names of the other plans.
     pub fn set_taken(&self, names: Vec<String>) {
         self.imp().taken.replace(names);
