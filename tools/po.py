@@ -3,7 +3,8 @@
 
     po.py update   writes po/POTFILES.in and po/souvenir.pot and merges the languages of po/LINGUAS
     po.py check    fails where one of them is not up to date, where a translation is broken or incomplete,
-                   and where a text of a .ui file is not marked for translation
+                   and where a text of a .ui file is not marked for translation, or one of the source cannot
+                   be found by translators
 """
 
 import pathlib
@@ -30,6 +31,12 @@ KEYWORDS = [
     "npgettext_f:1c,2,3",
 ]
 CALLS = re.compile(r"\bn?p?gettext(_f)?\(")
+# Calls that go on in the next line have their text there.
+NOT_LITERAL = re.compile(r"(?<!fn )\bn?p?gettext(?:_f)?\([^\s\"]|\bngettext(?:_f)?\(\"(?:[^\"\\]|\\.)*\",\s*[^\s\"]")
+GIVEN_TO_WIDGET = re.compile(
+    r"\.(?:set_)?(?:title|subtitle|label|tooltip_text|description|body|heading|button_label|placeholder_text|text)"
+    r"\((?:Some\()?&?\"[^\"]*[^\W\d_]"
+)
 
 # Properties of GTK's and libadwaita's widgets that people read.
 READ_BY_PEOPLE = {
@@ -161,6 +168,9 @@ def check():
         faults += differences(file)
     for file in sorted((TOP / "src").rglob("*.ui")):
         faults += unmarked(file)
+    for file in sorted((TOP / "src").rglob("*.rs")):
+        if file.name != "i18n.rs":
+            faults += unmarked_in_source(file)
     return faults
 
 
@@ -191,6 +201,18 @@ def unmarked(file):
         in_list = element.tag == "item" and not len(element)
         if in_list or (element.tag in ("property", "attribute", "relation") and name in READ_BY_PEOPLE):
             faults.append(f'{file.relative_to(TOP)}: “{text}” has no translatable="yes"')
+    return faults
+
+
+def unmarked_in_source(file):
+    """Texts that are given to gettext as a variable, and texts that are given to a widget without gettext."""
+    faults = []
+    for number, line in enumerate(to_c(file.read_text()).splitlines(), 1):
+        code = line.split("//")[0]
+        if NOT_LITERAL.search(code):
+            faults.append(f"{file.relative_to(TOP)}:{number}: the text for gettext is not a literal")
+        if GIVEN_TO_WIDGET.search(code):
+            faults.append(f"{file.relative_to(TOP)}:{number}: a text that people read is not marked")
     return faults
 
 

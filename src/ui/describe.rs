@@ -164,18 +164,15 @@ pub fn keep(keep: &Keep) -> String {
 
 fn thinned(thinning: &Thinning) -> String {
     let Thinning { hourly, daily, weekly, monthly, yearly } = *thinning;
-    let part = |singular: &str, plural: &str, count: u32| {
-        let number = u64::from(count);
-        (count > 0).then(|| ngettext_f(singular, plural, number, &[("count", &words::count(number))]))
-    };
+    let shown = |count: u32| words::count(count.into());
     let parts = [
-        part("{count} hourly", "{count} hourly", hourly),
-        part("{count} daily", "{count} daily", daily),
-        part("{count} weekly", "{count} weekly", weekly),
-        part("{count} monthly", "{count} monthly", monthly),
-        part("{count} yearly", "{count} yearly", yearly),
+        (hourly, ngettext_f("{count} hourly", "{count} hourly", hourly.into(), &[("count", &shown(hourly))])),
+        (daily, ngettext_f("{count} daily", "{count} daily", daily.into(), &[("count", &shown(daily))])),
+        (weekly, ngettext_f("{count} weekly", "{count} weekly", weekly.into(), &[("count", &shown(weekly))])),
+        (monthly, ngettext_f("{count} monthly", "{count} monthly", monthly.into(), &[("count", &shown(monthly))])),
+        (yearly, ngettext_f("{count} yearly", "{count} yearly", yearly.into(), &[("count", &shown(yearly))])),
     ];
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    let parts: Vec<_> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
     if parts.is_empty() { gettext("Every snapshot, for ever") } else { parts.join(", ") }
 }
 

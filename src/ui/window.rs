@@ -17,7 +17,7 @@ use super::model::{JobModel, JobState, PlanObject, PlanStore, Repository};
 use super::overview::OverviewPage;
 use super::plan_row::PlanRow;
 use super::restore_from::RestoreFromDialog;
-use super::widgets::name_menu_items;
+use super::widgets::{name_menu_items, show_toast, show_toast_with_folder};
 use crate::engine::crypto::Key;
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::{Destination, Plan};
@@ -263,21 +263,17 @@ impl Window {
 
     /// Says something in passing.
     pub fn toast(&self, text: &str) {
-        let toast = adw::Toast::builder().title(text).use_markup(false).build();
-        self.imp().toasts.add_toast(toast);
+        show_toast(&self.imp().toasts, text);
     }
 
     /// Says that something is in a folder, and offers to show it.
     fn toast_with_folder(&self, text: &str, folder: &Path) {
-        let toast =
-            adw::Toast::builder().title(text).use_markup(false).button_label(gettext("_Show")).build();
         let (window, folder) = (self.downgrade(), folder.to_owned());
-        toast.connect_button_clicked(move |_| {
+        show_toast_with_folder(&self.imp().toasts, text, move || {
             if let Some(window) = window.upgrade() {
                 window.open_folder(&folder);
             }
         });
-        self.imp().toasts.add_toast(toast);
     }
 
     /// Shows a folder in the file manager.
@@ -313,7 +309,7 @@ impl Window {
                 window.toast(remark);
             }
             if let Some(folder) = made_by.upgrade().and_then(|assistant| assistant.kept_in()) {
-                window.toast_with_folder(&gettext("The copy of the key is made"), &folder);
+                window.toast_with_folder(&gettext("Key copied"), &folder);
             }
             if start == Start::Now {
                 window.back_up(plan);

@@ -156,7 +156,7 @@ def main(program):
         # What is forgotten is asked for: one passphrase after the other, and why.
         app.click("toggle button", "Main Menu")
         app.click("menu item", "Forget Passphrase")
-        app.find(text="The passphrase will be asked for next time")
+        app.find(text="The passphrase is forgotten")
         assert stored(session) == [], stored(session)
         verify_all(app)
         for number, passphrase in enumerate((THIRD, SECOND, FIRST), 1):

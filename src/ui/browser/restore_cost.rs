@@ -219,37 +219,37 @@ fn time_text(secs: u64) -> String {
 
 /// What each way of dealing with files that are already there would do.
 fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
-    let counted = |singular: &str, plural: &str, count: u64| {
-        ngettext_f(singular, plural, count, &[("count", &words::count(count))])
-    };
-    let all = preview.conflict_count;
-    let older = preview.older_count;
+    let (all, older) = (preview.conflict_count, preview.older_count);
     if all == 0 {
         return gettext("No file is there yet.");
     }
     match conflict {
-        Conflict::Refuse | Conflict::Skip => counted(
+        Conflict::Refuse | Conflict::Skip => ngettext_f(
             "{count} file is there and stays as it is.",
             "{count} files are there and stay as they are.",
             all,
+            &[("count", &words::count(all))],
         ),
-        Conflict::KeepBoth => counted(
+        Conflict::KeepBoth => ngettext_f(
             "{count} file is there. If the restored one differs, it gets “(restored)” behind its name.",
             "{count} files are there. Restored ones that differ get “(restored)” behind their names.",
             all,
+            &[("count", &words::count(all))],
         ),
         Conflict::NewerWins if older == 0 => {
             gettext("No file that is there is older than the restored one: all stay as they are.")
         }
-        Conflict::NewerWins => counted(
+        Conflict::NewerWins => ngettext_f(
             "{count} file that is there is older, and is lost.",
             "{count} files that are there are older, and are lost.",
             older,
+            &[("count", &words::count(older))],
         ),
-        Conflict::Replace => counted(
+        Conflict::Replace => ngettext_f(
             "{count} file that is there now is lost.",
             "{count} files that are there now are lost.",
             all,
+            &[("count", &words::count(all))],
         ),
     }
 }

@@ -15,7 +15,8 @@ use crate::ui::words;
 mod imp {
     use super::*;
 
-    #[derive(Default, gtk::CompositeTemplate)]
+    #[derive(Default, gtk::CompositeTemplate, glib::Properties)]
+    #[properties(wrapper_type = super::SnapshotBar)]
     #[template(file = "snapshot_bar.ui")]
     pub struct SnapshotBar {
         #[template_child]
@@ -33,6 +34,9 @@ mod imp {
         pub names: RefCell<Vec<String>>,
         pub selection: gtk::SingleSelection,
         pub position: Cell<Option<usize>>,
+        /// Whether the time stands below the date, where a line has no room for both.
+        #[property(get, set = Self::set_two_lines)]
+        pub two_lines: Cell<bool>,
         pub filling: Cell<bool>,
     }
 
@@ -52,6 +56,7 @@ mod imp {
         }
     }
 
+    #[glib::derived_properties]
     impl ObjectImpl for SnapshotBar {
         fn constructed(&self) {
             self.parent_constructed();
@@ -70,6 +75,11 @@ mod imp {
 
     #[gtk::template_callbacks]
     impl SnapshotBar {
+        fn set_two_lines(&self, two_lines: bool) {
+            self.two_lines.set(two_lines);
+            self.obj().show_date();
+        }
+
         #[template_callback]
         fn on_popover_shown(&self) {
             let Some(position) = self.position.get() else { return };
@@ -143,11 +153,18 @@ impl SnapshotBar {
         let imp = self.imp();
         let position = imp.times.borrow().iter().position(|other| *other == time);
         imp.position.set(position);
-        let Some(name) = position.and_then(|position| imp.names.borrow().get(position).cloned()) else {
-            return;
-        };
-        imp.date_label.set_label(&name);
-        let label = gettext_f("Snapshot of {date}", &[("date", &name)]);
+        self.show_date();
+    }
+
+    fn show_date(&self) {
+        let imp = self.imp();
+        let names = imp.names.borrow();
+        let Some(name) = imp.position.get().and_then(|position| names.get(position)) else { return };
+        match name.rsplit_once(", ").filter(|_| imp.two_lines.get()) {
+            Some((date, time)) => imp.date_label.set_label(&format!("{date}\n{time}")),
+            None => imp.date_label.set_label(name),
+        }
+        let label = gettext_f("Snapshot of {date}", &[("date", name)]);
         imp.date_button.update_property(&[gtk::accessible::Property::Label(&label)]);
     }
 

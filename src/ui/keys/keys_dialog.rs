@@ -19,7 +19,7 @@ use crate::ui::assistant::{KeyWish, NewKeyPage, facts_with_address, objection};
 use crate::ui::dialogs;
 use crate::ui::error_text;
 use crate::ui::model::PlanStore;
-use crate::ui::widgets::ProblemView;
+use crate::ui::widgets::{ProblemView, show_toast, show_toast_with_folder};
 use crate::ui::window::Window;
 
 mod imp {
@@ -239,20 +239,17 @@ impl KeysDialog {
     }
 
     fn toast(&self, text: &str) {
-        self.imp().toasts.add_toast(adw::Toast::builder().title(text).use_markup(false).build());
+        show_toast(&self.imp().toasts, text);
     }
 
     fn toast_with_folder(&self, text: &str, folder: &Path) {
-        let toast =
-            adw::Toast::builder().title(text).use_markup(false).button_label(gettext("_Show")).build();
         let (dialog, folder) = (self.downgrade(), folder.to_owned());
-        toast.connect_button_clicked(move |_| {
+        show_toast_with_folder(&self.imp().toasts, text, move || {
             let window = dialog.upgrade().and_then(|dialog| dialog.root()).and_downcast::<Window>();
             if let Some(window) = window {
                 window.open_folder(&folder);
             }
         });
-        self.imp().toasts.add_toast(toast);
     }
 }
 

@@ -151,7 +151,7 @@ async fn forget_passphrase(plan: &PlanObject, window: &Window) {
             tracing::info!(%error, "there was nothing to forget");
         }
     }
-    window.toast(&gettext("The passphrase will be asked for next time"));
+    window.toast(&gettext("The passphrase is forgotten"));
 }
 
 /// Asks whether a plan is to be forgotten, and does it. Whether it was.
@@ -167,8 +167,7 @@ pub async fn remove(plan: &PlanObject, window: &Window) -> bool {
     let Some(store) = window.store() else { return false };
     match store.remove(plan).await {
         Ok(()) => {
-            let name = plan.name();
-            window.toast(&gettext_f("“{name}” was removed; its backups are still there", &[("name", &name)]));
+            window.toast(&gettext("Plan removed; its backups stay"));
             true
         }
         Err(problem) => {

@@ -1,4 +1,5 @@
-//! The backups on the drives that are connected, each a row to be chosen. Where there are none, nothing is seen of it.
+//! The backups on the drives that are connected, each a row to be chosen. Where there are none, nothing is seen of it. A
+//! drive that is slow holds back nothing of the others.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -18,6 +19,16 @@ use crate::plan::Destination;
 use crate::ui::describe;
 use crate::ui::model::{JobKind, JobModel};
 
+/// What is known of a drive.
+#[derive(Debug)]
+pub struct Search {
+    drive: DriveAddress,
+    /// None once it has ended.
+    job: Option<JobModel>,
+    /// What was found.
+    rows: Vec<adw::ActionRow>,
+}
+
 mod imp {
     use super::*;
 
@@ -26,10 +37,7 @@ mod imp {
     pub struct DiscoveryGroup {
         #[template_child]
         pub looking_row: TemplateChild<adw::ActionRow>,
-        /// Those that were looked at last.
-        pub drives: RefCell<Vec<DriveAddress>>,
-        pub rows: RefCell<Vec<adw::ActionRow>>,
-        pub search: RefCell<Option<JobModel>>,
+        pub searches: RefCell<Vec<Search>>,
         pub watch: RefCell<Option<glib::JoinHandle<()>>>,
     }
 
@@ -68,9 +76,8 @@ mod imp {
             if let Some(watch) = self.watch.take() {
                 watch.abort();
             }
-            self.obj().stop_searching();
             // Where it is seen again, for instance in a bottom sheet, it searches anew.
-            self.drives.take();
+            self.obj().set_drives(Vec::new());
             self.parent_unroot();
         }
     }
@@ -96,70 +103,77 @@ impl DiscoveryGroup {
     }
 
     fn set_drives(&self, drives: Vec<DriveAddress>) {
-        let imp = self.imp();
-        if *imp.drives.borrow() == drives {
-            return;
-        }
-        imp.drives.replace(drives.clone());
-        self.stop_searching();
-        self.show_found(&[]);
-        imp.looking_row.set_visible(true);
-        self.set_visible(!drives.is_empty());
-        let (group, looked_at) = (self.downgrade(), drives.clone());
-        let work = move |job: &Job| discover_on(&drives, job);
-        let search = JobModel::run(JobKind::Look, "souvenir-discover", work, move |_, found| {
-            // It fails only when nobody wants to know any more.
-            let (Ok(found), Some(group)) = (found, group.upgrade()) else { return };
-            if *group.imp().drives.borrow() != looked_at {
-                return;
+        let mut searches = self.imp().searches.take();
+        for gone in searches.extract_if(.., |search| !drives.contains(&search.drive)) {
+            if let Some(job) = gone.job {
+                job.stop(CancelReason::User);
             }
-            group.imp().looking_row.set_visible(false);
-            group.set_visible(!found.is_empty());
-            group.show_found(&found);
-        });
-        imp.search.replace(Some(search));
+            gone.rows.iter().for_each(|row| self.remove(row));
+        }
+        for drive in drives {
+            if searches.iter().all(|search| search.drive != drive) {
+                searches.push(self.search(drive));
+            }
+        }
+        self.imp().searches.replace(searches);
+        self.refresh();
     }
 
-    fn stop_searching(&self) {
-        if let Some(search) = self.imp().search.take() {
-            search.stop(CancelReason::User);
-        }
+    fn search(&self, drive: DriveAddress) -> Search {
+        let (group, looked_at) = (self.downgrade(), drive.clone());
+        let work = move |job: &Job| discover_on(&looked_at, job);
+        let job = JobModel::run(JobKind::Look, "souvenir-discover", work, move |job, found| {
+            // It fails only when nobody wants to know any more.
+            if let (Ok(found), Some(group)) = (found, group.upgrade()) {
+                group.take_found(job, &found);
+            }
+        });
+        Search { drive, job: Some(job), rows: Vec::new() }
     }
 
-    fn show_found(&self, found: &[(Destination, Discovery)]) {
-        for row in self.imp().rows.take() {
-            self.remove(&row);
+    fn take_found(&self, job: &JobModel, found: &[(Destination, Discovery)]) {
+        let mut searches = self.imp().searches.borrow_mut();
+        if let Some(search) = searches.iter_mut().find(|search| search.job.as_ref() == Some(job)) {
+            search.job = None;
+            search.rows = found.iter().map(|(destination, discovery)| self.row(destination, discovery)).collect();
+            search.rows.iter().for_each(|row| self.add(row));
         }
-        let rows = found.iter().map(|(destination, discovery)| {
-            let row = adw::ActionRow::builder()
-                .use_markup(false)
-                .title(describe::destination(destination))
-                .subtitle(dates_text(&discovery.set_times))
-                .activatable(true)
-                .build();
-            row.add_suffix(&gtk::Image::from_icon_name("go-next-symbolic"));
-            let (group, destination) = (self.downgrade(), destination.clone());
-            row.connect_activated(move |_| {
-                if let Some(group) = group.upgrade() {
-                    group.emit_by_name::<()>("chosen", &[&BoxedAnyObject::new(destination.clone())]);
-                }
-            });
-            self.add(&row);
-            row
+        drop(searches);
+        self.refresh();
+    }
+
+    fn refresh(&self) {
+        let imp = self.imp();
+        let searches = imp.searches.borrow();
+        let is_looking = searches.iter().any(|search| search.job.is_some());
+        imp.looking_row.set_visible(is_looking);
+        self.set_visible(is_looking || searches.iter().any(|search| !search.rows.is_empty()));
+    }
+
+    fn row(&self, destination: &Destination, discovery: &Discovery) -> adw::ActionRow {
+        let row = adw::ActionRow::builder()
+            .use_markup(false)
+            .title(describe::destination(destination))
+            .subtitle(dates_text(&discovery.set_times))
+            .activatable(true)
+            .build();
+        row.add_suffix(&gtk::Image::from_icon_name("go-next-symbolic"));
+        let (group, destination) = (self.downgrade(), destination.clone());
+        row.connect_activated(move |_| {
+            if let Some(group) = group.upgrade() {
+                group.emit_by_name::<()>("chosen", &[&BoxedAnyObject::new(destination.clone())]);
+            }
         });
-        self.imp().rows.replace(rows.collect());
+        row
     }
 }
 
-/// The backups on some drives. One that is pulled out meanwhile has none.
-fn discover_on(drives: &[DriveAddress], job: &Job) -> Result<Vec<(Destination, Discovery)>> {
-    let mut found = Vec::new();
-    for drive in drives {
-        let Ok(root) = drive.folder() else { continue };
-        for discovery in discover(&root, job)? {
-            let DriveAddress { uuid, name, .. } = drive.clone();
-            found.push((Destination::Drive { uuid, name, path: discovery.folder.clone() }, discovery));
-        }
-    }
-    Ok(found)
+/// The backups on a drive. One that is pulled out meanwhile has none.
+fn discover_on(drive: &DriveAddress, job: &Job) -> Result<Vec<(Destination, Discovery)>> {
+    let Ok(root) = drive.folder() else { return Ok(Vec::new()) };
+    let found = discover(&root, job)?.into_iter().map(|discovery| {
+        let DriveAddress { uuid, name, .. } = drive.clone();
+        (Destination::Drive { uuid, name, path: discovery.folder.clone() }, discovery)
+    });
+    Ok(found.collect())
 }

@@ -13,6 +13,7 @@ mod network_row;
 mod new_passphrase;
 mod path_row;
 mod problem_view;
+mod toasts;
 
 pub use destination_chooser::DestinationChooser;
 pub use destination_report::{DestinationCheck, DestinationReport};
@@ -24,6 +25,7 @@ pub use menu_names::name_menu_items;
 pub use new_passphrase::NewPassphrase;
 pub use path_row::{PathRow, clear_row};
 pub use problem_view::{ProblemView, details_button};
+pub use toasts::{show_toast, show_toast_with_folder};
 
 use std::cell::Cell;
 
