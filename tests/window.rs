@@ -39,6 +39,11 @@ fn every_page_narrow_and_dark() {
     run("screenshots.py", &["narrow-dark-de"]);
 }
 
+#[test]
+fn every_page_narrow_with_large_text_and_high_contrast() {
+    run("screenshots.py", &["narrow-light-de-large-contrast"]);
+}
+
 /// A deleted file is found, and an old version of a file is compared and restored.
 #[test]
 fn browser() {
