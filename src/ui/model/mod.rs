@@ -7,6 +7,7 @@ mod file_node;
 mod folder_model;
 mod folder_rows;
 mod job;
+mod looks;
 mod nodes;
 mod plan;
 mod plan_damage;

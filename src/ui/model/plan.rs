@@ -7,6 +7,7 @@ use glib::prelude::*;
 use glib::subclass::Signal;
 use glib::subclass::prelude::*;
 
+use super::looks::Looks;
 use super::{JobKind, JobModel, Repository};
 use crate::engine::status::{ChainStatus, SetStatus, Status, status_by};
 use crate::i18n::{gettext, gettext_f};
@@ -66,13 +67,8 @@ mod imp {
         pub runs: RefCell<Vec<Run>>,
         pub status: RefCell<Option<Rc<Status>>>,
         pub status_problem: RefCell<Option<Problem>>,
-        pub looking: Cell<bool>,
-        /// Whether it is to be looked again after the look that is under way.
-        pub look_again: Cell<bool>,
-        /// Counts up with every run that may have changed what is at the destination.
-        pub turn: Cell<u64>,
-        /// The turn in which the look began that `status` comes from.
-        pub looked_in_turn: Cell<u64>,
+        /// The looks that `status` comes from.
+        pub looks: Looks,
         /// Whether a backup goes on once the drive is back.
         pub waiting: Cell<bool>,
         /// What the machine is like, as far as a schedule asks for it.
@@ -149,7 +145,7 @@ impl PlanObject {
             imp.status_problem.replace(None);
             imp.waiting.set(false);
             // A look that is under way is one at the old place.
-            imp.looking.set(false);
+            imp.looks.end();
         }
         self.refresh();
         if before.destination != plan.destination || before.full_policy() != plan.full_policy() {
@@ -228,11 +224,7 @@ impl PlanObject {
 
     /// Looks at the destination, on a thread.
     pub fn look(&self) {
-        if self.imp().looking.replace(true) {
-            self.imp().look_again.set(true);
-            return;
-        }
-        let turn = self.imp().turn.get();
+        let Some(look) = self.imp().looks.begin() else { return };
         let facts = self.plan();
         let (destination, policy) = (facts.destination.clone(), facts.full_policy());
         let expected = self.expects_backups();
@@ -251,11 +243,11 @@ impl PlanObject {
                 if plan.plan().destination != facts.destination {
                     return;
                 }
-                imp.looking.set(false);
+                let wants_another = imp.looks.end();
                 match result {
                     Ok(status) => {
                         imp.status.replace(Some(Rc::new(status)));
-                        imp.looked_in_turn.set(turn);
+                        imp.looks.saw(look);
                         imp.status_problem.replace(None);
                     }
                     Err(error) => {
@@ -264,7 +256,7 @@ impl PlanObject {
                     }
                 }
                 plan.refresh();
-                if imp.look_again.take() {
+                if wants_another {
                     plan.look();
                 }
             },

@@ -115,8 +115,7 @@ impl PlanObject {
 
     /// What is at the destination, unless a run may have changed it since it was looked at.
     fn current_status(&self) -> Option<std::rc::Rc<Status>> {
-        let imp = self.imp();
-        self.status().filter(|_| imp.looked_in_turn.get() == imp.turn.get())
+        self.status().filter(|_| self.imp().looks.is_current())
     }
 }
 

@@ -186,7 +186,7 @@ impl PlanObject {
         let imp = self.imp();
         if imp.unwritten_count.get() == 0 && *imp.runs.borrow() != runs {
             imp.runs.replace(runs);
-            imp.turn.set(imp.turn.get() + 1);
+            imp.looks.note_change();
             self.refresh();
             self.look();
         }
@@ -204,7 +204,7 @@ impl PlanObject {
     fn take_run(&self, run: Run) {
         let imp = self.imp();
         imp.runs.borrow_mut().push(run.clone());
-        imp.turn.set(imp.turn.get() + 1);
+        imp.looks.note_change();
         if let Some(history) = imp.history.get().cloned() {
             let (id, plan) = (self.id(), self.clone());
             imp.unwritten_count.set(imp.unwritten_count.get() + 1);
