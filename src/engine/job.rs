@@ -6,6 +6,8 @@
 //! It is looked at for every buffer and during every wait.
 
 mod control;
+mod progress;
+mod question;
 mod warning;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,95 +21,10 @@ use super::path::EntryPath;
 use super::storage::{CredentialRequest, HostKey, NetworkAddress, StorageResult};
 
 pub use control::{CancelReason, Control};
+pub use progress::{Phase, Progress};
+pub use question::Question;
 pub use warning::Warning;
 pub(crate) use warning::amount;
-
-/// What a job is doing, in the order in which a person sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Phase {
-    /// Looking at the destination.
-    #[default]
-    Preparing,
-    /// Doing nothing until another job has ended.
-    Waiting,
-    /// Reading the source and storing volumes.
-    BackingUp,
-    /// Storing signatures and manifest.
-    Finishing,
-    /// Writing files to their place.
-    Restoring,
-    /// Reading what the destination holds.
-    Listing,
-    /// Reading stored files to see whether they are as they were written.
-    Verifying,
-    /// Deleting stored files.
-    Deleting,
-    /// Copying stored files from one place to another.
-    Copying,
-}
-
-/// How far the phase of a job is. Totals are valid once `total_known` is set.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// What is being done.
-    pub phase: Phase,
-    /// Entries (files, folders, links) done.
-    pub done_files: u64,
-    /// Entries to do.
-    pub total_files: u64,
-    /// Bytes of file contents done.
-    pub done_bytes: u64,
-    /// Bytes of file contents to do.
-    pub total_bytes: u64,
-    /// Whether the totals are final.
-    pub total_known: bool,
-    /// Bytes written to, or read from, the destination.
-    pub stored_bytes: u64,
-    /// The entry that was worked on last.
-    pub current_path: EntryPath,
-    /// Whether the destination has failed more than once in a row and is tried again.
-    pub trying_again: bool,
-}
-
-/// Something that only a person can answer. Dropping the question is a "no".
-#[derive(Debug)]
-pub enum Question {
-    /// A passphrase is needed.
-    Passphrase {
-        /// What for, and whether the last answer was wrong.
-        request: PassphraseRequest,
-        /// Where the answer goes; `None` is a refusal.
-        reply: mpsc::SyncSender<Option<Secret>>,
-    },
-    /// A place wants a secret before it lets us in.
-    Credential {
-        /// Which, and whether the last answer was wrong.
-        request: CredentialRequest,
-        /// Where the answer goes; `None` is a refusal.
-        reply: mpsc::SyncSender<Option<Secret>>,
-    },
-    /// A server that is not known yet shows its key.
-    HostKey {
-        /// The key.
-        key: HostKey,
-        /// Where the answer goes: whether it is the right server.
-        reply: mpsc::SyncSender<bool>,
-    },
-    /// The last backup was made on a machine of another name.
-    OtherHost {
-        /// That name.
-        found: String,
-        /// Where the answer goes: whether to go on with its chain.
-        reply: mpsc::SyncSender<bool>,
-    },
-    /// A folder on the network can only be reached after somebody signed in to its server.
-    Mount {
-        /// The folder.
-        address: NetworkAddress,
-        /// Where the answer goes: whether it can be reached now, and else why not.
-        reply: mpsc::SyncSender<StorageResult<()>>,
-    },
-}
 
 /// What goes up from a job, apart from progress. `T` is the verb's summary.
 #[derive(Debug)]

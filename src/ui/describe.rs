@@ -169,7 +169,10 @@ fn thinned(thinning: &Thinning) -> String {
         (hourly, ngettext_f("{count} hourly", "{count} hourly", hourly.into(), &[("count", &shown(hourly))])),
         (daily, ngettext_f("{count} daily", "{count} daily", daily.into(), &[("count", &shown(daily))])),
         (weekly, ngettext_f("{count} weekly", "{count} weekly", weekly.into(), &[("count", &shown(weekly))])),
-        (monthly, ngettext_f("{count} monthly", "{count} monthly", monthly.into(), &[("count", &shown(monthly))])),
+        (
+            monthly,
+            ngettext_f("{count} monthly", "{count} monthly", monthly.into(), &[("count", &shown(monthly))]),
+        ),
         (yearly, ngettext_f("{count} yearly", "{count} yearly", yearly.into(), &[("count", &shown(yearly))])),
     ];
     let parts: Vec<_> = parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::arguments::{Destination, ListOptions};
+use crate::arguments::ListOptions;
 use crate::browse_arguments::{CatalogOptions, ChangesOptions, HistoryOptions, SearchOptions};
 use crate::browse_report as report;
 use crate::console::Console;
 use crate::secrets::Environment;
+use crate::stores::Destination;
 use crate::{Clock, in_job};
 use souvenir::engine::catalog::{
     Catalog, DEFAULT_LIMIT_BYTES, Pattern, SyncRequest, enforce_limit, is_damage,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::arguments::Destination;
 use crate::secrets::PassphraseOptions;
+use crate::stores::Destination;
 use souvenir::engine::format::moment::Moment;
 
 const CATALOG: &str = "\

@@ -7,11 +7,11 @@ use clap::{Args, ValueHint};
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use crate::arguments::{StoreOptions, TargetStoreOptions};
 use crate::console::duration_text;
 use crate::limits::LimitOptions;
 use crate::report::{counted, local_time, print};
 use crate::secrets::{Environment, PassphraseOptions};
+use crate::stores::{StoreOptions, TargetStoreOptions};
 use crate::{Console, in_job};
 use souvenir::engine::Result;
 use souvenir::engine::copy::{

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use crate::arguments::Destination;
 use crate::console::Console;
 use crate::secrets::{Environment, PassphraseOptions};
+use crate::stores::Destination;
 use crate::upkeep::interval;
 use crate::{in_job, report_keys as report};
 use souvenir::engine::crypto::{KeyAlgorithm, Keyring, NewKey, PassphraseFor, Passphrases};

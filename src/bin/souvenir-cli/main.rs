@@ -16,6 +16,7 @@ mod report_status;
 mod report_upkeep;
 mod rules;
 mod secrets;
+mod stores;
 mod upkeep;
 
 use std::process::ExitCode;

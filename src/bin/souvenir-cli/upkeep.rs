@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use clap::{ArgGroup, Args, ValueHint};
 use jiff::tz::TimeZone;
 
-use crate::arguments::Destination;
 use crate::secrets::{Environment, PassphraseOptions};
+use crate::stores::Destination;
 use crate::{Clock, Console, in_job, report_upkeep as report};
 use souvenir::engine::chain::removal::Policy;
 use souvenir::engine::chain::retention::Rules;

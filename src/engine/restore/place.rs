@@ -194,8 +194,7 @@ impl Temporary {
     /// to the same. `go_on` is asked now and then.
     pub fn equals(&self, place: &EntryPath, go_on: impl Fn() -> io::Result<()>) -> io::Result<bool> {
         let names = [OsStr::new(&self.name), name_of(place)];
-        let [ours, theirs] =
-            names.map(|name| fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW));
+        let [ours, theirs] = names.map(|name| fstatat(&self.folder, name, AtFlags::AT_SYMLINK_NOFOLLOW));
         let (ours, theirs) = (ours?, theirs?);
         let kind = |stat: &FileStat| SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
         if kind(&ours) != kind(&theirs) || ours.st_size != theirs.st_size {

@@ -161,7 +161,8 @@ pub fn make_sortable(column: &gtk::ColumnViewColumn) {
 /// in the view, and stays to the left where that is another one.
 pub fn align_title_right(view: &gtk::ColumnView, column: &gtk::ColumnViewColumn) {
     let columns = view.columns();
-    let position = (0..columns.n_items()).find(|position| columns.item(*position).as_ref() == Some(column.upcast_ref()));
+    let position =
+        (0..columns.n_items()).find(|position| columns.item(*position).as_ref() == Some(column.upcast_ref()));
     let titles = view.first_child().map(|header| header.observe_children());
     let title = position.zip(titles).and_then(|(position, titles)| titles.item(position));
     if let Some(line) = title.and_downcast::<gtk::Widget>().and_then(|title| title.first_child()) {

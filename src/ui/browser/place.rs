@@ -175,7 +175,8 @@ impl BrowserPage {
         let unreachable = imp.unreachable_text.borrow().clone();
         let incomplete =
             || gettext("Parts of this snapshot are damaged: some of it may be shown as it was before.");
-        let lossy = || gettext("Stored files are missing or damaged: not all of this snapshot can be restored.");
+        let lossy =
+            || gettext("Stored files are missing or damaged: not all of this snapshot can be restored.");
         let text = unreachable
             .or_else(|| (!is_complete).then(incomplete))
             .or_else(|| self.has_lost_part().then(lossy));

@@ -109,7 +109,8 @@ mod imp {
         /// A dialog does this as it opens, and would begin with its header bar.
         fn grab_focus(&self) -> bool {
             let first = self.first_focus.take();
-            first.is_some_and(|first| first.child_focus(gtk::DirectionType::TabForward)) || self.parent_grab_focus()
+            first.is_some_and(|first| first.child_focus(gtk::DirectionType::TabForward))
+                || self.parent_grab_focus()
         }
     }
 

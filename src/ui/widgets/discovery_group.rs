@@ -135,7 +135,8 @@ impl DiscoveryGroup {
         let mut searches = self.imp().searches.borrow_mut();
         if let Some(search) = searches.iter_mut().find(|search| search.job.as_ref() == Some(job)) {
             search.job = None;
-            search.rows = found.iter().map(|(destination, discovery)| self.row(destination, discovery)).collect();
+            search.rows =
+                found.iter().map(|(destination, discovery)| self.row(destination, discovery)).collect();
             search.rows.iter().for_each(|row| self.add(row));
         }
         drop(searches);
