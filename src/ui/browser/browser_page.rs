@@ -183,6 +183,11 @@ mod imp {
         }
 
         #[template_callback]
+        fn on_try_again(&self) {
+            self.obj().open(self.time.get().map(SetTime::epoch));
+        }
+
+        #[template_callback]
         fn on_banner_button(&self) {
             self.obj().use_banner();
         }
