@@ -231,10 +231,12 @@ impl Plan {
         self.earlier_protections.push(EarlierProtection { until: since, protection });
     }
 
-    /// When the next backup is a full one though the chain could be extended.
-    pub fn full_policy(&self) -> FullPolicy {
+    /// When the next backup is a full one though the chain could be extended, after these runs.
+    pub fn full_policy(&self, runs: &[history::Run]) -> FullPolicy {
+        let damaged_secs = self.last_proof(runs).and_then(history::Run::newest_damaged_secs);
         FullPolicy {
             protected_since: self.protection_since().and_then(SetTime::from_epoch),
+            damaged: damaged_secs.and_then(SetTime::from_epoch),
             ..self.full_every.policy()
         }
     }
@@ -368,12 +370,12 @@ mod tests {
     fn a_plan_remembers_its_protections() {
         let folder = Destination::Folder { path: "/srv/backups".into() };
         let mut plan = Plan::new("Home", vec!["/home".into()], folder, Protection::passphrase());
-        assert_eq!(plan.full_policy(), FullPolicy::default());
+        assert_eq!(plan.full_policy(&[]), FullPolicy::default());
         plan.change_protection(Protection::none(), 1_000);
         plan.change_protection(Protection::passphrase(), 2_000);
         plan.keep = Keep::Thinned(Thinning { daily: 9, ..Thinning::default() });
         plan.full_every = FullEvery::Month;
-        assert_eq!(plan.full_policy().protected_since, SetTime::from_epoch(2_000));
+        assert_eq!(plan.full_policy(&[]).protected_since, SetTime::from_epoch(2_000));
         let text = toml::to_string_pretty(&plan).unwrap();
         assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan);
     }

@@ -168,11 +168,19 @@ fn a_plan_is_run_by_its_name_and_proved() {
     let volume = volume.into_iter().find(|path| path.to_string_lossy().contains(".difftar")).unwrap();
     fs::write(&volume, noise(1, 2000)).unwrap();
     desk.expect(1, &["plan", "run", "--task", "verify", "Letters"]);
+    // Nothing is built on it. The full set that is made instead is gone on with.
+    for is_full in [true, false] {
+        fs::write(desk.path("documents/third"), format!("And one more: {is_full}")).unwrap();
+        let (printed, _) = desk.expect(0, &["--json", "plan", "run", "Letters"]);
+        let value: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(value["run"]["outcome"]["full"], is_full, "{printed}");
+    }
+    assert_same(&look(&desk.path("documents")), &look(&restored(&desk, &plan)), "restored");
 
     let (_, told) = desk.expect(2, &["plan", "run", "Leters"]);
     assert!(told.contains("there is no plan \"Leters\""), "{told}");
     desk.expect(2, &["plan", "run"]);
-    assert_eq!(desk.runs(&plan).len(), 5);
+    assert_eq!(desk.runs(&plan).len(), 7);
 }
 
 #[test]

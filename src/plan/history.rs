@@ -286,6 +286,15 @@ impl Run {
         self.warnings.iter().any(|warning| warning.kind == WarningKind::EarlierGone)
     }
 
+    /// The time of the newest snapshot in which it found damage, in seconds since 1970.
+    pub fn newest_damaged_secs(&self) -> Option<i64> {
+        match &self.outcome {
+            Outcome::Verified(found) => found.damaged.iter().map(|file| file.set_secs).max(),
+            Outcome::Drilled(found) => (found.failure_count > 0).then_some(found.set_secs),
+            Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped | Outcome::Failed(_) => None,
+        }
+    }
+
     /// Whether it looked at backups and found something that cannot be restored.
     pub fn found_damage(&self) -> bool {
         match &self.outcome {

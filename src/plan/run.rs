@@ -18,7 +18,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::format::time::SetTime;
 use crate::engine::job::{CancelReason, Job, Warning};
 use crate::engine::prune::{Mode, PruneRequest, prune};
-use crate::engine::status::status_by;
+use crate::engine::status::status;
 use crate::engine::storage::{Address, Storage, StorageErrorKind};
 use crate::engine::verify::{VerifyRequest, Which, verify};
 
@@ -61,6 +61,15 @@ impl Plan {
     pub fn runs_here<'a>(&self, runs: &'a [Run]) -> impl DoubleEndedIterator<Item = &'a Run> {
         let since = self.destination_since.unwrap_or(i64::MIN);
         runs.iter().filter(move |run| run.started_secs >= since)
+    }
+
+    /// What is known from the newest check and the newest test that came to an end at this destination: the one that
+    /// found damage, which the other does not undo, or the newer one.
+    pub fn last_proof<'a>(&self, runs: &'a [Run]) -> Option<&'a Run> {
+        let newest_first = || self.runs_here(runs).rev();
+        let check = newest_first().find(|run| matches!(run.outcome, Outcome::Verified(_)));
+        let test = newest_first().find(|run| matches!(run.outcome, Outcome::Drilled(_)));
+        [check, test].into_iter().flatten().max_by_key(|run| (run.found_damage(), run.started_secs))
     }
 
     /// Whether there must be something at the destination after these runs.
@@ -200,7 +209,7 @@ impl Plan {
 
     /// The key that must have signed the newest snapshot.
     fn newest_sign_key(&self, storage: &dyn Storage, job: &Job) -> Result<Option<&str>> {
-        let status = status_by(storage, &self.full_policy(), job)?;
+        let status = status(storage, job)?;
         let newest = status.chains.iter().flat_map(|chain| &chain.sets).next_back();
         Ok(newest.and_then(|set| self.sign_key_at(set.time)))
     }

@@ -228,7 +228,7 @@ impl Runner<'_> {
         let work = move |job: &Job| {
             let means = Means { runs: &runs, keyring: &keyring, passphrases: &passphrases };
             match chore {
-                Chore::Backup => of.back_up(BackupKind::Auto(of.full_policy()), &means, job),
+                Chore::Backup => of.back_up(BackupKind::Auto(of.full_policy(means.runs)), &means, job),
                 Chore::Verify => of.verify(Which::At(None), &means, job),
                 Chore::Drill => of.drill(&scratch(), &means, job),
             }

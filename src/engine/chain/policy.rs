@@ -19,6 +19,8 @@ pub struct FullPolicy {
     pub max_delta_percent: Option<u32>,
     /// Chains that began before then are left as they are: they are protected in another way.
     pub protected_since: Option<SetTime>,
+    /// The newest set in which damage was found. What builds on it could not be restored wholly.
+    pub damaged: Option<SetTime>,
 }
 
 impl Default for FullPolicy {
@@ -29,6 +31,7 @@ impl Default for FullPolicy {
             max_increments: Some(100),
             max_delta_percent: Some(100),
             protected_since: None,
+            damaged: None,
         }
     }
 }
@@ -65,6 +68,8 @@ pub enum FullReason {
         /// The set's name.
         set: String,
     },
+    /// Damage was found in a set of the chain.
+    Damaged,
     /// The chain was made by another machine or of another folder.
     OtherSource {
         /// Folder and machine of the chain.
@@ -87,6 +92,7 @@ impl fmt::Display for FullReason {
             }
             Self::NoSignatures { set } => write!(f, "{set} has no signatures to compare with"),
             Self::MissingVolumes { set } => write!(f, "volumes of {set} are missing"),
+            Self::Damaged => f.write_str("damage was found in the backups that it would build on"),
             Self::OtherSource { found } => write!(f, "the last backup is of {found}"),
             Self::Protection => f.write_str("the protection is another one than before"),
         }
@@ -127,6 +133,9 @@ impl FullPolicy {
     pub fn full_is_due(&self, chain: &Chain, now: SetTime) -> Option<FullReason> {
         if self.leaves(chain) {
             return Some(FullReason::Protection);
+        }
+        if self.damaged.is_some_and(|damaged| chain.start() <= damaged) {
+            return Some(FullReason::Damaged);
         }
         let age_secs = u64::try_from(now.epoch() - chain.start().epoch()).unwrap_or(0);
         if self.max_age.is_some_and(|most| age_secs >= most.as_secs()) {
@@ -227,6 +236,7 @@ mod tests {
             max_increments: None,
             max_delta_percent: None,
             protected_since: None,
+            damaged: None,
         };
         let now = SetTime::parse("20990101T000000Z").unwrap();
         assert_eq!(policy.full_is_due(&chain(&[5000; 20]), now), None);
@@ -243,6 +253,19 @@ mod tests {
         // Its full set counts, and not the increment after that.
         assert_eq!(due("20240101T000001Z"), Some(FullReason::Protection));
         assert_eq!(due("20240101T000000Z"), None);
+    }
+
+    #[test]
+    fn a_chain_is_left_when_damage_was_found_in_it_and_not_when_it_is_older() {
+        let chain = chain(&[10]);
+        let now = SetTime::parse("20240103T000000Z").unwrap();
+        let due = |damaged: &str| {
+            let policy = FullPolicy { damaged: SetTime::parse(damaged), ..FullPolicy::default() };
+            policy.full_is_due(&chain, now)
+        };
+        assert_eq!(due("20240101T000000Z"), Some(FullReason::Damaged));
+        assert_eq!(due("20240102T000000Z"), Some(FullReason::Damaged));
+        assert_eq!(due("20231231T235959Z"), None);
     }
 
     #[test]

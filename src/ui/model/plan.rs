@@ -148,7 +148,8 @@ impl PlanObject {
             imp.looks.end();
         }
         self.refresh();
-        if before.destination != plan.destination || before.full_policy() != plan.full_policy() {
+        let runs = self.runs();
+        if before.destination != plan.destination || before.full_policy(&runs) != plan.full_policy(&runs) {
             self.look();
         }
     }
@@ -226,7 +227,7 @@ impl PlanObject {
     pub fn look(&self) {
         let Some(look) = self.imp().looks.begin() else { return };
         let facts = self.plan();
-        let (destination, policy) = (facts.destination.clone(), facts.full_policy());
+        let (destination, policy) = (facts.destination.clone(), facts.full_policy(&self.runs()));
         let expected = self.expects_backups();
         let plan = self.downgrade();
         let job = JobModel::run(
@@ -308,15 +309,9 @@ impl PlanObject {
         self.plan().expects_backups(&self.imp().runs.borrow())
     }
 
-    /// What is known from the newest check and the newest test that came to an end at this destination: the one that
-    /// found damage, which the other does not undo, or the newer one.
+    /// See [`Plan::last_proof`].
     pub fn last_proof(&self) -> Option<Run> {
-        let runs = self.runs_here();
-        let check = runs.iter().rposition(|run| matches!(run.outcome, Outcome::Verified(_)));
-        let test = runs.iter().rposition(|run| matches!(run.outcome, Outcome::Drilled(_)));
-        let tells = |at: &usize| runs.get(*at).map(|run| (run.found_damage(), *at));
-        let at = [check, test].into_iter().flatten().max_by_key(tells)?;
-        runs.into_iter().nth(at)
+        self.plan().last_proof(&self.imp().runs.borrow()).cloned()
     }
 
     fn describe(&self) -> (PlanState, String) {

@@ -31,14 +31,14 @@ enum By {
 impl PlanObject {
     /// Starts a backup. None if a job is running already.
     pub fn back_up(&self) -> Option<JobModel> {
-        self.make_backup(self.plan().full_policy(), By::Person)
+        self.make_backup(self.plan().full_policy(&self.runs()), By::Person)
     }
 
     /// Starts a full backup. None if a job is running already.
     pub fn back_up_fully(&self) -> Option<JobModel> {
         // One that was asked for would want the passphrase of the chain before, even where there is a new one.
         self.make_backup(
-            FullPolicy { max_age: Some(Duration::ZERO), ..self.plan().full_policy() },
+            FullPolicy { max_age: Some(Duration::ZERO), ..self.plan().full_policy(&self.runs()) },
             By::Person,
         )
     }
@@ -61,7 +61,7 @@ impl PlanObject {
     /// Starts what the schedule wants. None if a job is running already.
     pub fn run_by_itself(&self, chore: Chore) -> Option<JobModel> {
         match chore {
-            Chore::Backup => self.make_backup(self.plan().full_policy(), By::Schedule),
+            Chore::Backup => self.make_backup(self.plan().full_policy(&self.runs()), By::Schedule),
             Chore::Verify => {
                 let newest = Which::At(None);
                 self.run(Task::Verify, By::Schedule, move |plan, means, job| plan.verify(newest, means, job))

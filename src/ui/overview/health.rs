@@ -29,8 +29,11 @@ impl OverviewPage {
         if let Some(status) = &status {
             let weakness = weakness(status, plan.unexplained_gap().is_none());
             imp.chain_icon.set_visible(weakness.is_some());
-            imp.chain_row
-                .set_subtitle(&weakness.unwrap_or_else(|| chain_text(status, plan.awaits_protection())));
+            // What is gone on with comes first; what older snapshots lack is beside it.
+            let newest = weakness.as_ref().is_none_or(|weakness| !weakness.is_of_newest);
+            let newest = newest.then(|| chain_text(status, plan.awaits_protection()));
+            let lines = [newest, weakness.map(|weakness| weakness.text)];
+            imp.chain_row.set_subtitle(&lines.into_iter().flatten().collect::<Vec<_>>().join("\n"));
         }
         let proof = plan.last_proof();
         imp.proof_row.set_activatable(proof.is_some());
@@ -181,7 +184,7 @@ fn chain_text(status: &Status, awaits_protection: bool) -> String {
 
 fn next_full(outlook: &Outlook) -> String {
     match (&outlook.due, outlook.due_by) {
-        (Some(FullReason::MissingVolumes { .. } | FullReason::NoSignatures { .. }), _) => {
+        (Some(FullReason::MissingVolumes { .. } | FullReason::NoSignatures { .. } | FullReason::Damaged), _) => {
             gettext("which cannot be gone on with: the next is a full one")
         }
         (Some(_), _) => gettext("the next is a full one"),
@@ -190,24 +193,33 @@ fn next_full(outlook: &Outlook) -> String {
     }
 }
 
+/// What the names of the stored files tell of damage.
+struct Told {
+    text: String,
+    /// Whether the newest chain is damaged.
+    is_of_newest: bool,
+}
+
 /// What the names of the stored files tell of damage, and whether a check has told already what it means.
-fn weakness(status: &Status, is_explained: bool) -> Option<String> {
-    let (set, weakness) = status.chains.iter().rev().find_map(|chain| chain.weakest_link())?;
+fn weakness(status: &Status, is_explained: bool) -> Option<Told> {
+    let chains = status.chains.iter().rev().enumerate();
+    let (age, (set, weakness)) = chains.filter_map(|(age, chain)| Some((age, chain.weakest_link()?))).next()?;
     let date = words::short_date(set.time.epoch());
-    match weakness {
+    let text = match weakness {
         Weakness::MissingVolumes if is_explained => {
-            Some(gettext_f("Files of the snapshot of {date} are missing.", &[("date", &date)]))
+            gettext_f("Files of the snapshot of {date} are missing.", &[("date", &date)])
         }
-        Weakness::MissingVolumes => Some(gettext_f(
+        Weakness::MissingVolumes => gettext_f(
             "Files of the snapshot of {date} are missing. Choose “Verify…” to learn what can still be restored.",
             &[("date", &date)],
-        )),
-        Weakness::NoSignatures => Some(gettext_f(
+        ),
+        Weakness::NoSignatures => gettext_f(
             "The snapshot of {date} has no signatures: it can be restored, but not be gone on with.",
             &[("date", &date)],
-        )),
-        Weakness::NotEncrypted => None,
-    }
+        ),
+        Weakness::NotEncrypted => return None,
+    };
+    Some(Told { text, is_of_newest: age == 0 })
 }
 
 /// The last proof: “yesterday at 22:00: 200 files restored and equal”.
