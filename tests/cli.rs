@@ -489,6 +489,9 @@ fn conflicts_several_paths_and_a_look_before_a_restore() {
     change();
     let (printed, _) = scratch.expect(0, &["restore", "--dry-run", "to", "back"]);
     assert!(printed.contains("already there: 2") && printed.contains("1 volume with"), "{printed}");
+    let (printed, _) = scratch.expect(0, &["restore", "--dry-run", "--json", "to", "back"]);
+    let seen: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&seen["conflicts"], &seen["differing_there"]), (&2.into(), &1.into()), "{printed}");
     for (conflict, now, beside) in [
         ("skip", "mine", None),
         ("keep-both", "mine", Some("other")),

@@ -89,7 +89,13 @@ impl FullEvery {
             Self::Never => None,
         };
         let max_age = days.map(|days: u64| Duration::from_secs(days * DAY_SECS.unsigned_abs()));
-        FullPolicy { max_age, max_increments: None, max_delta_percent: None, protected_since: None, damaged: None }
+        FullPolicy {
+            max_age,
+            max_increments: None,
+            max_delta_percent: None,
+            protected_since: None,
+            damaged: None,
+        }
     }
 }
 

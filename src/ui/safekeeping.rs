@@ -1,8 +1,11 @@
 //! Whether people still know their passphrases, what was done so that keys are not lost, and whose backups they wanted to
 //! see. Reads and writes files off the main loop.
 
+use std::path::Path;
+
 use crate::engine::crypto::{Encryption, PassphraseFor, Secret};
 use crate::engine::format::time::SetTime;
+use crate::i18n::gettext;
 use crate::kit::Keep;
 use crate::plan::Plan;
 use crate::plan::safekeeping::{FORGOTTEN_AFTER_SECS, KeyCare, Safekeeping};
@@ -31,6 +34,15 @@ async fn note_typed_at(owner: &Owner, time_secs: i64) {
     if let Some(Err(error)) = with_notes(move |notes| notes.note_typed(&whose, time_secs)).await {
         tracing::warn!(%error, "that a passphrase was typed is not noted");
     }
+}
+
+/// Why a copy of a key does not belong into a folder, if the backups that it opens are kept there.
+pub fn beside_backups(folder: &Path, backups: &Path) -> Option<String> {
+    folder.starts_with(backups).then(|| {
+        gettext(
+            "The backups themselves are kept there: whoever finds them would find the key, too. Choose another folder.",
+        )
+    })
 }
 
 /// Notes that a key was kept in a folder, or printed.

@@ -107,6 +107,7 @@ pub fn preview(console: &Console, preview: &RestorePreview) -> Result<()> {
                 "file_bytes": preview.file_bytes,
                 "files_of_unknown_size": preview.unknown_size_count,
                 "conflicts": preview.conflict_count,
+                "differing_there": preview.differing_count,
                 "older_there": preview.older_count,
                 "volumes": preview.volumes.len(),
                 "volume_bytes": preview.volume_bytes,

@@ -1,6 +1,8 @@
 //! What a restore would do, before it does anything.
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::attributes::time_of;
 use super::{RestoreRequest, Source, want};
@@ -28,6 +30,9 @@ pub struct RestorePreview {
     pub unknown_size_count: u64,
     /// Entries, apart from folders, in whose place something is already.
     pub conflict_count: u64,
+    /// Of these, what would be lost if it were replaced: files of another size or time, and what is no file. A folder
+    /// is never replaced.
+    pub differing_count: u64,
     /// Of these, what is older than the entry that would be restored.
     pub older_count: u64,
     /// Names of the volumes that would be read.
@@ -105,10 +110,34 @@ impl RestorePreview {
         if entry.kind == EntryKind::Directory {
             return;
         }
-        let Ok(there) = request.target.join(relative.as_path()).symlink_metadata() else { return };
+        let place = request.target.join(relative.as_path());
+        let Ok(there) = place.symlink_metadata() else { return };
         self.conflict_count += 1;
+        if there.is_dir() || is_same(entry, &place, &there) {
+            return;
+        }
+        self.differing_count += 1;
         let time = time_of(entry);
         let is_older = (there.mtime(), there.mtime_nsec()) < (time.tv_sec(), time.tv_nsec());
         self.older_count += u64::from(is_older);
+    }
+}
+
+/// Whether what is there is what would be restored: a file by size and time, of which duplicity keeps whole seconds, a
+/// link by where it leads.
+fn is_same(entry: &Entry, place: &Path, there: &Metadata) -> bool {
+    match &entry.kind {
+        EntryKind::File => {
+            let time = time_of(entry);
+            let nanos = [0, there.mtime_nsec()];
+            there.is_file()
+                && there.mtime() == time.tv_sec()
+                && nanos.contains(&time.tv_nsec())
+                && entry.size_bytes.is_none_or(|size| size == there.len())
+        }
+        EntryKind::Symlink(target) => {
+            place.read_link().is_ok_and(|found| found.as_os_str().as_encoded_bytes() == &**target)
+        }
+        _ => false,
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Writer<'a> {
         let temporary = self.place.temporary_special(&place, &entry.kind)?;
         let (folder, name) = temporary.location();
         self.attributes.set_by_name(folder, name, &entry);
-        self.put(temporary, &entry, place, replaces)
+        self.put(temporary, &entry, place, replaces).map(drop)
     }
 
     /// Puts a file together: the whole of an earlier state, and the differences to it one by one.
@@ -171,7 +171,6 @@ impl<'a> Writer<'a> {
             let delta = BufReader::with_capacity(COPY_BYTES, parts.streams[*diff].data());
             contents = self.write(&place, &mut patch(file, delta).map_err(Trouble::Source)?, holes)?;
         }
-        self.done.written_bytes += contents.size;
         self.complete(entry, place, replaces, contents).map_err(Trouble::Target)
     }
 
@@ -187,8 +186,9 @@ impl<'a> Writer<'a> {
         let first_place = first_place.clone();
         let Some(temporary) = self.place.temporary_link(&first_place, place)? else { return Ok(false) };
         let size = self.place.look(&first_place)?.map_or(0, |stat| stat.st_size);
-        self.done.written_bytes += u64::try_from(size).unwrap_or(0);
-        self.put(temporary, entry, place.clone(), replaces)?;
+        if self.put(temporary, entry, place.clone(), replaces)? == Placed::Done {
+            self.done.written_bytes += u64::try_from(size).unwrap_or(0);
+        }
         Ok(true)
     }
 
@@ -229,7 +229,10 @@ impl<'a> Writer<'a> {
         }
         self.attributes.set(&file, &entry, true);
         drop(file);
-        self.put(temporary, &entry, place, replaces)
+        if self.put(temporary, &entry, place, replaces)? == Placed::Done {
+            self.done.written_bytes += size;
+        }
+        Ok(())
     }
 
     /// Gives something whole its name; another one, if both are to be kept and differ.
@@ -239,12 +242,12 @@ impl<'a> Writer<'a> {
         entry: &Entry,
         mut place: EntryPath,
         replaces: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<Placed> {
         if self.request.conflict == Conflict::KeepBoth && self.place.look(&place)?.is_some() {
             let go_on = || self.job.check().map_err(Error::into_stream);
             if temporary.equals(&place, go_on)? {
                 self.count(Placed::Kept);
-                return Ok(());
+                return Ok(Placed::Kept);
             }
             place = self.free_name(&place)?;
         }
@@ -255,7 +258,7 @@ impl<'a> Writer<'a> {
             self.linked.entry(hard_link.into()).or_insert_with(|| (entry.clone(), place));
         }
         self.count(placed);
-        Ok(())
+        Ok(placed)
     }
 
     /// Sets the attributes of folders that nothing more can come for.

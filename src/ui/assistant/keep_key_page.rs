@@ -11,6 +11,7 @@ use glib::subclass::Signal;
 
 use crate::i18n::gettext;
 use crate::kit::Keep;
+use crate::ui::safekeeping::beside_backups;
 use crate::ui::widgets::{PathRow, show_hint};
 
 /// A copy of a key to be made.
@@ -144,11 +145,6 @@ impl KeepKeyPage {
             };
         };
         let backups = imp.backups.borrow();
-        backups.as_ref().is_some_and(|backups| folder.starts_with(backups)).then(|| {
-            gettext(
-                "The backups themselves are kept there: whoever finds them would find the key, too. \
-                 Choose another folder.",
-            )
-        })
+        backups.as_ref().and_then(|backups| beside_backups(&folder, backups))
     }
 }

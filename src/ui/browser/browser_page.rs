@@ -175,8 +175,11 @@ mod imp {
         #[template_callback]
         fn on_activate(&self, position: u32) {
             let Some(node) = self.model.item(position).and_downcast::<FileNode>() else { return };
-            if node.is_folder() && !node.is_gone() {
-                self.obj().enter(node.path());
+            if node.is_folder() {
+                match node.gone() {
+                    None => self.obj().enter(node.path()),
+                    Some(gone) => self.obj().enter_before(gone, node.path()),
+                }
             } else if self.split_view.is_collapsed() || !self.split_view.shows_sidebar() {
                 self.obj().show_details();
             }

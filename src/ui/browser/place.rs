@@ -31,6 +31,14 @@ impl BrowserPage {
         }
     }
 
+    /// Opens a folder that was gone at a time in the last snapshot that has it.
+    pub(super) fn enter_before(&self, gone: SetTime, folder: EntryPath) {
+        let before = self.imp().sets.borrow().iter().map(|set| set.kind.time()).find(|time| *time < gone);
+        if let Some(time) = before {
+            self.go(time, Some(folder), None);
+        }
+    }
+
     /// Opens the folder that holds the one that is open, and selects that.
     pub(super) fn go_up(&self) {
         let imp = self.imp();

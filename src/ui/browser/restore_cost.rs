@@ -136,7 +136,7 @@ impl RestoreDialog {
         match conflict {
             Conflict::Refuse | Conflict::Skip | Conflict::KeepBoth => false,
             Conflict::NewerWins => !is_known_none(|preview| preview.older_count),
-            Conflict::Replace => !is_known_none(|preview| preview.conflict_count),
+            Conflict::Replace => !is_known_none(|preview| preview.differing_count),
         }
     }
 
@@ -153,7 +153,7 @@ impl RestoreDialog {
             "{amount}, from {date}",
             &[("amount", &amount_text(preview)), ("date", &words::set_date(wish.time))],
         ));
-        let plan = imp.window.upgrade().and_then(|window| window.plan_of(&wish.repository));
+        let plan = self.plan();
         if !preview.volumes.is_empty() {
             let rate = plan.as_ref().and_then(|plan| plan.plan().stored_bytes_per_sec(&plan.runs()));
             let time = rate.map(|rate| time_text(preview.volume_bytes / rate));
@@ -219,9 +219,17 @@ fn time_text(secs: u64) -> String {
 
 /// What each way of dealing with files that are already there would do.
 fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
-    let (all, older) = (preview.conflict_count, preview.older_count);
+    let (all, differing, older) = (preview.conflict_count, preview.differing_count, preview.older_count);
     if all == 0 {
         return gettext("No file is there yet.");
+    }
+    if differing == 0 && conflict != Conflict::Skip {
+        return ngettext_f(
+            "{count} file is there, and is the same.",
+            "{count} files are there, and are the same.",
+            all,
+            &[("count", &words::count(all))],
+        );
     }
     match conflict {
         Conflict::Refuse | Conflict::Skip => ngettext_f(
@@ -231,10 +239,10 @@ fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
             &[("count", &words::count(all))],
         ),
         Conflict::KeepBoth => ngettext_f(
-            "{count} file is there. If the restored one differs, it gets “(restored)” behind its name.",
-            "{count} files are there. Restored ones that differ get “(restored)” behind their names.",
-            all,
-            &[("count", &words::count(all))],
+            "{count} file that is there differs. The restored one gets “(restored)” behind its name.",
+            "{count} files that are there differ. The restored ones get “(restored)” behind their names.",
+            differing,
+            &[("count", &words::count(differing))],
         ),
         Conflict::NewerWins if older == 0 => {
             gettext("No file that is there is older than the restored one: all stay as they are.")
@@ -248,8 +256,8 @@ fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
         Conflict::Replace => ngettext_f(
             "{count} file that is there now is lost.",
             "{count} files that are there now are lost.",
-            all,
-            &[("count", &words::count(all))],
+            differing,
+            &[("count", &words::count(differing))],
         ),
     }
 }

@@ -17,8 +17,8 @@ use crate::i18n::{gettext, gettext_f};
 use crate::plan::ROOT;
 use crate::platform::folder;
 use crate::ui::dialogs;
-use crate::ui::model::{CatalogReader, JobKind, JobModel, Repository};
-use crate::ui::overview::WarningsPage;
+use crate::ui::model::{CatalogReader, JobKind, JobModel, PlanObject, Repository};
+use crate::ui::overview::{self, WarningsPage};
 use crate::ui::widgets::{JobProgress, PathRow, ProblemView, show_hint};
 use crate::ui::window::Window;
 use crate::ui::words;
@@ -93,6 +93,8 @@ mod imp {
         pub warnings_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub warnings_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub damage_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub show_button: TemplateChild<gtk::Button>,
         #[template_child]
@@ -171,6 +173,14 @@ mod imp {
         }
 
         #[template_callback]
+        fn on_damage(&self) {
+            let (Some(window), Some(plan)) = (self.window.upgrade(), self.obj().plan()) else { return };
+            self.obj().close();
+            window.show_plan(&plan);
+            glib::spawn_future_local(async move { overview::verify(&plan, &window).await });
+        }
+
+        #[template_callback]
         fn on_show(&self) {
             if let Some(window) = self.window.upgrade() {
                 window.open_folder(&self.target.borrow());
@@ -236,6 +246,11 @@ impl RestoreDialog {
         let strip = wish.strip.clone();
         self.run(wish, folder, strip, Conflict::Skip);
         restored.recv().await.ok().flatten()
+    }
+
+    /// The plan whose backups it restores from, if one knows them.
+    pub(super) fn plan(&self) -> Option<PlanObject> {
+        self.imp().window.upgrade()?.plan_of(&self.imp().wish.borrow().as_ref()?.repository)
     }
 
     /// Whether the files go to where they were.

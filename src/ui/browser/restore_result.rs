@@ -7,7 +7,7 @@ use super::restore_dialog::RestoreDialog;
 use crate::engine::error::{Error, Result};
 use crate::engine::restore::RestoreSummary;
 use crate::i18n::{gettext, ngettext_f};
-use crate::plan::history::WarningKind;
+use crate::plan::history::{RunWarning, WarningKind};
 use crate::ui::model::JobModel;
 use crate::ui::words;
 
@@ -73,6 +73,13 @@ impl RestoreDialog {
                 page.set_description(None);
             }
         }
+        // What a check has named already needs no other.
+        let known = self.plan().map(|plan| plan.damaged_files());
+        let is_news = |warning: &RunWarning| {
+            let is_known = || known.as_ref().is_none_or(|files| files.contains(&warning.subject));
+            matches!(warning.kind, WarningKind::Damaged | WarningKind::Untold) && !is_known()
+        };
+        imp.damage_row.set_visible(job.warnings().iter().any(is_news));
         let count = job.warning_count();
         imp.warnings_group.set_visible(count > 0);
         let count = if losses > 0 { losses } else { count };

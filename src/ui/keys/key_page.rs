@@ -8,7 +8,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use glib::subclass::Signal;
 
-use super::uses::{Use, places_of, uses_of};
+use super::uses::{Use, opens, places_of, uses_of};
 use super::work::{self, Stopped};
 use crate::engine::crypto::{Key, Keyring, Passphrases};
 use crate::i18n::{gettext, gettext_f};
@@ -16,8 +16,9 @@ use crate::kit::{Keep, KeepRequest, keep};
 use crate::plan::Plan;
 use crate::platform::folder;
 use crate::ui::assistant::{algorithm, objection};
+use crate::ui::safekeeping::{self, beside_backups};
 use crate::ui::widgets::{PathRow, ProblemView, show_hint};
-use crate::ui::{safekeeping, words};
+use crate::ui::words;
 
 mod imp {
     use super::*;
@@ -168,6 +169,12 @@ impl KeyPage {
             imp.busy.set(false);
             return;
         };
+        let stores =
+            plans.iter().filter(|plan| opens(key, plan)).filter_map(|plan| plan.destination.folder());
+        if let Some(objection) = stores.into_iter().find_map(|store| beside_backups(&path, &store)) {
+            imp.busy.set(false);
+            return show_hint(&imp.hint_label, &objection);
+        }
         imp.problem_group.set_visible(false);
         imp.keep_group.set_sensitive(false);
         let fingerprint = key.fingerprint.clone();

@@ -29,7 +29,8 @@ pub fn places_of<'a>(key: &Key, plans: impl IntoIterator<Item = &'a Plan>) -> Ve
     plans.into_iter().filter(|plan| opens(key, plan)).map(place).collect()
 }
 
-fn opens(key: &Key, plan: &Plan) -> bool {
+/// Whether a key opens the backups that a plan makes.
+pub fn opens(key: &Key, plan: &Plan) -> bool {
     match &plan.protection.encryption {
         Encryption::Keys(recipients) => recipients.iter().any(|recipient| is_meant(key, &recipient.key)),
         Encryption::Passphrase | Encryption::None => false,

@@ -9,6 +9,7 @@ use glib::subclass::prelude::*;
 
 use crate::engine::catalog::{Change, Item};
 use crate::engine::format::entry::EntryKind;
+use crate::engine::format::time::SetTime;
 use crate::engine::path::EntryPath;
 use crate::i18n::{gettext, gettext_f};
 use crate::ui::words;
@@ -110,7 +111,12 @@ impl FileNode {
 
     /// Whether it is not there any more.
     pub fn is_gone(&self) -> bool {
-        self.item().gone.is_some()
+        self.gone().is_some()
+    }
+
+    /// The time of the snapshot since which it is not there any more.
+    pub fn gone(&self) -> Option<SetTime> {
+        self.item().gone
     }
 }
 

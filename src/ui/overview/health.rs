@@ -184,9 +184,10 @@ fn chain_text(status: &Status, awaits_protection: bool) -> String {
 
 fn next_full(outlook: &Outlook) -> String {
     match (&outlook.due, outlook.due_by) {
-        (Some(FullReason::MissingVolumes { .. } | FullReason::NoSignatures { .. } | FullReason::Damaged), _) => {
-            gettext("which cannot be gone on with: the next is a full one")
-        }
+        (
+            Some(FullReason::MissingVolumes { .. } | FullReason::NoSignatures { .. } | FullReason::Damaged),
+            _,
+        ) => gettext("which cannot be gone on with: the next is a full one"),
         (Some(_), _) => gettext("the next is a full one"),
         (None, Some(time)) => gettext_f("next full by {date}", &[("date", &words::day_near(time.epoch()))]),
         (None, None) => String::new(),
@@ -203,7 +204,8 @@ struct Told {
 /// What the names of the stored files tell of damage, and whether a check has told already what it means.
 fn weakness(status: &Status, is_explained: bool) -> Option<Told> {
     let chains = status.chains.iter().rev().enumerate();
-    let (age, (set, weakness)) = chains.filter_map(|(age, chain)| Some((age, chain.weakest_link()?))).next()?;
+    let (age, (set, weakness)) =
+        chains.filter_map(|(age, chain)| Some((age, chain.weakest_link()?))).next()?;
     let date = words::short_date(set.time.epoch());
     let text = match weakness {
         Weakness::MissingVolumes if is_explained => {

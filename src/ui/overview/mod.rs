@@ -11,4 +11,5 @@ mod warnings_page;
 
 pub use actions::remove;
 pub use overview_page::{OverviewPage, state_icon};
+pub use proofs::verify;
 pub use warnings_page::WarningsPage;

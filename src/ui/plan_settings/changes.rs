@@ -1,6 +1,6 @@
 //! What is chosen on the other pages, and what it means for the backups that there are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -18,30 +18,27 @@ use crate::ui::{describe, words};
 const MOVE: usize = 0;
 
 impl PlanSettings {
-    /// Takes the folders, unless one of them would be left out because the backups lie around it.
+    /// Takes the folders and goes back, unless one of them would be left out because the backups lie around it.
     pub(super) async fn take_folders(&self) {
-        let imp = self.imp();
-        let Some(destination) = imp.draft.borrow().as_ref().map(|draft| draft.plan.destination.clone())
-        else {
-            return;
-        };
-        let folders = imp.folders_page.folders();
-        let held = move || destination.holding(&folders).map(Path::to_owned);
-        let held = gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        if let Some(folder) = held {
-            imp.folders_page.show_problem(&gettext_f(
+        match self.held_folder().await {
+            Some(folder) => self.imp().folders_page.show_problem(&gettext_f(
                 "“{folder}” cannot be backed up by this plan: the backups themselves are kept there, or around it.",
                 &[("folder", &describe::folder_name(&folder))],
-            ));
-            return;
+            )),
+            None => {
+                self.keep_folders();
+                self.imp().navigation.pop_to_tag("settings");
+            }
         }
+    }
+
+    fn keep_folders(&self) {
+        let imp = self.imp();
         if let Some(draft) = &mut *imp.draft.borrow_mut() {
             draft.plan.folders = imp.folders_page.folders();
             draft.plan.left_out = imp.folders_page.left_out();
         }
         imp.destination_page.set_folders(imp.folders_page.folders());
-        imp.navigation.pop_to_tag("settings");
-        self.refresh();
     }
 
     pub(super) fn take_schedule(&self) {
@@ -51,6 +48,33 @@ impl PlanSettings {
         }
         imp.navigation.pop_to_tag("settings");
         self.refresh();
+    }
+
+    /// Takes what was chosen on a page that has no consequences to be shown, as it is left. What cannot be is chosen no
+    /// longer.
+    pub(super) async fn take_left(&self, page: &adw::NavigationPage) {
+        let imp = self.imp();
+        match page.tag().as_deref() {
+            Some("schedule") => self.take_schedule(),
+            Some("folders") => {
+                if !imp.folders_page.folders().is_empty() && self.held_folder().await.is_none() {
+                    self.keep_folders();
+                } else if let Some(Draft { plan, .. }) = &*imp.draft.borrow() {
+                    imp.folders_page.set_choices(&plan.folders, &plan.left_out, &gettext("_Done"));
+                }
+                self.refresh();
+            }
+            _ => {}
+        }
+    }
+
+    /// The folder among those that are chosen around which the backups lie.
+    async fn held_folder(&self) -> Option<PathBuf> {
+        let imp = self.imp();
+        let destination = imp.draft.borrow().as_ref()?.plan.destination.clone();
+        let folders = imp.folders_page.folders();
+        let held = move || destination.holding(&folders).map(Path::to_owned);
+        gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// Shows what another destination means.
@@ -203,7 +227,13 @@ fn destination_choice(plan: &PlanObject, found: &DestinationCheck) -> (Vec<Way>,
     let anew = gettext("The next backup is a full one, and takes as long as the first one did.");
     // What a move left unfinished is gone on with.
     let can_move = !sets.is_empty() && there.iter().all(|time| sets.iter().any(|set| set.time == *time));
-    if can_move {
+    if can_move && there.len() == sets.len() {
+        means.push((
+            "dialog-information-symbolic",
+            gettext("The backups are there already"),
+            gettext("All of them were found at the new destination. The next backup goes on from them."),
+        ));
+    } else if can_move {
         let bytes = sets.iter().map(|set| set.stored_bytes).sum();
         let count = sets.len() as u64;
         ways.push((

@@ -220,6 +220,19 @@ impl PlanSettings {
         imp.protection_page.connect_done(with(Self::consider_protection));
         imp.protection_change_page.connect_apply(with(Self::take_protection));
         imp.schedule_page.connect_done(with(Self::take_schedule));
+        let dialog = self.downgrade();
+        imp.navigation.connect_popped(move |_, page| {
+            if let Some(dialog) = dialog.upgrade() {
+                let page = page.clone();
+                glib::spawn_future_local(async move { dialog.take_left(&page).await });
+            }
+        });
+        let dialog = self.downgrade();
+        imp.navigation.connect_visible_page_notify(move |_| {
+            if let Some(dialog) = dialog.upgrade() {
+                dialog.refresh();
+            }
+        });
     }
 
     /// The draft with what is typed on the first page.
@@ -245,11 +258,19 @@ impl PlanSettings {
         );
         let changed = self.is_changed();
         imp.settings_page.set_changed(changed);
-        self.set_can_close(!changed);
+        // What was chosen on another page is taken only when that is left.
+        let is_first_page = imp.navigation.visible_page().as_ref() == Some(imp.settings_page.upcast_ref());
+        self.set_can_close(!changed && is_first_page);
     }
 
     /// Asks whether what was changed is to be given up.
     async fn discard(&self) {
+        if let Some(page) = self.imp().navigation.visible_page() {
+            self.take_left(&page).await;
+        }
+        if !self.is_changed() {
+            return self.force_close();
+        }
         let heading = gettext("Discard Changes?");
         let body = gettext("What you have changed here is not saved.");
         if dialogs::confirm_destructive(self, &heading, &body, &gettext("_Discard")).await {

@@ -369,11 +369,15 @@ impl DestinationReport {
 
     fn add_obstacle(&self, title: &str, obstacle: &str, check: &DestinationCheck) {
         let row = finding(Tone::Bad, title, obstacle);
+        self.imp().list.append(&row);
         let problem = check.status.as_ref().and_then(|status| status.as_ref().err());
         if let Some(button) = problem.and_then(details_button) {
-            row.add_suffix(&button);
+            // Beside the text there is no room for it in a narrow window.
+            button.set_margin_top(9);
+            button.set_margin_bottom(9);
+            let row = gtk::ListBoxRow::builder().activatable(false).focusable(false).child(&button).build();
+            self.imp().list.append(&row);
         }
-        self.imp().list.append(&row);
     }
 
     fn add(&self, tone: Tone, title: &str, subtitle: &str) {

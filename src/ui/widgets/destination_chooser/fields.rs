@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use std::net::Ipv6Addr;
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
@@ -40,7 +42,8 @@ impl DestinationChooser {
                 _ => Err(wrong_host(gettext("This is not the address of an SSH server."))),
             };
         }
-        if host.contains(['/', '@', ' ']) {
+        let is_address = host.contains(':') && host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
+        if is_address || host.starts_with('-') || host.contains(['/', '@', ' ']) {
             return Err(wrong_host(gettext("Type only the name of the server, such as backup.example.org.")));
         }
         let port = match imp.port_row.text().trim() {
