@@ -105,6 +105,25 @@ def main(program, cli, width="wide", shade="light"):
         assert 'name = "Papers"' in plans(session) and "Photos" in plans(session)
         app.find(text=re.compile("^Documents, with 1 exception$"))
 
+        # What is chosen on a page is kept by whoever goes back, and asked about when the dialog is closed from there.
+        written = plans(session)
+        app.find("list item", "Schedule").bring().click()
+        flows.choose_every(app, "Every day")
+        app.click("button", "Back", within=app.find("dialog"))
+        app.find("label", re.compile("^Every day"), within=app.find("dialog"))
+        assert app.find("button", "Save").is_sensitive
+        app.click("list item", "Schedule", within=app.find("dialog"))
+        flows.choose_every(app, "Never")
+        app.find("label", "Schedule")
+        app.click("button", "Back", within=app.find("dialog"))
+        app.find("label", "Only by hand", within=app.find("dialog"))
+        app.click("list item", "Schedule", within=app.find("dialog"))
+        flows.choose_every(app, "Every day")
+        app.click("button", "Close", within=app.find("dialog"))
+        app.click("button", "Discard", within=app.find("alert", "Discard Changes?"))
+        app.wait_gone("dialog", "Plan Settings")
+        assert plans(session) == written
+
         # Another passphrase holds from the next full set on.
         app.find("list item", "Protection").bring().click()
         flows.choose_passphrase(app, NEW)
