@@ -289,8 +289,8 @@ impl Run {
     /// The time of the newest snapshot in which it found damage, in seconds since 1970.
     pub fn newest_damaged_secs(&self) -> Option<i64> {
         match &self.outcome {
-            Outcome::Verified(found) => found.damaged.iter().map(|file| file.set_secs).max(),
-            Outcome::Drilled(found) => (found.failure_count > 0).then_some(found.set_secs),
+            Outcome::Verified(found) => found.newest_damaged_secs(),
+            Outcome::Drilled(found) => found.found_damage_in_backup().then_some(found.set_secs),
             Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped | Outcome::Failed(_) => None,
         }
     }

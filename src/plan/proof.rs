@@ -117,6 +117,32 @@ impl From<&Failure> for FailedFile {
     }
 }
 
+impl Verified {
+    /// Whether each file that is damaged is remembered.
+    pub fn is_all_named(&self) -> bool {
+        self.damaged.len() as u64 == self.damaged_count
+    }
+
+    /// The time of the newest snapshot that a damaged file belongs to, or may belong to, in seconds since 1970.
+    pub fn newest_damaged_secs(&self) -> Option<i64> {
+        if self.is_all_named() {
+            self.damaged.iter().map(|file| file.set_secs).max()
+        } else {
+            self.set_secs.iter().copied().max()
+        }
+    }
+}
+
+impl Drilled {
+    /// Whether a file of the backup is not what was backed up. That an original is another or cannot be read says
+    /// nothing of the backup.
+    pub fn found_damage_in_backup(&self) -> bool {
+        let is_of_backup =
+            |file: &FailedFile| matches!(file.mismatch, Mismatch::NotRestored | Mismatch::NotAsBackedUp);
+        self.failed.iter().any(is_of_backup)
+    }
+}
+
 /// Which snapshots lose something by damage, and which do not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
@@ -151,15 +177,44 @@ impl Reach {
 mod tests {
     use super::*;
 
-    #[test]
-    fn damage_reaches_what_builds_on_it() {
-        let damaged = |time: i64| DamagedStored {
+    fn damaged(set_secs: i64) -> DamagedStored {
+        DamagedStored {
             file: "duplicity-inc.vol1.difftar.gpg".into(),
-            set_secs: time,
+            set_secs,
             fault: Fault::Missing,
             reason: "it is missing".into(),
             held: None,
+        }
+    }
+
+    #[test]
+    fn where_not_all_damage_is_remembered_it_may_be_in_the_newest_snapshot() {
+        let found = |damaged_count| Verified {
+            set_secs: vec![1, 2, 3],
+            damaged: vec![damaged(2), damaged(1)],
+            damaged_count,
+            ..Verified::default()
         };
+        assert_eq!(found(2).newest_damaged_secs(), Some(2));
+        assert_eq!(found(3).newest_damaged_secs(), Some(3));
+        assert_eq!(Verified { set_secs: vec![1], ..Verified::default() }.newest_damaged_secs(), None);
+    }
+
+    #[test]
+    fn an_original_that_is_another_is_no_damage_of_the_backup() {
+        let drilled = |mismatch| Drilled {
+            failed: vec![FailedFile { path: "letter".into(), mismatch, reason: String::new() }],
+            failure_count: 1,
+            ..Drilled::default()
+        };
+        assert!(!drilled(Mismatch::NotAsOriginal).found_damage_in_backup());
+        assert!(!drilled(Mismatch::Unreadable).found_damage_in_backup());
+        assert!(drilled(Mismatch::NotAsBackedUp).found_damage_in_backup());
+        assert!(drilled(Mismatch::NotRestored).found_damage_in_backup());
+    }
+
+    #[test]
+    fn damage_reaches_what_builds_on_it() {
         let chains = [vec![1, 2, 3], vec![4, 5]];
         let reach = Reach::of(&[damaged(2), damaged(3)], &chains);
         assert_eq!(reach, Reach { touched: vec![2, 3], whole: vec![1, 4, 5] });

@@ -7,8 +7,10 @@ of its snapshots.
 The weeks are made by the command line, which can be told the time; the pictures are docs/images/overview.png and browser.png.
 """
 
+import os
 import pathlib
 import random
+import re
 import shutil
 import sys
 import time
@@ -19,6 +21,13 @@ from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DAY = 86_400
+# Emily Dickinson, 1861.
+VERSES = [
+    "“Hope” is the thing with feathers –\n",
+    "That perches in the soul –\n",
+    "And sings the tune without the words –\n",
+    "And never stops – at all –\n",
+]
 
 
 def main(programs, pictures):
@@ -28,10 +37,16 @@ def main(programs, pictures):
         session.run(["gpg", "--batch", "--passphrase", "", "--quick-gen-key", "Ada Lovelace <ada@example.org>"])
         rng = random.Random(3)
         for week in range(9, 0, -1):
-            (documents / f"Film {week}.mkv").write_bytes(rng.randbytes(rng.randrange(500_000, 4_000_000)))
-            when = str(int(time.time()) - 7 * week * DAY - rng.randrange(20_000))
+            when = int(time.time()) - 7 * week * DAY - rng.randrange(20_000)
+            film = documents / f"Film {week}.mkv"
+            film.write_bytes(rng.randbytes(rng.randrange(500_000, 4_000_000)))
+            os.utime(film, (when - 3_000, when - 3_000))
+            if week % 3 == 0:
+                poem = documents / "Poem.txt"
+                poem.write_text("".join(VERSES[: 5 - week // 3]))
+                os.utime(poem, (when - 9_000, when - 9_000))
             session.run(
-                [programs / "souvenir-cli", "backup", "--current-time", when, "--encrypt-key", "ada@example.org",
+                [programs / "souvenir-cli", "backup", "--current-time", str(when), "--encrypt-key", "ada@example.org",
                  "--include", documents, "--exclude", "**", "/", store],
                 check=False,  # a warning is a status of its own
             )  # fmt: skip
@@ -54,6 +69,8 @@ def main(programs, pictures):
         shutil.copy(app.picture("overview"), pictures)
         flows.browse(app)
         app.resize(1000, 720)
+        app.find("table row", "Poem.txt").mouse_click()
+        app.find("label", re.compile("^Changed, "))
         shutil.copy(app.picture("browser"), pictures)
 
 

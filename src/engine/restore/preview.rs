@@ -30,8 +30,8 @@ pub struct RestorePreview {
     pub unknown_size_count: u64,
     /// Entries, apart from folders, in whose place something is already.
     pub conflict_count: u64,
-    /// Of these, what would be lost if it were replaced: files of another size or time, and what is no file. A folder
-    /// is never replaced.
+    /// Of these, what would be lost if it were replaced: files that are not known to have the same size and time, and
+    /// what is no file. A folder is never replaced.
     pub differing_count: u64,
     /// Of these, what is older than the entry that would be restored.
     pub older_count: u64,
@@ -75,16 +75,15 @@ pub fn preview_by(
     let set_time = sets.last().map(|set| set.kind.time());
     let mut preview = RestorePreview { set_time, ..RestorePreview::default() };
     for set in sets {
-        if let Ok(volumes) = want(set, &request.paths, copies, source)?.volumes {
-            for volume in volumes {
-                match volume.stored_bytes {
-                    0 => preview.lost_count += 1,
-                    bytes => {
-                        preview.volume_bytes += bytes;
-                        preview.volumes.push(volume.name);
-                    }
+        match want(set, &request.paths, copies, source)?.volumes {
+            Err(_) => preview.lost_count += set.volumes.len() as u64,
+            Ok(volumes) => volumes.into_iter().for_each(|volume| match volume.stored_bytes {
+                0 => preview.lost_count += 1,
+                bytes => {
+                    preview.volume_bytes += bytes;
+                    preview.volumes.push(volume.name);
                 }
-            }
+            }),
         }
     }
     walk(&mut |entry| {
@@ -133,7 +132,7 @@ fn is_same(entry: &Entry, place: &Path, there: &Metadata) -> bool {
             there.is_file()
                 && there.mtime() == time.tv_sec()
                 && nanos.contains(&time.tv_nsec())
-                && entry.size_bytes.is_none_or(|size| size == there.len())
+                && entry.size_bytes.is_some_and(|size| size == there.len())
         }
         EntryKind::Symlink(target) => {
             place.read_link().is_ok_and(|found| found.as_os_str().as_encoded_bytes() == &**target)

@@ -185,16 +185,17 @@ impl BrowserPage {
             || gettext("Parts of this snapshot are damaged: some of it may be shown as it was before.");
         let lossy =
             || gettext("Stored files are missing or damaged: not all of this snapshot can be restored.");
-        let text = unreachable
-            .or_else(|| (!is_complete).then(incomplete))
-            .or_else(|| self.has_lost_part().then(lossy));
+        let has_lost_part = self.has_lost_part();
+        let text =
+            unreachable.or_else(|| (!is_complete).then(incomplete)).or_else(|| has_lost_part.then(lossy));
         imp.banner.set_title(&glib::markup_escape_text(text.as_deref().unwrap_or_default()));
         imp.banner.set_revealed(text.is_some());
         let is_reachable = self.is_reachable();
         let button = if !is_reachable {
             Some(gettext("_Try Again"))
         } else {
-            self.plan().and_then(|plan| plan.damage()).map(|_| gettext("_Show Damage"))
+            let damage = || self.plan().and_then(|plan| plan.damage());
+            has_lost_part.then(damage).flatten().map(|_| gettext("_Show Damage"))
         };
         imp.banner.set_button_label(button.as_deref());
         let why = gettext("The backups cannot be reached");

@@ -223,14 +223,6 @@ fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
     if all == 0 {
         return gettext("No file is there yet.");
     }
-    if differing == 0 && conflict != Conflict::Skip {
-        return ngettext_f(
-            "{count} file is there, and is the same.",
-            "{count} files are there, and are the same.",
-            all,
-            &[("count", &words::count(all))],
-        );
-    }
     match conflict {
         Conflict::Refuse | Conflict::Skip => ngettext_f(
             "{count} file is there and stays as it is.",
@@ -239,10 +231,10 @@ fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
             &[("count", &words::count(all))],
         ),
         Conflict::KeepBoth => ngettext_f(
-            "{count} file that is there differs. The restored one gets “(restored)” behind its name.",
-            "{count} files that are there differ. The restored ones get “(restored)” behind their names.",
-            differing,
-            &[("count", &words::count(differing))],
+            "{count} file is there. If the restored one differs, it gets “(restored)” behind its name.",
+            "{count} files are there. Restored ones that differ get “(restored)” behind their names.",
+            all,
+            &[("count", &words::count(all))],
         ),
         Conflict::NewerWins if older == 0 => {
             gettext("No file that is there is older than the restored one: all stay as they are.")
@@ -253,6 +245,7 @@ fn conflict_text(conflict: Conflict, preview: &RestorePreview) -> String {
             older,
             &[("count", &words::count(older))],
         ),
+        Conflict::Replace if differing == 0 => gettext("Nothing that is there is lost."),
         Conflict::Replace => ngettext_f(
             "{count} file that is there now is lost.",
             "{count} files that are there now are lost.",

@@ -74,7 +74,8 @@ impl RestoreDialog {
             }
         }
         // What a check has named already needs no other.
-        let known = self.plan().map(|plan| plan.damaged_files());
+        let checkable = self.plan().filter(|plan| plan.status().is_some() && plan.job().is_none());
+        let known = checkable.map(|plan| plan.damaged_files());
         let is_news = |warning: &RunWarning| {
             let is_known = || known.as_ref().is_none_or(|files| files.contains(&warning.subject));
             matches!(warning.kind, WarningKind::Damaged | WarningKind::Untold) && !is_known()

@@ -13,7 +13,7 @@ use super::work::{self, Stopped};
 use crate::engine::crypto::{Key, Keyring, Passphrases};
 use crate::i18n::{gettext, gettext_f};
 use crate::kit::{Keep, KeepRequest, keep};
-use crate::plan::Plan;
+use crate::plan::{Destination, Plan};
 use crate::platform::folder;
 use crate::ui::assistant::{algorithm, objection};
 use crate::ui::safekeeping::{self, beside_backups};
@@ -169,9 +169,14 @@ impl KeyPage {
             imp.busy.set(false);
             return;
         };
-        let stores =
-            plans.iter().filter(|plan| opens(key, plan)).filter_map(|plan| plan.destination.folder());
-        if let Some(objection) = stores.into_iter().find_map(|store| beside_backups(&path, &store)) {
+        let opened: Vec<_> =
+            plans.iter().filter(|plan| opens(key, plan)).map(|plan| plan.destination.clone()).collect();
+        let chosen = path.clone();
+        let look = move || {
+            opened.iter().filter_map(Destination::folder).find_map(|store| beside_backups(&chosen, &store))
+        };
+        let looked = gio::spawn_blocking(look).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        if let Some(objection) = looked {
             imp.busy.set(false);
             return show_hint(&imp.hint_label, &objection);
         }

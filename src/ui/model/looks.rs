@@ -51,3 +51,32 @@ impl Looks {
         self.seen_count.get() == self.change_count.get()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_at_a_time_and_another_after_it() {
+        let looks = Looks::default();
+        let first = looks.begin().unwrap();
+        assert!(looks.begin().is_none());
+        looks.saw(first);
+        assert!(looks.end(), "somebody wanted another one");
+        looks.begin().unwrap();
+        assert!(!looks.end());
+    }
+
+    #[test]
+    fn what_was_seen_before_a_change_is_not_current() {
+        let looks = Looks::default();
+        let look = looks.begin().unwrap();
+        looks.note_change();
+        looks.saw(look);
+        assert!(!looks.is_current());
+        looks.end();
+        looks.saw(looks.begin().unwrap());
+        assert!(looks.is_current());
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use glib::subclass::prelude::*;
 
 use super::PlanObject;
+use crate::engine::format::name::{FileName, Part};
 use crate::engine::status::{ChainStatus, SetStatus, Status, Weakness};
 use crate::i18n::{gettext, gettext_f};
 use crate::plan::history::{Outcome, Run};
@@ -16,7 +17,7 @@ impl PlanObject {
     pub fn damage(&self) -> Option<Run> {
         let proof = self.last_proof().filter(Run::found_damage)?;
         let remains = match &proof.outcome {
-            Outcome::Verified(found) if is_all_named(found) => !self.reach_of(found).touched.is_empty(),
+            Outcome::Verified(found) if found.is_all_named() => !self.reach_of(found).touched.is_empty(),
             Outcome::Drilled(found) if self.status().is_some() => {
                 self.sets().iter().any(|set| set.time.epoch() == found.set_secs)
             }
@@ -36,7 +37,11 @@ impl PlanObject {
     /// Whether something of the snapshot of a time, in seconds since 1970, cannot be restored, as far as is known.
     pub fn has_lost_part_of(&self, secs: i64) -> bool {
         let by_check = match self.damage().map(|proof| proof.outcome) {
-            Some(Outcome::Verified(found)) => self.reach_of(&found).touched.contains(&secs),
+            Some(Outcome::Verified(mut found)) => {
+                // A restore needs no signatures.
+                found.damaged.retain(|file| !is_signatures(&file.file));
+                self.reach_of(&found).touched.contains(&secs)
+            }
             Some(Outcome::Drilled(found)) => found.set_secs == secs,
             _ => false,
         };
@@ -108,7 +113,7 @@ impl PlanObject {
             return false;
         }
         match &proof.outcome {
-            Outcome::Verified(found) if is_all_named(found) => self.reach_of(found).is_of_newest(),
+            Outcome::Verified(found) if found.is_all_named() => self.reach_of(found).is_of_newest(),
             _ => true,
         }
     }
@@ -119,7 +124,6 @@ impl PlanObject {
     }
 }
 
-/// Whether each file that is damaged is known.
-fn is_all_named(found: &Verified) -> bool {
-    found.damaged.len() as u64 == found.damaged_count
+fn is_signatures(file: &str) -> bool {
+    FileName::parse(file).is_some_and(|name| name.part == Part::Signatures)
 }

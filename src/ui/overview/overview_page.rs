@@ -386,7 +386,7 @@ fn figures(plan: &PlanObject) -> String {
         PlanState::Damaged if plan.unexplained_gap().is_some() => {
             lines.push(gettext("Choose “Verify…” to learn what can still be restored. The next backup is a full one."));
         }
-        PlanState::Damaged => {
+        PlanState::Damaged if plan.status().is_some() => {
             lines.push(gettext("The next backup is a full one, and needs nothing of what is damaged."));
         }
         PlanState::Incomplete if plan.damage().is_some() => {

@@ -9,6 +9,7 @@ use super::change_page::{ChangeText, Meaning, Way};
 use super::{Draft, PlanSettings};
 use crate::engine::crypto::{Encryption, Keyring, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::plan::Destination;
 use crate::ui::assistant::ProtectionChoice;
 use crate::ui::model::PlanObject;
 use crate::ui::widgets::DestinationCheck;
@@ -20,61 +21,54 @@ const MOVE: usize = 0;
 impl PlanSettings {
     /// Takes the folders and goes back, unless one of them would be left out because the backups lie around it.
     pub(super) async fn take_folders(&self) {
-        match self.held_folder().await {
-            Some(folder) => self.imp().folders_page.show_problem(&gettext_f(
-                "“{folder}” cannot be backed up by this plan: the backups themselves are kept there, or around it.",
-                &[("folder", &describe::folder_name(&folder))],
-            )),
-            None => {
-                self.keep_folders();
-                self.imp().navigation.pop_to_tag("settings");
-            }
+        let imp = self.imp();
+        let Some(destination) = imp.draft.borrow().as_ref().map(|draft| draft.plan.destination.clone())
+        else {
+            return;
+        };
+        match held_text(destination, imp.folders_page.folders()).await {
+            Some(objection) => imp.folders_page.show_problem(&objection),
+            None => _ = imp.navigation.pop_to_tag("settings"),
         }
     }
 
     fn keep_folders(&self) {
         let imp = self.imp();
-        if let Some(draft) = &mut *imp.draft.borrow_mut() {
-            draft.plan.folders = imp.folders_page.folders();
-            draft.plan.left_out = imp.folders_page.left_out();
+        let chosen = (imp.folders_page.folders(), imp.folders_page.left_out());
+        let plan = imp.plan.borrow().as_ref().map(PlanObject::plan);
+        if let (Some(draft), Some(plan)) = (&mut *imp.draft.borrow_mut(), plan) {
+            // The page has an order of its own, and who has only looked has changed nothing.
+            let is_as_before = *imp.first_choice.borrow() == chosen;
+            let (folders, left_out) = if is_as_before { (plan.folders, plan.left_out) } else { chosen };
+            draft.plan.folders = folders;
+            draft.plan.left_out = left_out;
         }
         imp.destination_page.set_folders(imp.folders_page.folders());
     }
 
     pub(super) fn take_schedule(&self) {
-        let imp = self.imp();
-        if let Some(draft) = &mut *imp.draft.borrow_mut() {
-            draft.plan.schedule = imp.schedule_page.schedule();
-        }
-        imp.navigation.pop_to_tag("settings");
-        self.refresh();
+        self.imp().navigation.pop_to_tag("settings");
     }
 
-    /// Takes what was chosen on a page that has no consequences to be shown, as it is left. What cannot be is chosen no
-    /// longer.
-    pub(super) async fn take_left(&self, page: &adw::NavigationPage) {
+    /// Takes what was chosen on a page that has no consequences to be shown, as it is left or the dialog is closed over
+    /// it. Without any folder those from before stay.
+    pub(super) fn take_left(&self, page: &adw::NavigationPage) {
         let imp = self.imp();
         match page.tag().as_deref() {
-            Some("schedule") => self.take_schedule(),
-            Some("folders") => {
-                if !imp.folders_page.folders().is_empty() && self.held_folder().await.is_none() {
-                    self.keep_folders();
-                } else if let Some(Draft { plan, .. }) = &*imp.draft.borrow() {
+            Some("schedule") => {
+                if let Some(draft) = &mut *imp.draft.borrow_mut() {
+                    draft.plan.schedule = imp.schedule_page.schedule();
+                }
+            }
+            Some("folders") if imp.folders_page.folders().is_empty() => {
+                if let Some(Draft { plan, .. }) = &*imp.draft.borrow() {
                     imp.folders_page.set_choices(&plan.folders, &plan.left_out, &gettext("_Done"));
                 }
-                self.refresh();
             }
-            _ => {}
+            Some("folders") => self.keep_folders(),
+            _ => return,
         }
-    }
-
-    /// The folder among those that are chosen around which the backups lie.
-    async fn held_folder(&self) -> Option<PathBuf> {
-        let imp = self.imp();
-        let destination = imp.draft.borrow().as_ref()?.plan.destination.clone();
-        let folders = imp.folders_page.folders();
-        let held = move || destination.holding(&folders).map(Path::to_owned);
-        gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        self.refresh();
     }
 
     /// Shows what another destination means.
@@ -220,6 +214,18 @@ impl PlanSettings {
     }
 }
 
+/// Why folders cannot be backed up to a destination, if the backups lie around one of them.
+pub(super) async fn held_text(destination: Destination, folders: Vec<PathBuf>) -> Option<String> {
+    let held = move || destination.holding(&folders).map(Path::to_owned);
+    let held = gio::spawn_blocking(held).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    held.map(|folder| {
+        gettext_f(
+            "“{folder}” cannot be backed up by this plan: the backups themselves are kept there, or around it.",
+            &[("folder", &describe::folder_name(&folder))],
+        )
+    })
+}
+
 /// What can become of the backups that there are when they are to be kept elsewhere, and what that means.
 fn destination_choice(plan: &PlanObject, found: &DestinationCheck) -> (Vec<Way>, Vec<Meaning>) {
     let (sets, there) = (plan.sets(), found.set_times());
@@ -227,13 +233,7 @@ fn destination_choice(plan: &PlanObject, found: &DestinationCheck) -> (Vec<Way>,
     let anew = gettext("The next backup is a full one, and takes as long as the first one did.");
     // What a move left unfinished is gone on with.
     let can_move = !sets.is_empty() && there.iter().all(|time| sets.iter().any(|set| set.time == *time));
-    if can_move && there.len() == sets.len() {
-        means.push((
-            "dialog-information-symbolic",
-            gettext("The backups are there already"),
-            gettext("All of them were found at the new destination. The next backup goes on from them."),
-        ));
-    } else if can_move {
+    if can_move {
         let bytes = sets.iter().map(|set| set.stored_bytes).sum();
         let count = sets.len() as u64;
         ways.push((
@@ -245,9 +245,21 @@ fn destination_choice(plan: &PlanObject, found: &DestinationCheck) -> (Vec<Way>,
                 &[("count", &words::count(count)), ("size", &words::size(bytes))],
             ),
         ));
-        let extends =
-            gettext("Only some of them are there. The next backup goes on from the newest of these.");
-        ways.push((gettext("Start Anew There"), if there.is_empty() { anew } else { extends }));
+        ways.push(if there.is_empty() {
+            (gettext("Start Anew There"), anew)
+        } else if there.len() == sets.len() {
+            (
+                gettext("Go On There"),
+                gettext(
+                    "All of them were found there. They are not compared; the next backup goes on from them.",
+                ),
+            )
+        } else {
+            (
+                gettext("Go On There"),
+                gettext("Only some of them are there. The next backup goes on from the newest of these."),
+            )
+        });
         if there.is_empty() && found.free_bytes().is_some_and(|free| free < bytes) {
             means.push((
                 "dialog-warning-symbolic",

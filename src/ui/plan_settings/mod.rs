@@ -7,6 +7,7 @@ mod settings_page;
 mod speed_group;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -20,7 +21,7 @@ use super::{dialogs, overview};
 use crate::engine::crypto::Key;
 use crate::engine::status::ChainStatus;
 use crate::i18n::gettext;
-use crate::plan::Plan;
+use crate::plan::{LeftOut, Plan};
 use change_page::ChangePage;
 use settings_page::SettingsPage;
 
@@ -65,6 +66,8 @@ mod imp {
         pub plan: RefCell<Option<PlanObject>>,
         pub window: glib::WeakRef<Window>,
         pub draft: RefCell<Option<Draft>>,
+        /// What the page of the folders gives as long as nothing is changed there.
+        pub first_choice: RefCell<(Vec<PathBuf>, LeftOut)>,
         /// A key that was made, also in an attempt that failed later, with its passphrase.
         pub made: RefCell<Option<(Key, Option<PlanSecret>)>>,
         /// What has the focus when the dialog is opened, if it is not the first page.
@@ -141,6 +144,7 @@ impl PlanSettings {
         imp.plan.replace(Some(plan.clone()));
         imp.window.set(Some(window));
         imp.folders_page.set_choices(&facts.folders, &facts.left_out, &gettext("_Done"));
+        imp.first_choice.replace((imp.folders_page.folders(), imp.folders_page.left_out()));
         imp.destination_page.set_folders(facts.folders.clone());
         imp.destination_page.fill(&facts.destination);
         imp.destination_page
@@ -223,8 +227,7 @@ impl PlanSettings {
         let dialog = self.downgrade();
         imp.navigation.connect_popped(move |_, page| {
             if let Some(dialog) = dialog.upgrade() {
-                let page = page.clone();
-                glib::spawn_future_local(async move { dialog.take_left(&page).await });
+                dialog.take_left(page);
             }
         });
         let dialog = self.downgrade();
@@ -265,10 +268,12 @@ impl PlanSettings {
 
     /// Asks whether what was changed is to be given up.
     async fn discard(&self) {
-        if let Some(page) = self.imp().navigation.visible_page() {
-            self.take_left(&page).await;
+        let imp = self.imp();
+        let without_folders = imp.folders_page.folders().is_empty();
+        if let Some(page) = imp.navigation.visible_page().filter(|_| !without_folders) {
+            self.take_left(&page);
         }
-        if !self.is_changed() {
+        if !self.is_changed() && !without_folders {
             return self.force_close();
         }
         let heading = gettext("Discard Changes?");

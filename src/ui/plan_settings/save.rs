@@ -3,6 +3,7 @@
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 
+use super::changes::held_text;
 use super::{Draft, PlanSettings};
 use crate::engine::crypto::{Encryption, PassphraseFor, Protection};
 use crate::i18n::{gettext, gettext_f};
@@ -46,6 +47,9 @@ impl PlanSettings {
         let Draft { plan: mut new, protection, tried, moves } = self.draft().ok_or_else(missing)?;
         let store = imp.store.borrow().clone().ok_or_else(missing)?;
         let plan = imp.plan.borrow().clone().ok_or_else(missing)?;
+        if let Some(what) = held_text(new.destination.clone(), new.folders.clone()).await {
+            return Err(Problem { what, ..Problem::default() });
+        }
         let now = glib::real_time() / 1_000_000;
         let before = plan.plan();
         // The plan goes on at the other place once everything is there.

@@ -42,8 +42,9 @@ impl DestinationChooser {
                 _ => Err(wrong_host(gettext("This is not the address of an SSH server."))),
             };
         }
-        let is_address = host.contains(':') && host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_err();
-        if is_address || host.starts_with('-') || host.contains(['/', '@', ' ']) {
+        let without_scope = host.trim_matches(['[', ']']).split('%').next().unwrap_or_default();
+        let has_port = host.contains(':') && without_scope.parse::<Ipv6Addr>().is_err();
+        if has_port || host.starts_with('-') || host.contains(['/', '@', ' ']) {
             return Err(wrong_host(gettext("Type only the name of the server, such as backup.example.org.")));
         }
         let port = match imp.port_row.text().trim() {
