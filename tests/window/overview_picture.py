@@ -21,13 +21,7 @@ from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DAY = 86_400
-# Emily Dickinson, 1861.
-VERSES = [
-    "“Hope” is the thing with feathers –\n",
-    "That perches in the soul –\n",
-    "And sings the tune without the words –\n",
-    "And never stops – at all –\n",
-]
+MONTHS = ["Month;Rent;Food;Books\n", *(f"2026-{month:02};820;{390 + month * 7};{40 + month % 3}\n" for month in range(4, 11))]
 
 
 def main(programs, pictures):
@@ -42,9 +36,9 @@ def main(programs, pictures):
             film.write_bytes(rng.randbytes(rng.randrange(500_000, 4_000_000)))
             os.utime(film, (when - 3_000, when - 3_000))
             if week % 3 == 0:
-                poem = documents / "Poem.txt"
-                poem.write_text("".join(VERSES[: 5 - week // 3]))
-                os.utime(poem, (when - 9_000, when - 9_000))
+                budget = documents / "Budget.csv"
+                budget.write_text("".join(MONTHS[: 8 - week // 3]))
+                os.utime(budget, (when - 9_000, when - 9_000))
             session.run(
                 [programs / "souvenir-cli", "backup", "--current-time", str(when), "--encrypt-key", "ada@example.org",
                  "--include", documents, "--exclude", "**", "/", store],
@@ -69,7 +63,7 @@ def main(programs, pictures):
         shutil.copy(app.picture("overview"), pictures)
         flows.browse(app)
         app.resize(1000, 720)
-        app.find("table row", "Poem.txt").mouse_click()
+        app.find("table row", "Budget.csv").mouse_click()
         app.find("label", re.compile("^Changed, "))
         shutil.copy(app.picture("browser"), pictures)
 
