@@ -184,20 +184,33 @@ pub fn set_date(time: SetTime) -> String {
 /// them apart.
 pub fn set_dates(times: &[SetTime]) -> Vec<String> {
     // Translators: a date and time such as Tue 17 Nov 2026, 22:00; see g_date_time_format().
-    let minutes: Vec<_> =
-        times.iter().map(|time| local(time.epoch(), &gettext("%a %-d %b %Y, %H:%M"))).collect();
+    let minutes = gettext("%a %-d %b %Y, %H:%M");
+    // Translators: a date and time such as Tue 17 Nov 2026, 22:00:30; see g_date_time_format().
+    tell_apart(times, &minutes, &gettext("%a %-d %b %Y, %H:%M:%S"))
+}
+
+/// The same, shorter: “17 Nov 2026, 22:00”.
+pub fn short_set_dates(times: &[SetTime]) -> Vec<String> {
+    // Translators: a date and time such as 17 Nov 2026, 22:00; see g_date_time_format().
+    let minutes = gettext("%-d %b %Y, %H:%M");
+    // Translators: a date and time such as 17 Nov 2026, 22:00:30; see g_date_time_format().
+    tell_apart(times, &minutes, &gettext("%-d %b %Y, %H:%M:%S"))
+}
+
+fn tell_apart(times: &[SetTime], minutes: &str, seconds: &str) -> Vec<String> {
+    let minutes: Vec<_> = times.iter().map(|time| local(time.epoch(), minutes)).collect();
     let is_same = |index: usize| {
         let text = &minutes[index];
         minutes.get(index + 1) == Some(text)
             || index.checked_sub(1).is_some_and(|before| minutes[before] == *text)
     };
-    let with_seconds = |time: &SetTime| {
-        // Translators: a date and time such as Tue 17 Nov 2026, 22:00:30; see g_date_time_format().
-        local(time.epoch(), &gettext("%a %-d %b %Y, %H:%M:%S"))
-    };
     let dates = times.iter().enumerate();
     dates
-        .map(|(index, time)| if is_same(index) { with_seconds(time) } else { minutes[index].clone() })
+        .map(
+            |(index, time)| {
+                if is_same(index) { local(time.epoch(), seconds) } else { minutes[index].clone() }
+            },
+        )
         .collect()
 }
 

@@ -141,10 +141,24 @@ def main(program, command_line, pictures):
         app.click("button", "Restore This Version…")
         app.type_into("Folder", str(target))
         app.find("label", "1 file is there and stays as it is.")
+        # The same is no loss, and nothing is asked.
+        app.find("label", "Nothing that is there is lost.")
+        app.find("radio button", "Replace It").bring().click()
+        app.click("button", "Restore", within=app.find("dialog", "Restore"))
+        app.find("label", "Restored", flows.WORK_SECS)
+        app.click("button", "Close", within=app.find("dialog"))
+        (target / "Notes.txt").write_text("something else\n")
+        app.click("button", "Restore This Version…")
+        app.type_into("Folder", str(target))
         app.find("label", "1 file that is there now is lost.")
         app.picture("09-conflicts")
+        app.find("radio button", "Replace It").bring().click()
+        app.click("button", "Restore", within=app.find("dialog", "Restore"))
+        app.click("button", "Cancel", within=app.find("alert", "Replace Files?"))
+        app.wait_gone("alert")
         session.press("Escape")
         app.wait_gone("dialog", "Restore")
+        assert (target / "Notes.txt").read_text() == "something else\n"
 
         # A picture.
         app.find("table row", "Picture.png").mouse_click()

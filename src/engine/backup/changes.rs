@@ -31,6 +31,16 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it is of a file that is there, or of what else there is that is no folder. People count files.
+    pub fn is_of_file(&self) -> bool {
+        match self {
+            Self::Whole(source) | Self::Delta(source, _) | Self::Attributes(source, _) => {
+                source.entry.kind != EntryKind::Directory
+            }
+            Self::Deleted(_) => false,
+        }
+    }
+
     /// The path it is about.
     pub fn path(&self) -> &EntryPath {
         match self {
@@ -231,7 +241,9 @@ impl<'a> Changes<'a> {
     }
 
     fn unchanged(&self, entry: &Entry) -> Option<Change> {
-        self.job.entry_done();
+        if entry.kind != EntryKind::Directory {
+            self.job.entry_done();
+        }
         self.job.bytes_done(entry.size_bytes.unwrap_or(0));
         None
     }

@@ -16,6 +16,7 @@ use crate::engine::copies::NewCopy;
 use crate::engine::delta::join_signatures;
 use crate::engine::error::{Error, Result};
 use crate::engine::format::difftar::{Place, Record, header};
+use crate::engine::format::entry::EntryKind;
 use crate::engine::format::manifest::VolumeInfo;
 use crate::engine::format::name::Part;
 use crate::engine::format::tar;
@@ -102,7 +103,11 @@ impl NewSet<'_> {
         for found in walk.into_iter().flatten() {
             match found {
                 _ if is_over.load(Ordering::Relaxed) => return,
-                Ok(Found::Entry(source)) => self.job.add_total(1, source.entry.size_bytes.unwrap_or(0)),
+                Ok(Found::Entry(source)) => {
+                    let entry = source.entry;
+                    let is_folder = entry.kind == EntryKind::Directory;
+                    self.job.add_total(u64::from(!is_folder), entry.size_bytes.unwrap_or(0));
+                }
                 Ok(Found::Unknown(_)) => {}
                 Err(_) => return,
             }

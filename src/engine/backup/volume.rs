@@ -113,9 +113,9 @@ fn fill_volume(
             for change in changes {
                 set.job.check()?;
                 set.job.entry_started(change.path());
-                let is_entry = !matches!(change, Change::Deleted(_));
+                let is_of_file = change.is_of_file();
                 volume.change(change, &mut signatures)?;
-                if is_entry {
+                if is_of_file {
                     set.job.entry_done();
                 }
             }

@@ -31,9 +31,9 @@ pub enum Phase {
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
-    /// Entries (files, folders, links) done.
+    /// Files done, and what else there is beside them, such as links; in a backup and a restore not folders.
     pub done_files: u64,
-    /// Entries to do.
+    /// Those to do.
     pub total_files: u64,
     /// Bytes of file contents done.
     pub done_bytes: u64,

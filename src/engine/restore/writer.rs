@@ -137,7 +137,6 @@ impl<'a> Writer<'a> {
     fn folder(&mut self, entry: Entry, place: EntryPath) -> io::Result<()> {
         let is_new = self.place.make_folder(&place)?;
         self.done.entry_count += 1;
-        self.job.entry_done();
         self.folders.push(OpenFolder { entry, place, is_new });
         Ok(())
     }

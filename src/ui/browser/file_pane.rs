@@ -190,10 +190,14 @@ impl FilePane {
         versions.retain(|version| version.change != Change::Unchanged);
         versions.reverse();
         let shown = versions.iter().position(|version| version.set_time <= subject.time);
+        let times: Vec<_> = versions.iter().map(|version| version.set_time).collect();
         let rows: gio::ListStore = versions
             .iter()
+            .zip(words::short_set_dates(&times))
             .enumerate()
-            .map(|(index, version)| BoxedAnyObject::new(versions::Row::new(version, shown == Some(index))))
+            .map(|(index, (version, date))| {
+                BoxedAnyObject::new(versions::Row::new(version, date, shown == Some(index)))
+            })
             .collect();
         imp.versions.replace(versions);
         imp.filling.set(true);

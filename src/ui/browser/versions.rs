@@ -16,8 +16,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row of a version; whether it is the one in the snapshot that is shown.
-    pub fn new(version: &PathVersion, is_shown: bool) -> Self {
+    /// The row of a version with its date; whether it is the one in the snapshot that is shown.
+    pub fn new(version: &PathVersion, date: String, is_shown: bool) -> Self {
         let change = change_text(version.change);
         // Of a folder it would be that of its list of names.
         let file = version.entry.as_ref().filter(|entry| entry.kind == EntryKind::File);
@@ -26,7 +26,7 @@ impl Row {
             Some(size) => gettext_f("{change}, {size}", &[("change", &change), ("size", &size)]),
             None => change,
         };
-        Self { date: words::short_date(version.set_time.epoch()), facts, is_shown }
+        Self { date, facts, is_shown }
     }
 }
 
