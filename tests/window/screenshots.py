@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Photographs every page of the window, wide and narrow, light and dark.
+"""Photographs every page of the window, wide and narrow, light and dark, and in German.
 
     screenshots.py PROGRAM [VARIANT…]
 
-The pictures are left in target/screenshots/VARIANT, and those of a variant side by side in
-target/screenshots/VARIANT.png. Variants: wide-light, narrow-light, wide-dark, narrow-dark; behind it may stand a language,
-`contrast` for high contrast and `large` for large text, such as narrow-light-de-large.
+The pictures are left in target/screenshots/VARIANT, those of a variant side by side in target/screenshots/VARIANT.png, and
+each page in all variants in target/screenshots/all.png. Variants: wide-light, narrow-light, wide-dark, narrow-dark; behind it
+may stand a language, `contrast` for high contrast and `large` for large text, such as narrow-light-de-large.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ from session import Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = TOP / "target" / "screenshots"
-VARIANTS = ["wide-light", "narrow-light", "wide-dark", "narrow-dark"]
+VARIANTS = ["wide-light", "wide-dark", "wide-light-de", "narrow-light", "narrow-dark", "narrow-light-de"]
 # GNOME's Large Text is larger by a quarter.
 LARGE_TEXT = "Xft.dpi: 120"
 SIZES = {"wide": (1000, 760), "narrow": (360, 760)}
@@ -203,6 +203,23 @@ def sheet(variant):
     return target
 
 
+def contact_sheet(variants):
+    """Every page in a row, in every variant."""
+    named = lambda variant: {path.stem.split("-", 1)[1]: str(path) for path in (PICTURES / variant).glob("[0-9]*.png")}  # noqa: E731
+    columns = [named(variant) for variant in variants]
+    order = sorted((PICTURES / variants[0]).glob("[0-9]*.png"))
+    pages = [path.stem.split("-", 1)[1] for path in order]
+    pages += sorted({page for column in columns for page in column} - set(pages))
+    pictures = [column.get(page, "null:") for page in pages for column in columns]
+    target = PICTURES / "all.png"
+    tiles = f"{len(variants)}x"
+    subprocess.run(
+        ["montage", *pictures, "-background", "#888888", "-tile", tiles, "-geometry", "40%x+6+6", target],
+        check=True,
+    )
+    return target
+
+
 def main(program, variants):
     if variants and variants[0] == "--only":
         photograph(program, variants[1])
@@ -211,6 +228,8 @@ def main(program, variants):
         # One process each: a process sees one accessibility bus in its life.
         subprocess.run([sys.executable, __file__, program, "--only", variant], check=True)
         print(sheet(variant), flush=True)
+    if len(variants or VARIANTS) > 1:
+        print(contact_sheet(variants or VARIANTS), flush=True)
 
 
 if __name__ == "__main__":
