@@ -103,9 +103,11 @@ fn words(pdf: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn opens(home: &Home, sealed: &[u8], passphrase: &str) -> bool {
+#[track_caller]
+fn assert_opens(home: &Home, sealed: &[u8], passphrase: &str) {
     let output = home.try_gpg(&["--passphrase", passphrase, "--decrypt"], sealed);
-    output.status.success() && output.stdout == b"contents"
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && output.stdout == b"contents", "{said}");
 }
 
 /// Types a command into a shell in a folder, for that keyring.
@@ -137,12 +139,12 @@ fn the_commands_on_the_paper_bring_the_key_back() {
         let other = Home::new();
         shell(commands::IMPORT_PICTURES, &owner.path("pictures"), &other);
         shell(&commands::trust(&owner.key.fingerprint), owner.folder.path(), &other);
-        assert!(opens(&other, &owner.sealed, passphrase));
+        assert_opens(&other, &owner.sealed, passphrase);
 
         let third = Home::new();
         shell(&commands::DETACH.replace("KIT.pdf", "kit.pdf"), owner.folder.path(), &third);
         shell(commands::IMPORT_CODES, owner.folder.path(), &third);
-        assert!(opens(&third, &owner.sealed, passphrase));
+        assert_opens(&third, &owner.sealed, passphrase);
     });
 }
 
@@ -162,7 +164,7 @@ fn pictures_of_the_paper_bring_the_key_back() {
             let other = Home::new();
             let report = other.keyring().import(&reader.material()).unwrap();
             assert!(report.keys[0].secret_is_new && report.keys[0].key.fingerprint == owner.key.fingerprint);
-            assert!(opens(&other, &owner.sealed, passphrase), "{format}");
+            assert_opens(&other, &owner.sealed, passphrase);
             pictures.iter().for_each(|picture| fs::remove_file(picture).unwrap());
         }
     });
@@ -188,7 +190,7 @@ fn photographs_of_the_paper_bring_the_key_back() {
     let other = Home::new();
     let report = other.keyring().import(&reader.material()).unwrap();
     assert_eq!(report.keys[0].key.fingerprint, owner.key.fingerprint);
-    assert!(opens(&other, &owner.sealed, PASSPHRASE));
+    assert_opens(&other, &owner.sealed, PASSPHRASE);
 }
 
 #[test]
@@ -200,7 +202,7 @@ fn the_document_itself_and_its_typed_lines_bring_the_key_back() {
         assert!(reader.leftovers().is_empty());
         let other = Home::new();
         other.keyring().import(&reader.material()).unwrap();
-        assert!(opens(&other, &owner.sealed, passphrase));
+        assert_opens(&other, &owner.sealed, passphrase);
 
         let text = words(&pdf);
         let typed: String = text
@@ -212,12 +214,12 @@ fn the_document_itself_and_its_typed_lines_bring_the_key_back() {
         assert!(reader.leftovers().is_empty(), "{:?}", reader.leftovers());
         let third = Home::new();
         third.keyring().import(&reader.material()).unwrap();
-        assert!(opens(&third, &owner.sealed, passphrase));
+        assert_opens(&third, &owner.sealed, passphrase);
 
         fs::write(owner.path("key.txt"), typed.to_uppercase()).unwrap();
         let fourth = Home::new();
         shell(commands::IMPORT_LINES, owner.folder.path(), &fourth);
-        assert!(opens(&fourth, &owner.sealed, passphrase));
+        assert_opens(&fourth, &owner.sealed, passphrase);
     });
 }
 

@@ -10,9 +10,10 @@ import sys
 
 import flows
 import sample
-from session import Session
+from session import NotFound, Session
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+CLICKS = 3
 
 
 def add_plan(app, folder, store):
@@ -44,7 +45,14 @@ def main(program):
         app.find("button")
 
         def show(name):
-            app.find("list item", re.compile(name)).click()
+            # A click that meets a change of what is shown may be lost, and is made again.
+            for _ in range(CLICKS):
+                app.find("list item", re.compile(name)).click()
+                try:
+                    app.find("grouping", name, patience=2)
+                    return
+                except NotFound:
+                    pass
             app.find("grouping", name)
 
         def back_up(name):
