@@ -6,6 +6,7 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::snapshot_chart::SnapshotChart;
+use crate::engine::chain::FullReason;
 use crate::engine::crypto::{Encryption, Keyring, Protection};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::ui::model::{PlanObject, PlanState};
@@ -368,6 +369,12 @@ impl OverviewPage {
     }
 }
 
+/// Whether the next backup begins anew because of damage.
+fn is_left_for_damage(plan: &PlanObject) -> bool {
+    let due = plan.status().and_then(|status| status.outlook.as_ref()?.due.clone());
+    due == Some(FullReason::Damaged)
+}
+
 /// What there is beside the state: when it was backed up last where the state does not say it, what is damaged, and how
 /// much there is.
 fn figures(plan: &PlanObject) -> String {
@@ -386,7 +393,7 @@ fn figures(plan: &PlanObject) -> String {
         PlanState::Damaged if plan.unexplained_gap().is_some() => {
             lines.push(gettext("Choose “Verify…” to learn what can still be restored. The next backup is a full one."));
         }
-        PlanState::Damaged if plan.status().is_some() => {
+        PlanState::Damaged if is_left_for_damage(plan) => {
             lines.push(gettext("The next backup is a full one, and needs nothing of what is damaged."));
         }
         PlanState::Incomplete if plan.damage().is_some() => {

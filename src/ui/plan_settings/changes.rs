@@ -46,10 +46,6 @@ impl PlanSettings {
         imp.destination_page.set_folders(imp.folders_page.folders());
     }
 
-    pub(super) fn take_schedule(&self) {
-        self.imp().navigation.pop_to_tag("settings");
-    }
-
     /// Takes what was chosen on a page that has no consequences to be shown, as it is left or the dialog is closed over
     /// it. Without any folder those from before stay.
     pub(super) fn take_left(&self, page: &adw::NavigationPage) {

@@ -223,7 +223,7 @@ impl PlanSettings {
         }));
         imp.protection_page.connect_done(with(Self::consider_protection));
         imp.protection_change_page.connect_apply(with(Self::take_protection));
-        imp.schedule_page.connect_done(with(Self::take_schedule));
+        imp.schedule_page.connect_done(with(|dialog| _ = dialog.imp().navigation.pop_to_tag("settings")));
         let dialog = self.downgrade();
         imp.navigation.connect_popped(move |_, page| {
             if let Some(dialog) = dialog.upgrade() {
