@@ -23,6 +23,8 @@ PICTURES = TOP / "target" / "screenshots"
 VARIANTS = ["wide-light", "wide-dark", "wide-light-de", "narrow-light", "narrow-dark", "narrow-light-de"]
 # GNOME's Large Text is larger by a quarter.
 LARGE_TEXT = "Xft.dpi: 120"
+# Stands where a variant does not have a page: montage makes the pictures smaller, and of nothing it cannot.
+NO_PICTURE = "xc:#888888[20x20]"
 SIZES = {"wide": (1000, 760), "narrow": (360, 760)}
 
 
@@ -210,7 +212,7 @@ def contact_sheet(variants):
     order = sorted((PICTURES / variants[0]).glob("[0-9]*.png"))
     pages = [path.stem.split("-", 1)[1] for path in order]
     pages += sorted({page for column in columns for page in column} - set(pages))
-    pictures = [column.get(page, "null:") for page in pages for column in columns]
+    pictures = [column.get(page, NO_PICTURE) for page in pages for column in columns]
     target = PICTURES / "all.png"
     tiles = f"{len(variants)}x"
     subprocess.run(
