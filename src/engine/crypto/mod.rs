@@ -16,12 +16,14 @@ mod keys;
 mod message;
 mod open;
 mod orphans;
+mod packet_reader;
 mod packet_writer;
 mod packets;
 mod passphrases;
 mod pipe;
 mod piped;
 mod protect;
+mod remains;
 mod replay;
 mod seal;
 mod session_key;
@@ -39,6 +41,7 @@ pub use import::{ImportReport, ImportedKey, KeyMaterial, key_files, read_key_fil
 pub use keys::{Key, KeyAlgorithm, KeyState, Keyring, NewKey};
 pub use open::{OpenReader, Opener, SignatureState, Signer};
 pub use passphrases::{PassphraseFor, PassphraseRequest, Passphrases, Secret};
+pub use remains::RemainsReader;
 pub use seal::{SealWriter, Sealer};
 
 use serde::{Deserialize, Serialize};

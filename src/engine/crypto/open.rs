@@ -15,7 +15,7 @@ use super::keys::Keyring;
 use super::passphrases::{PassphraseFor, Passphrases, Purpose};
 use super::pipe::{self, PipeReader, PipeWriter};
 use super::replay::{FirstLock, Replay};
-use super::status::{Facts, SignatureFact, Verdict};
+use super::status::{self, Facts, SessionKey, SignatureFact, Verdict};
 use super::talk::{self, Answers, Talk, Wanted};
 use super::worker::Worker;
 use crate::engine::error::{Error, Result};
@@ -81,6 +81,12 @@ impl Opener {
         let answers = Answers::new(passphrases.clone(), job.clone(), Purpose::Open);
         let expected = sign_key.map(|key| Expected::find(keyring, key)).transpose()?;
         Ok(Self { keyring: keyring.clone(), answers, expected, card_keys: Arc::default() })
+    }
+
+    /// The same for files that may be damaged where they say how to open them: nobody is asked for a passphrase, and
+    /// none is found to be wrong.
+    pub fn without_questions(&self) -> Self {
+        Self { answers: self.answers.of_what_is_known(), ..self.clone() }
     }
 
     /// Begins to open a file. A thread and a process of gpg work behind it; about 1 MiB is on its way at
@@ -182,6 +188,38 @@ impl Opener {
         talk::enlarge(&mut plain)?;
         context.decrypt_with_flags(&mut sealed, &mut plain, DecryptFlags::VERIFY).map_err(Stop::Gpg)?;
         Ok(())
+    }
+
+    /// The session key of a message. Whether its data are whole does not matter.
+    pub(super) fn session_key(&self, message: &[u8]) -> Result<SessionKey> {
+        let answers = self.answers.for_another_file();
+        let mut source = Replay::new(message, Arc::default());
+        let wanted = match self.wanted_for(&mut source) {
+            Ok(wanted) => wanted,
+            Err(Failure::Ours(error)) => return Err(error),
+            Err(Failure::Stream(error)) => return Err(Error::Internal(error.to_string())),
+        };
+        loop {
+            self.answers.job.check()?;
+            let talk = Talk::new(answers.clone());
+            let mut context = talk.context(&self.keyring, wanted)?;
+            context.set_flag("export-session-key", "1").map_err(status::plain)?;
+            let mut sealed =
+                Data::from_reader(talk.input(&mut source)).map_err(|error| status::plain(error.error()))?;
+            // What comes out is not looked at, nor whether that was all.
+            let mut plain = Data::from_writer(io::sink()).map_err(|error| status::plain(error.error()))?;
+            let result = context.decrypt(&mut sealed, &mut plain);
+            drop((context, sealed));
+            if let Some(error) = talk.failure() {
+                return Err(error);
+            }
+            let mut facts = talk.facts();
+            if facts.is_passphrase_wrong() && talk.learn_from_refusal() && source.rewind() {
+                continue;
+            }
+            let error = result.err().unwrap_or(gpgme::Error::NO_DATA);
+            return facts.session_key.take().ok_or_else(|| facts.open_error(error).into());
+        }
     }
 
     /// What the signatures are worth, and whether that is enough.

@@ -254,6 +254,16 @@ impl Passphrases {
         self.find_or_ask(PassphraseRequest::for_what(what.clone()), purpose, refused, job)
     }
 
+    /// The same of those that are known; nobody is asked.
+    pub(super) fn known_for_gpg(
+        &self,
+        what: &PassphraseFor,
+        purpose: Purpose,
+        refused: &[Secret],
+    ) -> Option<Secret> {
+        self.store().find(&what.slot(), purpose, refused)
+    }
+
     /// Notes that a file of the archive was opened with the passphrase.
     pub(super) fn accept(&self, secret: Secret) {
         self.store().opened_last = Some(secret);

@@ -1,12 +1,17 @@
 //! The body of the integrity-protected data packet, version 1 (RFC 4880, 5.13): AES-256 in CFB mode
 //! over a random prefix, the contents and, last, a checksum of both (5.14).
 
-use std::io::{self, Write};
+use std::fmt;
+use std::io::{self, Read, Write};
 
 use pgp::composed::RawSessionKey;
 use pgp::crypto::sym::SymmetricKeyAlgorithm;
 use rand_core::{OsRng, RngCore};
 use sha1::{Digest, Sha1};
+use zeroize::Zeroizing;
+
+/// The version of the body.
+const VERSION: u8 = 1;
 
 /// The cipher of everything that is sealed.
 pub(super) const CIPHER: SymmetricKeyAlgorithm = SymmetricKeyAlgorithm::AES256;
@@ -36,7 +41,6 @@ pub(super) struct Protector<W> {
 impl<W: Write> Protector<W> {
     /// Begins the body. No more than one byte is written yet.
     pub(super) fn new(mut inner: W, key: RawSessionKey) -> io::Result<Self> {
-        const VERSION: u8 = 1;
         inner.write_all(&[VERSION])?;
         // A random block, and its last two bytes once more.
         let mut prefix = [0; BLOCK_BYTES + 2];
@@ -90,6 +94,77 @@ impl<W: Write> Write for Protector<W> {
     }
 }
 
+/// Decrypts such a body without looking at its checksum, which comes out last.
+pub(super) struct UncheckedReader<R> {
+    inner: R,
+    algorithm: SymmetricKeyAlgorithm,
+    key: Zeroizing<Vec<u8>>,
+    /// The last encrypted block.
+    register: Vec<u8>,
+    buffer: Vec<u8>,
+    position: usize,
+    /// Bytes of the version and the prefix that are still to be left out.
+    to_skip: usize,
+}
+
+impl<R: Read> UncheckedReader<R> {
+    /// A reader at the beginning of the body. `InvalidData` if that is of another version, or nothing can be encrypted
+    /// by `algorithm`.
+    pub(super) fn new(
+        mut inner: R,
+        algorithm: SymmetricKeyAlgorithm,
+        key: Zeroizing<Vec<u8>>,
+    ) -> io::Result<Self> {
+        let mut version = [0];
+        inner.read_exact(&mut version)?;
+        let block_bytes = algorithm.block_size();
+        if version != [VERSION] || block_bytes == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let register = vec![0; block_bytes];
+        Ok(Self {
+            inner,
+            algorithm,
+            key,
+            register,
+            buffer: Vec::new(),
+            position: 0,
+            to_skip: block_bytes + 2,
+        })
+    }
+}
+
+impl<R: Read> Read for UncheckedReader<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while self.position == self.buffer.len() {
+            self.buffer.clear();
+            self.position = 0;
+            // Whole blocks, but for the end.
+            self.inner.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut self.buffer)?;
+            if self.buffer.is_empty() {
+                return Ok(0);
+            }
+            let last_at = self.buffer.len().checked_sub(self.register.len());
+            let last = last_at.map(|at| self.buffer[at..].to_vec());
+            self.algorithm
+                .decrypt_with_iv_regular(&self.key, &self.register, &mut self.buffer)
+                .map_err(io::Error::other)?;
+            self.register = last.unwrap_or_default();
+            self.position = self.to_skip.min(self.buffer.len());
+            self.to_skip -= self.position;
+        }
+        let count = (&self.buffer[self.position..]).read(bytes)?;
+        self.position += count;
+        Ok(count)
+    }
+}
+
+impl<R> fmt::Debug for UncheckedReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UncheckedReader(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +186,12 @@ mod tests {
             assert_eq!(contents[14..16], contents[16..18]);
             assert!(contents[18..] == [&plain[..], &CHECKSUM_HEADER].concat(), "{length}");
             assert_eq!(checksum, Sha1::digest(contents).as_slice());
+
+            let key = Zeroizing::new(key.as_ref().to_vec());
+            let mut unchecked = UncheckedReader::new(&sealed[..], CIPHER, key).unwrap();
+            let mut read = Vec::new();
+            unchecked.read_to_end(&mut read).unwrap();
+            assert!(read == opened[18..], "{length}");
         }
     }
 }

@@ -5,6 +5,8 @@
 //! missing key and an agent without a pinentry all "no secret key". It also takes a gpg that was
 //! killed while encrypting for one that finished.
 
+use zeroize::Zeroizing;
+
 use super::error::{AgentTrouble, CryptoError, KeyName, SealDamage, UnusableReason};
 use super::passphrases::PassphraseFor;
 
@@ -26,7 +28,7 @@ mod code {
     pub(super) const FULLY_CANCELED: u32 = 198;
 }
 
-const KEYWORDS: [&str; 25] = [
+const KEYWORDS: [&str; 26] = [
     "BADMDC",
     "BADSIG",
     "BEGIN_DECRYPTION",
@@ -49,6 +51,7 @@ const KEYWORDS: [&str; 25] = [
     "NODATA",
     "PLAINTEXT",
     "REVKEYSIG",
+    "SESSION_KEY",
     "SIG_CREATED",
     "USERID_HINT",
     "VALIDSIG",
@@ -61,6 +64,8 @@ pub(super) struct Facts {
     pub(super) unasked: Option<AgentTrouble>,
     /// What gpg needs a passphrase for next.
     pub(super) needs: Option<PassphraseFor>,
+    /// The session key, if gpg was asked for it.
+    pub(super) session_key: Option<SessionKey>,
     user_id_hint: Option<(String, String)>,
     recipients: Vec<String>,
     codes: Vec<u32>,
@@ -73,6 +78,32 @@ pub(super) struct Facts {
     is_decrypted: bool,
     is_encrypted: bool,
     is_signed: bool,
+}
+
+/// What the data of a file are encrypted with.
+pub(super) struct SessionKey {
+    /// The algorithm (RFC 4880, 9.2).
+    pub(super) algorithm: u8,
+    pub(super) key: Zeroizing<Vec<u8>>,
+}
+
+impl SessionKey {
+    /// From `ALGORITHM:HEXDIGITS`, or `ALGORITHM.MODE:HEXDIGITS` where each part of the data has a checksum.
+    fn parse(text: &str) -> Option<Self> {
+        let (algorithm, digits) = text.split_once(':')?;
+        let mut key = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+        for pair in digits.as_bytes().chunks(2) {
+            key.push(u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?);
+        }
+        let algorithm = algorithm.split('.').next()?.parse().ok()?;
+        Some(Self { algorithm, key })
+    }
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionKey(…)")
+    }
 }
 
 /// One signature that gpg looked at.
@@ -127,6 +158,7 @@ impl Facts {
                 self.needs = Some(PassphraseFor::Key { id: serial, user_id: None });
             }
             "NEED_PASSPHRASE_SYM" => self.needs = Some(PassphraseFor::Archive),
+            "SESSION_KEY" => self.session_key = SessionKey::parse(arguments),
             "ENC_TO" => self.recipients.push(word()),
             "ERROR" | "FAILURE" => {
                 let (_, number) = (word(), word());

@@ -70,14 +70,21 @@ pub(super) struct Answers {
     pub(super) passphrases: Passphrases,
     pub(super) job: Job,
     pub(super) purpose: Purpose,
-    /// Passphrases of the archive that do not open the file at hand.
+    /// Whether somebody may be asked for what is not known.
+    asks: bool,
+    /// Passphrases that do not open the file at hand.
     refused: Arc<Mutex<Vec<Secret>>>,
 }
 
 impl Answers {
     /// Of what is known, and of whoever can be asked.
     pub(super) fn new(passphrases: Passphrases, job: Job, purpose: Purpose) -> Self {
-        Self { passphrases, job, purpose, refused: Arc::default() }
+        Self { passphrases, job, purpose, asks: true, refused: Arc::default() }
+    }
+
+    /// The same, but nobody is asked, and nothing that is refused counts as wrong.
+    pub(super) fn of_what_is_known(&self) -> Self {
+        Self { asks: false, ..self.clone() }
     }
 
     /// The same for another file.
@@ -86,14 +93,20 @@ impl Answers {
     }
 
     fn find(&self, what: &PassphraseFor) -> Result<Option<Secret>> {
-        self.passphrases.for_gpg(what, self.purpose, &self.refused(), &self.job)
+        let refused = self.refused();
+        if self.asks {
+            self.passphrases.for_gpg(what, self.purpose, &refused, &self.job)
+        } else {
+            Ok(self.passphrases.known_for_gpg(what, self.purpose, &refused))
+        }
     }
 
     fn reject(&self, what: &PassphraseFor, secret: Secret) {
         match what {
             // Right for other files, perhaps.
             PassphraseFor::Archive => lock(&self.refused).push(secret),
-            PassphraseFor::Key { .. } => self.passphrases.reject(what, &secret),
+            PassphraseFor::Key { .. } if self.asks => self.passphrases.reject(what, &secret),
+            PassphraseFor::Key { .. } => lock(&self.refused).push(secret),
         }
     }
 
