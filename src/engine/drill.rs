@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Collection;
 use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
-use super::delta::SignatureWriter;
+use super::delta::is_signature_of;
 use super::error::{Error, Result};
 use super::format::entry::{Entry, EntryKind};
 use super::format::time::SetTime;
@@ -69,6 +69,8 @@ pub struct DrillSummary {
     pub failures: Vec<Failure>,
     /// Volumes that were read.
     pub volume_count: u32,
+    /// Stored files that were found to be damaged, also where the files of the sample came back all the same.
+    pub damaged_count: u64,
     /// Warnings given.
     pub warning_count: u64,
     /// How long it took.
@@ -155,6 +157,7 @@ pub fn drill(request: &DrillRequest<'_>, job: &Job) -> Result<DrillSummary> {
         equal_to_source_count: 0,
         failures: Vec::new(),
         volume_count: restored.volume_count,
+        damaged_count: restored.damaged_count,
         warning_count: 0,
         elapsed: Duration::ZERO,
     };
@@ -231,18 +234,8 @@ fn choose(request: &DrillRequest<'_>, job: &Job) -> Result<(SetTime, Vec<Sampled
 
 /// Whether a restored file has the contents that were signed.
 fn prove(target: &Tree, entry: &Entry, signature: &[u8]) -> Result<(), (Mismatch, String)> {
-    let signed = || -> io::Result<bool> {
-        let mut file = target.open_file(&entry.path)?;
-        let mut found = SignatureWriter::like(signature)?;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(found.finish()? == signature),
-                count => found.push(&buffer[..count])?,
-            }
-        }
-    };
-    match signed() {
+    let file = target.open_file(&entry.path);
+    match file.and_then(|mut file| is_signature_of(signature, |buffer| file.read(buffer))) {
         Ok(true) => Ok(()),
         Ok(false) => Err((Mismatch::NotAsBackedUp, String::new())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err((Mismatch::NotRestored, String::new())),

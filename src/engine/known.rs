@@ -169,7 +169,7 @@ impl SetSignatures {
                 // duplicity passes such entries over with a warning too.
                 let reason = format!("{} stands twice or out of order in it", entry.path);
                 let (file, fault) = (self.name.clone(), Fault::Malformed);
-                self.job.warn(Warning::Damaged { file, fault, reason, lost: None });
+                self.job.warn(Warning::Damaged { file, fault, reason, held: None });
                 continue;
             }
             self.last = Some(entry.path.clone());
@@ -178,8 +178,20 @@ impl SetSignatures {
         Ok(None)
     }
 
-    /// The signature of the head.
-    fn signature(&mut self) -> Result<Option<Vec<u8>>> {
+    /// The signature of a file, passing over what comes before it. `None` if there is none.
+    pub fn signature_of(&mut self, path: &EntryPath) -> Result<Option<Vec<u8>>> {
+        while self.head()?.is_some_and(|head| head.entry.path < *path) {
+            self.head = None;
+        }
+        if self.head.as_ref().is_some_and(|head| head.entry.path == *path) {
+            self.signature()
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The signature of the head, to be asked for once. `None` if that has none.
+    pub fn signature(&mut self) -> Result<Option<Vec<u8>>> {
         let is_file = self.head.as_ref().is_some_and(|head| head.record == Record::Signature);
         let (true, Some(tar)) = (is_file, &mut self.tar) else { return Ok(None) };
         let mut bytes = Vec::new();

@@ -15,6 +15,7 @@ use super::job::Job;
 use super::storage::{Storage, StorageError, StorageErrorKind, Upload};
 
 mod hashed;
+mod remains;
 
 /// Bytes that are read at once.
 pub const BUFFER_BYTES: usize = 256 * 1024;

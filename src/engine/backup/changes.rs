@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use std::os::unix::fs::FileExt;
 
 use super::Compare;
-use crate::engine::delta::{SignatureWriter, block_len_of, delta};
+use crate::engine::delta::{block_len_of, delta, is_signature_of};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind, Xattrs};
 use crate::engine::job::Job;
@@ -195,7 +195,8 @@ impl<'a> Changes<'a> {
         {
             true
         } else if self.compare == Compare::Contents || looks_same {
-            // A file that cannot be read is met again, and warned of, by whoever stores it.
+            // A file that cannot be read is met again, and warned of, by whoever stores it; what cannot be
+            // compared is stored as a difference.
             self.has_signature(entry, &signature).unwrap_or(false)
         } else {
             false
@@ -250,18 +251,11 @@ impl<'a> Changes<'a> {
 
     /// Whether the file has the contents that the signature was made of.
     fn has_signature(&self, entry: &Entry, signature: &[u8]) -> io::Result<bool> {
-        // What cannot be compared is stored as a difference.
-        let Ok(mut found) = SignatureWriter::like(signature) else { return Ok(false) };
         let mut file = self.tree.open_file(&entry.path)?;
-        let mut buffer = vec![0; PROBE_BYTES];
-        loop {
+        is_signature_of(signature, |buffer| {
             self.job.check().map_err(Error::into_stream)?;
-            let count = file.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(found.finish()? == signature);
-            }
-            found.push(&buffer[..count])?;
-        }
+            file.read(buffer)
+        })
     }
 
     /// Whether a delta of a large file is likely to be smaller than the file: finding out that nothing of

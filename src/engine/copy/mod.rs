@@ -318,7 +318,7 @@ impl Copied<'_> {
                 for trouble in troubles {
                     self.job.warn(match trouble {
                         Trouble::File { name: file, reason, fault: Some(fault) } => {
-                            Warning::Damaged { file, fault, reason, lost: None }
+                            Warning::Damaged { file, fault, reason, held: None }
                         }
                         Trouble::File { name, reason, .. } => Warning::NotCopied { name, reason },
                         Trouble::All(error) => return Err(error),

@@ -65,7 +65,7 @@ impl SignatureWriter {
 
     /// Begins a signature of the kind of another, so that the two are equal if what they sign is.
     /// `InvalidData` if that is no signature, or of a kind that cannot be made.
-    pub fn like(signature: &[u8]) -> io::Result<Self> {
+    fn like(signature: &[u8]) -> io::Result<Self> {
         let no_such_kind =
             || io::Error::new(io::ErrorKind::InvalidData, "the signature is of a kind that cannot be made");
         let head = Head::read(signature).ok_or_else(no_such_kind)?;
@@ -131,6 +131,24 @@ impl SignatureWriter {
             self.signature.drain(from..from + head);
         }
         Ok(())
+    }
+}
+
+/// Whether a file that `read` gives piece by piece, as [`Read::read`] does, has the contents that `signature` was made
+/// of. `InvalidData` if that is no signature, or of a kind that cannot be made; an error of `read` comes back as it is.
+pub fn is_signature_of(
+    signature: &[u8],
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<bool> {
+    let mut found = SignatureWriter::like(signature)?;
+    let mut buffer = vec![0; SIGN_BYTES];
+    loop {
+        match read(&mut buffer) {
+            Ok(0) => return Ok(found.finish()? == signature),
+            Ok(count) => found.push(&buffer[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

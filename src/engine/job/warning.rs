@@ -58,8 +58,8 @@ pub enum Warning {
         fault: Fault,
         /// The same in technical words.
         reason: String,
-        /// The first and the last entry of what is lost with it, where known.
-        lost: Option<(EntryPath, EntryPath)>,
+        /// The first and the last entry that it holds, where known.
+        held: Option<(EntryPath, EntryPath)>,
     },
     /// A file that tells what stored files hold is damaged, so that entries may be lost that nobody can name: the
     /// signatures of a set with a damaged volume, or a manifest that leaves out volumes.
@@ -128,9 +128,9 @@ impl Warning {
         matches!(self, Self::EarlierGone { .. })
     }
 
-    /// That a stored file is damaged, as an error says, and what is lost with it.
-    pub fn damaged(file: impl Into<String>, error: &Error, lost: Option<(EntryPath, EntryPath)>) -> Self {
-        Self::Damaged { file: file.into(), fault: error.into(), reason: error.to_string(), lost }
+    /// That a stored file is damaged, as an error says, and what it holds.
+    pub fn damaged(file: impl Into<String>, error: &Error, held: Option<(EntryPath, EntryPath)>) -> Self {
+        Self::Damaged { file: file.into(), fault: error.into(), reason: error.to_string(), held }
     }
 }
 
@@ -152,10 +152,13 @@ impl std::fmt::Display for Warning {
             Self::DestinationLeftOut { path } => {
                 write!(f, "{path}: holds the backups themselves and is left out")
             }
-            Self::Damaged { reason, lost: Some((first, last)), .. } => {
-                write!(f, "{reason}; what it holds, from {first} to {last}, is lost with it")
+            Self::Damaged { reason, held: Some((first, last)), .. } if first == last => {
+                write!(f, "{reason}; it holds {first}")
             }
-            Self::Damaged { file, reason, lost: None, .. } => write!(f, "{file}: {reason}"),
+            Self::Damaged { reason, held: Some((first, last)), .. } => {
+                write!(f, "{reason}; it holds what lies from {first} to {last}")
+            }
+            Self::Damaged { file, reason, held: None, .. } => write!(f, "{file}: {reason}"),
             Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
             Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
                 write!(f, "{path}: {reason}")

@@ -83,6 +83,7 @@ impl<'scope, 'env> Fetcher<'scope, 'env> {
             self.open.push_back(OpenVolume {
                 name: volume.name.clone(),
                 range: volume.range.clone(),
+                has_hash: volume.hash.is_some(),
                 buffers,
                 current: io::Cursor::new(Vec::new()),
                 ended: false,
@@ -143,6 +144,8 @@ pub struct OpenVolume {
     pub name: String,
     /// The first and the last entry in it.
     pub range: (EntryPath, EntryPath),
+    /// Whether its manifest has a hash of it.
+    pub has_hash: bool,
     buffers: Receiver<Message>,
     current: io::Cursor<Vec<u8>>,
     ended: bool,

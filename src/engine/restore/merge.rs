@@ -93,7 +93,7 @@ fn restore_path(streams: &mut [SetStream<'_, '_>], path: &EntryPath, sink: &mut 
         _ if is_uncertain => "a newer state of it may have been in a damaged volume",
         Some((0, Word::Deleted, _)) => "a full set should hold nothing but whole files",
         Some((_, Word::Deleted, _)) if diffs.is_empty() => return Ok(()),
-        Some((_, Word::Lost, _)) => "it was in a damaged volume",
+        Some((_, Word::Lost, _)) => "it was in a damaged volume and cannot be recovered from there",
         Some((base, Word::Snapshot, EntryKind::File)) if entry.kind == EntryKind::File => {
             return sink.file(entry, FileParts { streams, base, diffs });
         }

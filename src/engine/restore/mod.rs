@@ -3,7 +3,8 @@
 //! Volumes are checked, fetched and opened several at a time ([`fetch`]). Each set of the chain is a row
 //! of entries ([`stream`]); one thread reads the rows side by side ([`merge`]), puts each file together
 //! from its last whole state and the differences to it, and writes it to its place ([`writer`]). What
-//! is damaged is named, and everything else is restored.
+//! is damaged is named, and everything else is restored, be it from what is left of a damaged volume
+//! ([`salvage`]).
 
 mod attributes;
 mod fetch;
@@ -11,6 +12,7 @@ mod merge;
 mod place;
 mod preview;
 mod read;
+mod salvage;
 mod stream;
 mod writer;
 
@@ -32,11 +34,15 @@ pub use preview::{RestorePreview, preview, preview_by};
 pub use read::{FileContents, ReadRequest, read_file};
 
 use fetch::{Ahead, Volume};
+use salvage::has_whole_signatures;
 use stream::SetStream;
 use writer::Writer;
 
 /// Largest manifest that is believed, in bytes: room for millions of volumes.
 pub(crate) const MANIFEST_LIMIT: u64 = 1 << 30;
+
+/// What is wrong with a manifest that was cut off.
+const LEAVES_OUT_VOLUMES: &str = "it does not name all volumes that are there";
 
 /// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
 const COPY_BYTES: usize = 64 * 1024;
@@ -93,6 +99,8 @@ pub struct RestoreSummary {
     pub written_bytes: u64,
     /// Volumes read.
     pub volume_count: u32,
+    /// Stored files that were found to be damaged.
+    pub damaged_count: u64,
     /// Warnings given; each one is something that is not as it was.
     pub warning_count: u64,
     /// How long it took.
@@ -110,8 +118,10 @@ struct Source<'a> {
 /// What is to be read of one set.
 struct Wanted<'a> {
     set: &'a Set,
-    /// The volumes that hold something of what is wanted; an error if the manifest is damaged.
-    volumes: Result<Vec<Volume>>,
+    /// The volumes that hold something of what is wanted, or all that are there, if the manifest is damaged.
+    volumes: Vec<Volume>,
+    /// What is wrong with the manifest.
+    damage: Option<Error>,
 }
 
 impl RestoreRequest<'_> {
@@ -136,7 +146,7 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
         .iter()
         .map(|set| want(set, &request.paths, &Copies::none(), source))
         .collect::<Result<Vec<_>>>()?;
-    let volumes = || wanted.iter().filter_map(|wanted| wanted.volumes.as_ref().ok()).flatten();
+    let volumes = || wanted.iter().flat_map(|wanted| &wanted.volumes);
     let volume_count = u32::try_from(volumes().count()).unwrap_or(u32::MAX);
     if volume_count == 0 {
         return Err(nothing_to_restore(&request.paths, last));
@@ -149,11 +159,11 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
     job.add_total(0, volumes().map(|volume| volume.stored_bytes).sum());
     job.total_is_known();
     let mut writer = Writer::new(request, job)?;
-    let damage = hand_over(wanted, source, &mut writer)?;
+    let met = hand_over(wanted, source, &mut writer)?;
     let done = writer.finish()?;
     if done.found_count == 0 {
         // What was asked for may well have been in what is damaged.
-        return Err(damage.unwrap_or_else(|| nothing_to_restore(&request.paths, last)));
+        return Err(met.first.unwrap_or_else(|| nothing_to_restore(&request.paths, last)));
     }
     Ok(RestoreSummary {
         set_time: last.kind.time(),
@@ -161,60 +171,82 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
         skipped_count: done.skipped_count,
         written_bytes: done.written_bytes,
         volume_count,
+        damaged_count: met.count,
         warning_count: job.warning_count(),
         elapsed: started.elapsed(),
     })
 }
 
-/// Hands all that is wanted over to a sink. Gives the first damage that was met.
-fn hand_over(
-    wanted: Vec<Wanted<'_>>,
-    source: Source<'_>,
-    sink: &mut impl merge::Sink,
-) -> Result<Option<Error>> {
+/// The damage that was met.
+struct DamageMet {
+    first: Option<Error>,
+    /// How many stored files it was in.
+    count: u64,
+}
+
+/// Hands all that is wanted over to a sink.
+fn hand_over(wanted: Vec<Wanted<'_>>, source: Source<'_>, sink: &mut impl merge::Sink) -> Result<DamageMet> {
     std::thread::scope(|scope| {
         let mut streams = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             let ahead = if wanted.set.kind.is_full() { Ahead::far() } else { Ahead::NEAR };
-            streams.push(match wanted.volumes {
-                Ok(volumes) => SetStream::new(scope, source, wanted.set, volumes, ahead),
-                Err(damage) => {
-                    SetStream::new(scope, source, wanted.set, Vec::new(), ahead).without_volumes(damage)?
-                }
+            let Wanted { set, volumes, damage } = wanted;
+            streams.push(match damage {
+                None => SetStream::new(scope, source, set, volumes, ahead),
+                Some(damage) => SetStream::without_manifest(scope, source, set, volumes, damage)?,
             });
         }
         merge::restore(&mut streams, sink, source.job)?;
-        Ok(streams.into_iter().find_map(SetStream::into_damage))
+        let count = streams.iter().map(SetStream::damaged_count).sum();
+        Ok(DamageMet { first: streams.into_iter().find_map(SetStream::into_damage), count })
     })
 }
 
-/// Reads the manifest of a set and chooses its volumes. Of an incremental set whose manifest is damaged
-/// the signatures still tell what it changed.
+/// Reads the manifest of a set and chooses its volumes. Of a set whose manifest is damaged the signatures still tell
+/// what it has.
 fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'_>) -> Result<Wanted<'a>> {
     let Source { storage, opener, job } = source;
-    let manifest = match read_manifest_by(storage, copies, set, opener, job) {
-        Ok(manifest) => manifest,
-        Err(error) if set.kind.is_full() || set.signatures.is_none() || is_everywhere(&error) => {
-            return Err(error);
+    let damage = match read_manifest_by(storage, copies, set, opener, job) {
+        Ok(manifest) => {
+            let last = manifest.volumes.last().map_or(0, |volume| volume.number);
+            let names_all = set.volumes.keys().next_back().is_none_or(|number| *number <= last);
+            if names_all || !has_whole_signatures(set, copies, source)? {
+                if !names_all {
+                    let reason = LEAVES_OUT_VOLUMES.to_owned();
+                    job.warn(Warning::Untold { file: set.name(), fault: Fault::Malformed, reason });
+                }
+                let volumes = wanted_volumes(set, &manifest, paths);
+                return Ok(Wanted { set, volumes, damage: None });
+            }
+            Error::damaged(set.name(), Damage::Malformed(LEAVES_OUT_VOLUMES.to_owned()))
         }
-        Err(error @ (Error::Damaged { .. } | Error::Crypto { .. })) => {
-            job.warn(Warning::damaged(set.name(), &error, None));
-            return Ok(Wanted { set, volumes: Err(error) });
+        Err(error @ (Error::Damaged { .. } | Error::Crypto { .. }))
+            if !is_everywhere(&error)
+                || may_be_of_one_file(&error) && has_whole_signatures(set, copies, source)? =>
+        {
+            error
         }
         Err(error) => return Err(error),
     };
-    let last = manifest.volumes.last().map_or(0, |volume| volume.number);
-    if set.volumes.keys().next_back().is_some_and(|number| *number > last) {
-        let reason = "it does not name all volumes that are there".to_owned();
-        job.warn(Warning::Untold { file: set.name(), fault: Fault::Malformed, reason });
-    }
-    Ok(Wanted { set, volumes: Ok(wanted_volumes(set, &manifest, paths)) })
+    job.warn(Warning::damaged(set.name(), &damage, None));
+    let volumes = set.volumes.keys().map(|number| volume(set, *number)).collect();
+    Ok(Wanted { set, volumes, damage: Some(damage) })
 }
 
 /// Whether the next volume would fail for the same reason.
 fn is_everywhere(error: &Error) -> bool {
     use super::crypto::CryptoError as C;
     matches!(error, Error::Crypto { source, .. } if !matches!(source, C::Damaged(_) | C::BadSignature { .. }))
+}
+
+/// Whether what seems to be wrong with the key may be wrong with the packets of the file that name it. If another file of
+/// the set can be opened, that is so.
+fn may_be_of_one_file(error: &Error) -> bool {
+    use super::crypto::CryptoError as C;
+    matches!(
+        error,
+        Error::Crypto { source: C::MissingSecretKey { .. } | C::WrongPassphrase { .. } | C::Other(_), .. }
+    )
 }
 
 fn nothing_to_restore(paths: &[EntryPath], set: &Set) -> Error {
@@ -260,19 +292,26 @@ pub(crate) fn parse_manifest(file: &StoredFile, reader: StoredReader) -> Result<
 fn wanted_volumes(set: &Set, manifest: &Manifest, paths: &[EntryPath]) -> Vec<Volume> {
     let is_wanted =
         |volume: &&VolumeInfo| paths.is_empty() || paths.iter().any(|path| may_hold(volume, path));
-    let codec = if set.is_encrypted() { Codec::OpenPgp } else { Codec::Gzip };
-    let volume = |info: &VolumeInfo| {
-        let file = set.volumes.get(&info.number);
-        let expected = FileName { set: set.kind, part: Part::Volume(info.number), codec };
-        Volume {
-            name: file.map_or_else(|| expected.to_string(), |file| file.name.clone()),
-            others: set.other_files_for(info.number),
-            stored_bytes: file.map_or(0, |file| file.size_bytes),
-            hash: info.hash.clone(),
-            range: (info.start.path.clone(), info.end.path.clone()),
-        }
+    let with_hash = |info: &VolumeInfo| Volume {
+        hash: info.hash.clone(),
+        range: (info.start.path.clone(), info.end.path.clone()),
+        ..volume(set, info.number)
     };
-    manifest.volumes.iter().filter(is_wanted).map(volume).collect()
+    manifest.volumes.iter().filter(is_wanted).map(with_hash).collect()
+}
+
+/// A volume of which only its number is known.
+fn volume(set: &Set, number: u32) -> Volume {
+    let file = set.volumes.get(&number);
+    let codec = if set.is_encrypted() { Codec::OpenPgp } else { Codec::Gzip };
+    let expected = FileName { set: set.kind, part: Part::Volume(number), codec };
+    Volume {
+        name: file.map_or_else(|| expected.to_string(), |file| file.name.clone()),
+        others: set.other_files_for(number),
+        stored_bytes: file.map_or(0, |file| file.size_bytes),
+        hash: None,
+        range: (EntryPath::root(), EntryPath::root()),
+    }
 }
 
 /// Whether a volume's range of paths reaches into `path` or what lies below it.

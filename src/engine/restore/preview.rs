@@ -75,15 +75,14 @@ pub fn preview_by(
     let set_time = sets.last().map(|set| set.kind.time());
     let mut preview = RestorePreview { set_time, ..RestorePreview::default() };
     for set in sets {
-        match want(set, &request.paths, copies, source)?.volumes {
-            Err(_) => preview.lost_count += set.volumes.len() as u64,
-            Ok(volumes) => volumes.into_iter().for_each(|volume| match volume.stored_bytes {
+        for volume in want(set, &request.paths, copies, source)?.volumes {
+            match volume.stored_bytes {
                 0 => preview.lost_count += 1,
                 bytes => {
                     preview.volume_bytes += bytes;
                     preview.volumes.push(volume.name);
                 }
-            }),
+            }
         }
     }
     walk(&mut |entry| {

@@ -57,8 +57,8 @@ pub fn read_file(request: &ReadRequest<'_>, job: &Job) -> Result<FileContents> {
     let wanted =
         sets.iter().map(|set| want(set, &paths, &Copies::none(), source)).collect::<Result<Vec<_>>>()?;
     let mut memory = Memory { request, job, found: None };
-    let damage = hand_over(wanted, source, &mut memory)?;
-    memory.found.ok_or_else(|| damage.unwrap_or_else(|| nothing_to_restore(&paths, last)))
+    let met = hand_over(wanted, source, &mut memory)?;
+    memory.found.ok_or_else(|| met.first.unwrap_or_else(|| nothing_to_restore(&paths, last)))
 }
 
 struct Memory<'a> {
@@ -77,14 +77,18 @@ impl Memory<'_> {
     }
 
     fn put_together(&self, mut parts: FileParts<'_, '_, '_>) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = self.read(parts.streams[parts.base].data())?;
+        let base = &mut parts.streams[parts.base];
+        let Some(mut bytes) = self.read(base.data())? else { return Ok(None) };
+        base.prove(&mut &bytes[..])?;
         for diff in std::mem::take(&mut parts.diffs) {
-            let Some(before) = bytes else { return Ok(None) };
             self.job.check().map_err(Error::into_stream)?;
-            let delta = BufReader::new(parts.streams[diff].data());
-            bytes = self.read(patch(Cursor::new(before), delta)?)?;
+            let diff = &mut parts.streams[diff];
+            let state = self.read(patch(Cursor::new(bytes), BufReader::new(diff.data()))?)?;
+            let Some(state) = state else { return Ok(None) };
+            diff.prove(&mut &state[..])?;
+            bytes = state;
         }
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 }
 

@@ -1,23 +1,29 @@
 //! The entries of one set in a row, over all its volumes.
 //!
-//! A damaged volume does not end the row. What was in it is told by the signatures of the set: what has
-//! attributes only comes from there, and the contents of files are lost, file by file.
+//! A damaged volume does not end the row. What was in it is told by the signatures of the set ([`salvage`]).
+//!
+//! [`salvage`]: super::salvage
 
 use std::io::{self, Read};
 use std::thread::Scope;
 
 use super::fetch::{Ahead, Fetcher, OpenVolume, Volume};
-use super::{Source, is_everywhere};
+use super::salvage::{Salvage, Suspect, has_whole_signatures};
+use super::{Source, is_everywhere, may_be_of_one_file};
 use crate::engine::chain::Set;
 use crate::engine::copies::Copies;
+use crate::engine::delta::is_signature_of;
 use crate::engine::error::{Damage, Error, Fault, Result};
 use crate::engine::format::difftar::{self, Record};
-use crate::engine::format::entry::{Entry, EntryKind};
+use crate::engine::format::entry::Entry;
 use crate::engine::format::tar;
 use crate::engine::job::Warning;
 use crate::engine::known::SetSignatures;
 use crate::engine::path::EntryPath;
 use crate::engine::stored::unreadable;
+
+/// What is wrong with a file of which a damaged volume held something.
+const IN_DAMAGED_VOLUME: &str = "a part of it is in a damaged volume";
 
 /// What a set says of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +34,7 @@ pub enum Word {
     Diff,
     /// It is gone.
     Deleted,
-    /// A regular file whose data were in a damaged volume.
+    /// A regular file whose data were in a damaged volume, and cannot be read there.
     Lost,
 }
 
@@ -41,6 +47,16 @@ pub struct Head {
     pub entry: Entry,
     /// Whether the volume with it is damaged, and only the signatures tell of it.
     pub is_hearsay: bool,
+    /// The signature that the state of the file must have, if its data come from a damaged volume.
+    pub proof: Option<Vec<u8>>,
+}
+
+/// Paths from the first to the last, or, without a last one, all that follow.
+pub type Range = (EntryPath, Option<EntryPath>);
+
+/// Whether a path is in a range.
+pub fn covers((first, last): &Range, path: &EntryPath) -> bool {
+    first <= path && last.as_ref().is_none_or(|last| path <= last)
 }
 
 /// The entries of one set.
@@ -50,20 +66,21 @@ pub struct SetStream<'scope, 'env> {
     fetcher: Fetcher<'scope, 'env>,
     volume: Option<tar::Reader<OpenVolume>>,
     /// What a damaged volume held, as long as it is being told.
-    lost: Option<Lost>,
+    salvage: Option<Salvage<'env>>,
+    /// The signatures of the set, if they were opened for a damaged volume.
+    signatures: Option<SetSignatures>,
+    /// Whether the signatures were found to be whole, if they were looked through.
+    has_whole_signatures: Option<bool>,
     head: Option<Head>,
     /// The record and the path that came last.
     last: Option<(Record, EntryPath)>,
+    /// The signature that the state of the entry that was taken last must have, if some of its data were in a damaged
+    /// volume.
+    proof: Option<Vec<u8>>,
     /// Ranges of paths that the set said something of, but nobody knows what.
-    blind: Vec<(EntryPath, EntryPath)>,
+    blind: Vec<Range>,
     damage: Option<Error>,
-}
-
-struct Lost {
-    signatures: SetSignatures,
-    first: EntryPath,
-    /// None if everything to the end is lost.
-    last: Option<EntryPath>,
+    damaged_count: u64,
 }
 
 impl<'scope, 'env> SetStream<'scope, 'env> {
@@ -76,36 +93,54 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         ahead: Ahead,
     ) -> Self {
         let fetcher = Fetcher::new(scope, source.storage, source.opener, source.job, volumes, ahead);
-        let (volume, lost, head, last, damage) = (None, None, None, None, None);
-        Self { set, source, fetcher, volume, lost, head, last, blind: Vec::new(), damage }
+        Self {
+            set,
+            source,
+            fetcher,
+            volume: None,
+            salvage: None,
+            signatures: None,
+            has_whole_signatures: None,
+            head: None,
+            last: None,
+            proof: None,
+            blind: Vec::new(),
+            damage: None,
+            damaged_count: 0,
+        }
     }
 
-    /// What is left of a set whose manifest is damaged: nothing vouches for its volumes.
-    pub fn without_volumes(mut self, damage: Error) -> Result<Self> {
-        self.lost = Some(self.tell_lost(EntryPath::root(), None)?);
-        self.damage = Some(damage);
-        Ok(self)
+    /// The entries of a set whose manifest is damaged, so that nothing vouches for its `volumes`.
+    pub fn without_manifest(
+        scope: &'scope Scope<'scope, 'env>,
+        source: Source<'env>,
+        set: &'env Set,
+        volumes: Vec<Volume>,
+        damage: Error,
+    ) -> Result<Self> {
+        let mut stream = Self::new(scope, source, set, Vec::new(), Ahead::NEAR);
+        let suspect = |volume: Volume| Suspect { name: volume.name, was_compared: false };
+        stream.salvage_from(volumes.into_iter().map(suspect).collect(), (EntryPath::root(), None))?;
+        stream.damage = Some(damage);
+        stream.damaged_count = 1;
+        Ok(stream)
     }
 
     /// The entry that comes next.
     pub fn head(&mut self) -> Result<Option<&Head>> {
         while self.head.is_none() {
-            self.head = if let Some(lost) = &mut self.lost {
-                let head = lost.next(self.last.as_ref().map(|(_, path)| path));
-                match head {
-                    Ok(Some(head)) => {
-                        self.last = Some((Record::Snapshot, head.entry.path.clone()));
+            self.head = if let Some(salvage) = &mut self.salvage {
+                match salvage.next_head(self.last.as_ref().map(|(_, path)| path)) {
+                    Ok(Some((record, head))) => {
+                        self.last = Some((record, head.entry.path.clone()));
                         Some(head)
                     }
                     Ok(None) => {
-                        self.lost = None;
+                        self.end_salvage();
                         None
                     }
                     Err(error) => {
-                        let Some(Lost { first, last: Some(last), .. }) = self.lost.take() else {
-                            return Err(error);
-                        };
-                        self.cannot_tell((first, last), error)?;
+                        self.give_up_salvage(error)?;
                         None
                     }
                 }
@@ -123,7 +158,9 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     /// Takes the entry that comes next. Its data can be read until the next one is asked for.
     pub fn take(&mut self) -> Result<Option<Head>> {
         self.head()?;
-        Ok(self.head.take())
+        let mut head = self.head.take();
+        self.proof = head.as_mut().and_then(|head| head.proof.take());
+        Ok(head)
     }
 
     /// The data of the entry that was taken last, over all its chunks.
@@ -131,9 +168,31 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         EntryData { stream: self, ended: false }
     }
 
+    /// Whether the state of the file that was taken last must be proven, once its data have been read.
+    pub fn needs_proof(&self) -> bool {
+        self.proof.is_some()
+    }
+
+    /// Compares the state that the data of the entry that was taken last lead to with its signature, if that is all
+    /// that vouches for it. `InvalidData` if it is another.
+    pub fn prove(&mut self, state: &mut impl Read) -> io::Result<()> {
+        let Some(signature) = self.proof.take() else { return Ok(()) };
+        let job = self.source.job;
+        let is_it = is_signature_of(&signature, |buffer| {
+            job.check().map_err(Error::into_stream)?;
+            state.read(buffer)
+        })?;
+        if is_it { Ok(()) } else { Err(invalid(IN_DAMAGED_VOLUME)) }
+    }
+
     /// Whether the set may have said something of a path, but nobody knows what.
     pub fn is_blind_at(&self, path: &EntryPath) -> bool {
-        self.blind.iter().any(|(first, last)| first <= path && path <= last)
+        self.blind.iter().any(|range| covers(range, path))
+    }
+
+    /// How many stored files were found to be damaged.
+    pub fn damaged_count(&self) -> u64 {
+        self.damaged_count
     }
 
     /// The first damage that was met.
@@ -167,7 +226,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             }
         };
         self.last = Some((record, path));
-        Some(Head { word, entry, is_hearsay: false })
+        Some(Head { word, entry, is_hearsay: false, proof: None })
     }
 
     /// Reads on to the next entry, be it a chunk or not.
@@ -196,7 +255,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
                 };
                 let range = volume.range.clone();
                 if let Err(error) = volume.finish() {
-                    self.damaged(range, error)?;
+                    self.damaged(range, None, error)?;
                 }
                 return Ok(Next::EndOfVolume);
             }
@@ -206,14 +265,36 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     }
 
     fn volume_failed(&mut self, error: Error) -> Result<()> {
-        match self.volume.take() {
-            Some(volume) => self.damaged(volume.get_ref().range.clone(), error),
-            None => Err(error),
+        let Some(volume) = self.volume.take().map(tar::Reader::into_inner) else { return Err(error) };
+        let was_compared = matches!(&error, Error::Damaged { damage: Damage::HashMismatch { .. }, .. });
+        let suspect =
+            (was_compared || !volume.has_hash).then(|| Suspect { name: volume.name.clone(), was_compared });
+        self.damaged(volume.range, suspect, error)
+    }
+
+    /// The data of an entry cannot be read any further.
+    fn data_failed(&mut self, error: io::Error) -> Result<()> {
+        if self.salvage.is_none()
+            && let Some(volume) = &self.volume
+        {
+            let error = unreadable(&volume.get_ref().name, error);
+            return self.volume_failed(error);
+        }
+        match unreadable(&self.set.name(), error) {
+            // What the damaged volume has left ends here.
+            Error::Damaged { .. } | Error::Crypto { .. } => Ok(()),
+            error => Err(error),
         }
     }
 
-    /// A volume that held `range` is damaged: goes on with what the signatures tell of it.
-    fn damaged(&mut self, range: (EntryPath, EntryPath), error: Error) -> Result<()> {
+    /// A volume that held `range` is damaged: goes on with what the signatures tell of it, and with what can be read of
+    /// it if that was not tried before its hash was found to be wrong.
+    fn damaged(
+        &mut self,
+        range: (EntryPath, EntryPath),
+        suspect: Option<Suspect>,
+        error: Error,
+    ) -> Result<()> {
         let file = match &error {
             _ if is_everywhere(&error) => return Err(error),
             Error::Damaged { file, .. } | Error::Crypto { file: Some(file), .. } => file.clone(),
@@ -222,29 +303,58 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         };
         self.source.job.warn(Warning::damaged(file, &error, Some(range.clone())));
         self.damage.get_or_insert(error);
-        match self.tell_lost(range.0.clone(), Some(range.1.clone())) {
-            Ok(lost) => {
-                self.lost = Some(lost);
+        self.damaged_count += 1;
+        self.salvage_from(suspect.into_iter().collect(), (range.0, Some(range.1)))
+    }
+
+    fn salvage_from(&mut self, mut suspects: Vec<Suspect>, range: Range) -> Result<()> {
+        if !suspects.is_empty() && !self.has_whole_signatures()? {
+            suspects.clear();
+        }
+        let Source { storage, opener, job } = self.source;
+        let signatures = match self.signatures.take() {
+            Some(signatures) => Ok(signatures),
+            None => SetSignatures::open(storage, &Copies::none(), self.set, &opener.without_questions(), job),
+        };
+        match signatures {
+            Ok(signatures) => {
+                self.salvage = Some(Salvage::new(self.source, signatures, range, suspects));
                 Ok(())
             }
             Err(error) => self.cannot_tell(range, error),
         }
     }
 
-    fn tell_lost(&self, first: EntryPath, last: Option<EntryPath>) -> Result<Lost> {
-        let Source { storage, opener, job } = self.source;
-        Ok(Lost {
-            signatures: SetSignatures::open(storage, &Copies::none(), self.set, opener, job)?,
-            first,
-            last,
-        })
+    fn has_whole_signatures(&mut self) -> Result<bool> {
+        let is_whole = match self.has_whole_signatures {
+            Some(known) => known,
+            None => has_whole_signatures(self.set, &Copies::none(), self.source)?,
+        };
+        self.has_whole_signatures = Some(is_whole);
+        Ok(is_whole)
     }
 
-    /// The signatures, too, are of no use. Without volumes and without signatures nothing can go on.
-    fn cannot_tell(&mut self, range: (EntryPath, EntryPath), error: Error) -> Result<()> {
+    /// Goes on with the volume after the damaged one.
+    fn end_salvage(&mut self) {
+        self.signatures = self.salvage.take().map(Salvage::into_signatures);
+    }
+
+    /// The signatures cannot be read any further.
+    fn give_up_salvage(&mut self, error: Error) -> Result<()> {
+        match self.salvage.take() {
+            Some(salvage) => self.cannot_tell(salvage.into_range(), error),
+            None => Err(error),
+        }
+    }
+
+    /// The signatures, too, are of no use.
+    fn cannot_tell(&mut self, range: Range, error: Error) -> Result<()> {
         self.blind.push(range);
         match error {
-            Error::Damaged { .. } | Error::Crypto { .. } if !is_everywhere(&error) => {
+            Error::Damaged { .. } | Error::Crypto { .. }
+                if !is_everywhere(&error) || may_be_of_one_file(&error) =>
+            {
+                self.damaged_count += 1;
                 let signatures = self.set.signatures.as_ref();
                 let file = signatures.map_or_else(|| self.set.name(), |file| file.name.clone());
                 let (fault, reason) = (Fault::from(&error), error.to_string());
@@ -261,31 +371,55 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         if !matches!(current, Record::SnapshotChunk(_) | Record::DiffChunk(_)) {
             return Ok(false);
         }
-        loop {
-            let next = self.next_entry().map_err(Error::into_stream)?;
-            if self.lost.as_ref().is_some_and(|lost| lost.covers(&path)) || self.is_blind_at(&path) {
-                return Err(invalid("a part of it is in a damaged volume"));
+        let next = loop {
+            if self.is_blind_at(&path) {
+                return Err(invalid(IN_DAMAGED_VOLUME));
             }
-            match next {
-                Next::EndOfVolume if self.lost.is_some() => return Ok(false),
+            if self.salvage.as_ref().is_some_and(|salvage| !salvage.covers(&path)) {
+                return Ok(false);
+            }
+            if self.salvage.is_some() {
+                self.demand_proof(&path)?;
+            }
+            if let Some(salvage) = &mut self.salvage {
+                match salvage.next_of(&path).map_err(Error::into_stream)? {
+                    Some(record) => break record,
+                    // The rest may be in the next volume.
+                    None if salvage.ends_with(&path) => self.end_salvage(),
+                    None => return Ok(false),
+                }
+            }
+            match self.next_entry().map_err(Error::into_stream)? {
                 Next::EndOfVolume => {}
                 Next::End => return Ok(false),
-                Next::Entry(record, entry) if entry.path == path => {
-                    let follows = match (current, record) {
-                        (Record::SnapshotChunk(last), Record::SnapshotChunk(next)) => next == last + 1,
-                        // Deltas of pieces that were made side by side leave numbers out.
-                        (Record::DiffChunk(last), Record::DiffChunk(next)) => next > last,
-                        _ => false,
-                    };
-                    self.last = Some((record, path));
-                    return if follows { Ok(true) } else { Err(invalid("a part of it is missing")) };
-                }
+                Next::Entry(record, entry) if entry.path == path => break record,
                 Next::Entry(record, entry) => {
                     self.head = self.begin(record, entry);
                     return Ok(false);
                 }
             }
+        };
+        let follows = match (current, next) {
+            (Record::SnapshotChunk(last), Record::SnapshotChunk(next)) => next == last + 1,
+            // Deltas of pieces that were made side by side leave numbers out.
+            (Record::DiffChunk(last), Record::DiffChunk(next)) => next > last,
+            _ => false,
+        };
+        self.last = Some((next, path));
+        if follows { Ok(true) } else { Err(invalid("a part of it is missing")) }
+    }
+
+    /// The current entry goes on in a damaged volume: from here on it must be proven. `InvalidData` if it cannot be.
+    fn demand_proof(&mut self, path: &EntryPath) -> io::Result<()> {
+        if self.proof.is_none()
+            && let Some(salvage) = &mut self.salvage
+        {
+            match salvage.signature_of(path) {
+                Ok(signature) => self.proof = signature,
+                Err(error) => self.give_up_salvage(error).map_err(Error::into_stream)?,
+            }
         }
+        if self.proof.is_some() { Ok(()) } else { Err(invalid(IN_DAMAGED_VOLUME)) }
     }
 }
 
@@ -293,34 +427,6 @@ enum Next {
     Entry(Record, Entry),
     EndOfVolume,
     End,
-}
-
-impl Lost {
-    fn covers(&self, path: &EntryPath) -> bool {
-        self.first <= *path && self.last.as_ref().is_none_or(|last| path <= last)
-    }
-
-    /// The next entry behind `after` that the damaged volume held.
-    fn next(&mut self, after: Option<&EntryPath>) -> Result<Option<Head>> {
-        while let Some(head) = self.signatures.take()? {
-            if !self.covers(&head.entry.path) {
-                if head.entry.path > self.first {
-                    return Ok(None);
-                }
-                continue;
-            }
-            if after.is_some_and(|after| head.entry.path <= *after) {
-                continue;
-            }
-            let word = match (head.record, &head.entry.kind) {
-                (Record::Deleted, _) => Word::Deleted,
-                (_, EntryKind::File) => Word::Lost,
-                _ => Word::Snapshot,
-            };
-            return Ok(Some(Head { word, entry: head.entry, is_hearsay: true }));
-        }
-        Ok(None)
-    }
 }
 
 /// The data of an entry. Errors are [`Error`]s of ours where nothing can go on, else `InvalidData` with
@@ -336,18 +442,18 @@ impl Read for EntryData<'_, '_, '_> {
             if self.ended || buffer.is_empty() {
                 return Ok(0);
             }
-            let Some(volume) = &mut self.stream.volume else {
-                self.ended = true;
-                return Ok(0);
+            let read = match (&mut self.stream.salvage, &mut self.stream.volume) {
+                (Some(salvage), _) => salvage.read(buffer),
+                (None, Some(volume)) => volume.read(buffer),
+                (None, None) => Ok(0),
             };
-            match volume.read(buffer) {
+            match read {
                 Ok(0) => self.ended = !self.stream.next_chunk()?,
                 Ok(count) => return Ok(count),
                 Err(error) => {
                     self.ended = true;
-                    let error = unreadable(&volume.get_ref().name, error);
-                    self.stream.volume_failed(error).map_err(Error::into_stream)?;
-                    return Err(invalid("a part of it is in a damaged volume"));
+                    self.stream.data_failed(error).map_err(Error::into_stream)?;
+                    return Err(invalid(IN_DAMAGED_VOLUME));
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use super::attributes::{Attributes, time_of};
 use super::merge::{FileParts, Sink};
 use super::place::{Place, Placed, Temporary, is_folder};
+use super::stream::SetStream;
 use super::{COPY_BYTES, Conflict, RestoreRequest};
 use crate::engine::delta::patch;
 use crate::engine::error::{Error, Result};
@@ -163,12 +164,16 @@ impl<'a> Writer<'a> {
         }
         let holes =
             if entry.extras.as_ref().is_some_and(|extras| extras.is_sparse) { PAGE } else { COPY_BYTES };
-        let mut contents = self.write(&place, &mut parts.streams[parts.base].data(), holes)?;
+        let base = &mut parts.streams[parts.base];
+        let mut contents = self.write(&place, &mut base.data(), holes)?;
+        prove(&mut contents, base)?;
         for diff in &parts.diffs {
+            let diff = &mut parts.streams[*diff];
             let Contents { temporary: _kept, mut file, .. } = contents;
             file.rewind().map_err(Trouble::Target)?;
-            let delta = BufReader::with_capacity(COPY_BYTES, parts.streams[*diff].data());
+            let delta = BufReader::with_capacity(COPY_BYTES, diff.data());
             contents = self.write(&place, &mut patch(file, delta).map_err(Trouble::Source)?, holes)?;
+            prove(&mut contents, diff)?;
         }
         self.complete(entry, place, replaces, contents).map_err(Trouble::Target)
     }
@@ -199,6 +204,10 @@ impl<'a> Writer<'a> {
             self.job.check().map_err(|error| Trouble::Source(error.into_stream()))?;
             let count = fill(data, &mut self.buffer).map_err(Trouble::Source)?;
             if count == 0 {
+                // An end that is a hole is not there yet.
+                if file.metadata().map_err(Trouble::Target)?.len() != size {
+                    file.set_len(size).map_err(Trouble::Target)?;
+                }
                 return Ok(Contents { temporary, file, size });
             }
             for piece in self.buffer[..count].chunks(holes) {
@@ -222,10 +231,6 @@ impl<'a> Writer<'a> {
         contents: Contents,
     ) -> io::Result<()> {
         let Contents { temporary, file, size } = contents;
-        // Ends that are holes are not there yet.
-        if file.metadata()?.len() != size {
-            file.set_len(size)?;
-        }
         self.attributes.set(&file, &entry, true);
         drop(file);
         if self.put(temporary, &entry, place, replaces)? == Placed::Done {
@@ -382,6 +387,15 @@ fn name_beside(name: &[u8], number: u32) -> Vec<u8> {
 enum Trouble {
     Source(io::Error),
     Target(io::Error),
+}
+
+/// Compares a file with its signature, if that is all that vouches for what the stream gave of it.
+fn prove(contents: &mut Contents, stream: &mut SetStream<'_, '_>) -> Result<(), Trouble> {
+    if stream.needs_proof() {
+        contents.file.rewind().map_err(Trouble::Target)?;
+        stream.prove(&mut contents.file).map_err(Trouble::Source)?;
+    }
+    Ok(())
 }
 
 /// Fills the buffer as far as there is data.

@@ -314,7 +314,7 @@ impl Findings<'_> {
 
     fn record(&self, index: usize, damaged: DamagedFile) {
         let DamagedFile { file, fault, reason, held, .. } = damaged.clone();
-        self.job.warn(Warning::Damaged { file, fault, reason, lost: held });
+        self.job.warn(Warning::Damaged { file, fault, reason, held });
         self.found().damaged.entry(index).or_default().push(damaged);
     }
 
