@@ -295,13 +295,19 @@ impl Run {
         }
     }
 
-    /// Whether it looked at backups and found something that cannot be restored.
+    /// Whether it looked at backups and found damage.
     pub fn found_damage(&self) -> bool {
         match &self.outcome {
             Outcome::Verified(found) => found.damaged_count > 0,
-            Outcome::Drilled(found) => found.failure_count > 0,
+            Outcome::Drilled(found) => found.found_damage_in_backup(),
             Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped | Outcome::Failed(_) => false,
         }
+    }
+
+    /// Whether it looked at backups and not all was as it should be, be it in the backups or in the originals.
+    pub fn found_anything_wrong(&self) -> bool {
+        let has_failures = matches!(&self.outcome, Outcome::Drilled(found) if found.failure_count > 0);
+        has_failures || self.found_damage()
     }
 }
 

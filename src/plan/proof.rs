@@ -58,6 +58,9 @@ pub struct Drilled {
     pub equal_count: u64,
     /// How many files are not as they were.
     pub failure_count: u64,
+    /// How many stored files were found to be damaged, also where the files that were tried came back all the same.
+    #[serde(default)]
+    pub damaged_count: u64,
     /// The first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedFile>,
@@ -105,6 +108,7 @@ impl From<&DrillSummary> for Drilled {
             proved_count: summary.proved_count,
             equal_count: summary.equal_to_source_count,
             failure_count: summary.failures.len() as u64,
+            damaged_count: summary.damaged_count,
             failed: failures.map(FailedFile::from).collect(),
         }
     }
@@ -134,12 +138,12 @@ impl Verified {
 }
 
 impl Drilled {
-    /// Whether a file of the backup is not what was backed up. That an original is another or cannot be read says
-    /// nothing of the backup.
+    /// Whether a stored file is damaged, or a file of the backup is not what was backed up. That an original is another
+    /// or cannot be read says nothing of the backup.
     pub fn found_damage_in_backup(&self) -> bool {
         let is_of_backup =
             |file: &FailedFile| matches!(file.mismatch, Mismatch::NotRestored | Mismatch::NotAsBackedUp);
-        self.failed.iter().any(is_of_backup)
+        self.damaged_count > 0 || self.failed.iter().any(is_of_backup)
     }
 }
 
@@ -211,6 +215,7 @@ mod tests {
         assert!(!drilled(Mismatch::Unreadable).found_damage_in_backup());
         assert!(drilled(Mismatch::NotAsBackedUp).found_damage_in_backup());
         assert!(drilled(Mismatch::NotRestored).found_damage_in_backup());
+        assert!(Drilled { damaged_count: 1, ..Drilled::default() }.found_damage_in_backup());
     }
 
     #[test]

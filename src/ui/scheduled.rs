@@ -261,7 +261,7 @@ fn is_news(plan: &PlanObject) -> bool {
                 same && (other.ended_secs >= slot || run.cause == Some(Cause::Person))
             })
         }
-        Outcome::Verified(_) | Outcome::Drilled(_) => run.found_damage(),
+        Outcome::Verified(_) | Outcome::Drilled(_) => run.found_anything_wrong(),
         _ => run.alarm.is_some() || run.lost_earlier() || has_loss(run) && !before.is_some_and(has_loss),
     }
 }

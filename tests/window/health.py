@@ -100,7 +100,7 @@ def main(program, cli, width="wide", shade="light"):
         seen("damaged")
         app.find("button", "Show Damage").bring().click()
         app.find("list item", volume.name)
-        app.find("list item", "7 snapshots have lost something")
+        app.find("list item", "7 snapshots may have lost something")
         seen("damage")
 
         # Found by itself while nobody looks, the word of it leads to the report.

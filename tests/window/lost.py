@@ -40,7 +40,6 @@ def main(program):
         session.press("Escape")
         app.wait_gone("dialog", "Plan Settings")
 
-        # Damage by which nothing is lost of what was chosen is a remark.
         (documents / "Fresh.txt").write_text("new")
         flows.back_up(app, 2)
         (full,) = store.glob("duplicity-full.*.vol1.*")
@@ -48,6 +47,26 @@ def main(program):
         contents[len(contents) // 2] ^= 0xFF
         full.write_bytes(contents)
         flows.browse(app)
+        # Of all that was chosen what is left of the damaged file comes back, and each file that is lost is named.
+        back = session.home / "All Back"
+        app.click("button", "Restore…")
+        app.type_into("Folder", str(back))
+        app.click("button", "Restore", within=app.find("dialog", "Restore"))
+        app.find("label", "Restored, but Not Everything", flows.WORK_SECS)
+        app.picture("restored-not-everything")
+        files = {path.relative_to(documents) for path in documents.rglob("*") if path.is_file()}
+        back = back / documents.name
+        came = {path.relative_to(back) for path in back.rglob("*") if path.is_file()}
+        assert all((back / path).read_bytes() == (documents / path).read_bytes() for path in came), came
+        # The new file is in the other set; all others come from what is left.
+        assert len(came) > 5, came
+        lost = files - came
+        app.find("list item", "What was not restored as it was").click()
+        for path in lost:
+            app.find("list item", re.compile(re.escape(path.name)))
+        app.picture("what-is-lost")
+        app.click("button", "Back")
+        # Damage by which nothing is lost of what was chosen is a remark.
         app.find("table row", "Fresh.txt").mouse_click()
         app.click("button", "Restore…")
         app.find("dialog", "Restore")

@@ -267,7 +267,7 @@ impl Runner<'_> {
             Some(error) => self.fail(plan, error),
             None => {
                 report::run(self.console, plan, &run)?;
-                let is_warned = run.warning_count > 0 || report::is_bad(&run);
+                let is_warned = run.warning_count > 0 || run.found_anything_wrong();
                 Ok(if is_warned { Worst::Warned } else { Worst::Done })
             }
         }

@@ -130,15 +130,6 @@ pub fn run(console: &Console, plan: &Plan, run: &Run) -> Result<()> {
     console.result(&text)
 }
 
-/// Whether a check found something that is not right.
-pub fn is_bad(run: &Run) -> bool {
-    match &run.outcome {
-        Outcome::Verified(found) => found.damaged_count > 0,
-        Outcome::Drilled(found) => found.failure_count > 0,
-        _ => false,
-    }
-}
-
 fn outcome(run: &Run) -> String {
     match &run.outcome {
         Outcome::Finished { full, entry_count, stored_bytes, .. } => {
@@ -155,7 +146,11 @@ fn outcome(run: &Run) -> String {
         }
         Outcome::Drilled(found) => {
             let files = counted(found.sample_count, "file", "files");
-            format!("{files} restored, {} not as it was", found.failure_count)
+            let damaged = match found.damaged_count {
+                0 => String::new(),
+                count => format!(", {} damaged", counted(count, "stored file", "stored files")),
+            };
+            format!("{files} restored, {} not as it was{damaged}", found.failure_count)
         }
         Outcome::Moved(moved) => {
             let sets = counted(moved.snapshot_count, "set", "sets");

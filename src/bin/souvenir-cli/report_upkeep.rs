@@ -198,6 +198,7 @@ pub fn drill(
         "equal_to_source": summary.equal_to_source_count,
         "failures": summary.failures.iter().map(failure).collect::<Vec<_>>(),
         "volumes": summary.volume_count,
+        "damaged_files": summary.damaged_count,
         "warnings": summary.warning_count,
         "elapsed_secs": summary.elapsed.as_secs_f64(),
     });

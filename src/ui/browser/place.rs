@@ -183,8 +183,7 @@ impl BrowserPage {
         let unreachable = imp.unreachable_text.borrow().clone();
         let incomplete =
             || gettext("Parts of this snapshot are damaged: some of it may be shown as it was before.");
-        let lossy =
-            || gettext("Stored files are missing or damaged: not all of this snapshot can be restored.");
+        let lossy = || gettext("Stored files are missing or damaged: some of this snapshot may be lost.");
         let has_lost_part = self.has_lost_part();
         let text =
             unreachable.or_else(|| (!is_complete).then(incomplete)).or_else(|| has_lost_part.then(lossy));

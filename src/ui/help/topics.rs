@@ -192,8 +192,9 @@ fn proof() -> Topic {
             )),
             Heading(gettext("If Something Is Damaged")),
             Text(gettext(
-                "You are told what is damaged, what was in it and which snapshots that concerns. Everything else can \
-                 still be restored. Make a full backup soon: it needs nothing of the damaged one.",
+                "You are told what is damaged, what it holds and which snapshots that concerns. A restore brings back \
+                 everything else and what can still be read of the damaged files, and names each file that is lost. \
+                 Make a full backup soon: it needs nothing of the damaged one.",
             )),
             Heading(gettext("If Much More Changed Than Ever Before")),
             Text(gettext(

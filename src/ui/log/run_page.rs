@@ -184,7 +184,15 @@ impl RunPage {
                     verified.damaged.iter().map(|file| (file.file.clone(), salvage::held(file))).collect();
                 (gettext("Damaged Files"), files, verified.damaged_count)
             }
-            Outcome::Drilled(drilled) if drilled.failure_count > 0 => {
+            Outcome::Drilled(drilled) if drilled.failure_count > 0 || drilled.damaged_count > 0 => {
+                if drilled.damaged_count > 0 {
+                    let (title, subtitle) = salvage::explain_test(drilled);
+                    imp.salvage_group.add(&text_row(&title, &subtitle));
+                    imp.salvage_group.set_visible(true);
+                }
+                if drilled.failure_count == 0 {
+                    return;
+                }
                 let files = drilled.failed.iter().map(|file| (file.path.clone(), error_text::mismatch(file)));
                 (gettext("Files That Are Not as They Were"), files.collect(), drilled.failure_count)
             }

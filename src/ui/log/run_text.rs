@@ -76,6 +76,14 @@ fn verify_result(verified: &Verified) -> String {
 
 fn drill_result(drilled: &Drilled) -> String {
     let tried = drilled.sample_count;
+    if drilled.failure_count == 0 && drilled.damaged_count > 0 {
+        return ngettext_f(
+            "{count} file restored and equal, though stored files are damaged",
+            "{count} files restored and equal, though stored files are damaged",
+            tried,
+            &[("count", &words::count(tried))],
+        );
+    }
     if drilled.failure_count == 0 {
         return ngettext_f(
             "{count} file restored and equal",
@@ -130,7 +138,7 @@ pub fn deleted(count: u64) -> String {
 
 /// Whether it brought to light that something is wrong.
 pub fn is_bad(run: &Run) -> bool {
-    matches!(run.outcome, Outcome::Failed(_)) || run.found_damage()
+    matches!(run.outcome, Outcome::Failed(_)) || run.found_anything_wrong()
 }
 
 /// A picture of what came of it.

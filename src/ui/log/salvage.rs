@@ -1,7 +1,7 @@
 //! What can still be restored when stored files are damaged, in words.
 
 use crate::i18n::{gettext, gettext_f, ngettext_f};
-use crate::plan::proof::{DamagedStored, Reach};
+use crate::plan::proof::{DamagedStored, Drilled, Reach};
 use crate::ui::{error_text, words};
 
 /// What damage means: a title and an explanation each.
@@ -11,14 +11,14 @@ pub fn explain(reach: &Reach) -> Vec<(String, String)> {
         let count = reach.touched.len() as u64;
         said.push((
             ngettext_f(
-                "{count} snapshot has lost something",
-                "{count} snapshots have lost something",
+                "{count} snapshot may have lost something",
+                "{count} snapshots may have lost something",
                 count,
                 &[("count", &words::count(count))],
             ),
             gettext_f(
-                "From {first} to {last}. What the damaged files hold is lost in them; everything else in them can be \
-                 restored, and a restore names each file that it cannot bring back. No file comes back in a wrong state.",
+                "From {first} to {last}. A restore brings back what other files hold and what can still be read of the \
+                 damaged ones, and names each file that it cannot bring back. No file comes back in a wrong state.",
                 &[("first", &words::short_date(*first)), ("last", &words::short_date(*last))],
             ),
         ));
@@ -47,6 +47,19 @@ pub fn explain(reach: &Reach) -> Vec<(String, String)> {
         )
     });
     said
+}
+
+/// What it means that a test of a restore met damage: a title and an explanation.
+pub fn explain_test(drilled: &Drilled) -> (String, String) {
+    let text = if drilled.failure_count == 0 {
+        gettext(
+            "What was tried came back all the same, but other files may be lost. Choose “Verify…” to learn what can \
+             still be restored.",
+        )
+    } else {
+        gettext("Other files may be lost, too. Choose “Verify…” to learn what can still be restored.")
+    };
+    (gettext("Stored files are damaged"), text)
 }
 
 /// What a damaged file holds.
