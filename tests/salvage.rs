@@ -16,9 +16,9 @@ use common::tree::noise;
 use souvenir::engine::Error;
 use souvenir::engine::crypto::Protection;
 use souvenir::engine::format::time::SetTime;
-use souvenir::engine::job::Warning;
+use souvenir::engine::job::{self, Event, Question, Warning};
 use souvenir::engine::path::EntryPath;
-use souvenir::engine::restore::{ReadRequest, read_file};
+use souvenir::engine::restore::{Conflict, ReadRequest, RestoreRequest, read_file, restore};
 
 const FIRST: i64 = 1_700_000_000;
 
@@ -143,9 +143,13 @@ fn read(root: &Path) -> Files {
 
 /// Changes one bit at a place from 0 to 1 of the file, and gives what was there.
 fn harm(file: &Path, place: f64) -> Vec<u8> {
+    harm_at(file, (fs::metadata(file).unwrap().len() as f64 * place) as usize)
+}
+
+fn harm_at(file: &Path, offset: usize) -> Vec<u8> {
     let whole = fs::read(file).unwrap();
     let mut harmed = whole.clone();
-    harmed[(whole.len() as f64 * place) as usize] ^= 0x10;
+    harmed[offset] ^= 0x10;
     fs::write(file, harmed).unwrap();
     whole
 }
@@ -187,13 +191,126 @@ fn a_volume_that_cannot_be_unlocked_is_lost_without_a_question() {
     let home = Home::new();
     let story = Story::new(Protection::passphrase(), &home);
     let volume = &story.stored(&["full", ".vol1."])[0];
-    let whole = harm(volume, 0.000_015);
+    let whole = harm_at(volume, 12);
     let lost = &story.lost()[0];
     assert!(lost.contains("f15") && !lost.contains("large"), "{lost:?}");
     fs::write(volume, whole).unwrap();
     harm(volume, 0.6);
     let lost = &story.lost()[0];
     assert!(!lost.contains("f15") && lost.len() <= 7, "{lost:?}");
+}
+
+/// Signatures that nobody signed vouch for nothing where a signature is demanded.
+#[test]
+fn what_nobody_signed_vouches_for_nothing() {
+    let home = Home::new();
+    let key = home.key("reader", "");
+    let mut story = Story::new(to_key(&key, false, Some(&key)), &home);
+    story.backup.sign_key = Some(key.clone());
+    harm(&story.stored(&["full", ".vol1."])[0], 0.3);
+    assert_eq!(story.lost()[0].len(), 1);
+    let signatures = &story.stored(&["full", "sigtar"])[0];
+    let plain = home.gpg(&["--decrypt"], &fs::read(signatures).unwrap());
+    fs::write(signatures, home.gpg(&["--recipient", &key, "--encrypt"], &plain)).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let (result, _) = story.backup.try_restore(target.path(), Options::default());
+    result.unwrap();
+    assert!(!target.path().join("f15").exists() && target.path().join("large").exists());
+    // Neither do they for a file that goes on into a volume that is missing.
+    fs::remove_file(&story.stored(&["full", ".vol5."])[0]).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let (result, _) = story.backup.try_restore(target.path(), Options::default());
+    result.unwrap();
+    assert!(!target.path().join("large").exists());
+}
+
+/// The passphrase is asked for, once, also where the first file that is read is damaged.
+#[test]
+fn the_passphrase_is_asked_for_although_the_manifest_is_damaged() {
+    let home = Home::new();
+    let story = Story::new(Protection::passphrase(), &home);
+    for manifest in story.stored(&[".manifest"]) {
+        fs::write(manifest, "nonsense").unwrap();
+    }
+    let mut backup = story.backup.clone();
+    backup.passphrase = None;
+    let target = tempfile::tempdir().unwrap();
+    let folder = target.path().to_owned();
+    let handle = job::spawn("test", move |job| {
+        restore(
+            &RestoreRequest {
+                storage: &*backup.storage,
+                keyring: &backup.keyring(),
+                passphrases: &backup.passphrases(),
+                sign_key: None,
+                time: None,
+                paths: Vec::new(),
+                target: folder,
+                strip: EntryPath::root(),
+                conflict: Conflict::Refuse,
+            },
+            job,
+        )
+    })
+    .unwrap();
+    let mut asked_count = 0;
+    let result = loop {
+        match handle.events.recv_blocking().unwrap() {
+            Event::Question(Question::Passphrase { reply, .. }) => {
+                asked_count += 1;
+                reply.send(Some(PASSPHRASE.into())).unwrap();
+            }
+            Event::Finished(result) => break result,
+            _ => {}
+        }
+    };
+    result.unwrap();
+    assert_eq!(asked_count, 1);
+    assert!(read(target.path()) == story.states[2]);
+}
+
+/// Of a difference in many parts, as duplicity makes them, one is missing or cut short.
+#[test]
+fn a_difference_with_a_gap_is_not_used() {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let destination = scratch.path().join("destination");
+    let backup = Backup::new(&source, &destination);
+    let story = Story { scratch, backup, states: Vec::new() };
+    let mut contents = noise(1, 8_000_000);
+    let arguments = ["--volsize", "1", "--no-encryption", source.to_str().unwrap(), &url(&destination)];
+    let home = Home::new();
+    let duplicity = versions(home.path()).remove(0);
+    for action in ["full", "incremental"] {
+        fs::write(source.join("file"), &contents).unwrap();
+        duplicity.run(&[&[action], &arguments[..]].concat());
+        for (number, piece) in contents.chunks_mut(300_000).enumerate() {
+            if number % 2 == 1 {
+                piece.copy_from_slice(&noise(number as u64 + 100, piece.len()));
+            }
+        }
+        // Two sets of one second are none.
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+    }
+    let restored = || {
+        let target = tempfile::tempdir().unwrap();
+        let (result, warnings) = story.backup.try_restore(target.path(), Options::default());
+        result.unwrap();
+        let is_named = warnings.iter().any(|warning| matches!(warning, Warning::NotRestored { .. }));
+        (read(target.path()), is_named)
+    };
+    assert!(restored() == (read(&source), false));
+    let volumes = story.stored(&["inc", ".vol"]);
+    assert!(volumes.len() >= 3, "{volumes:?}");
+    for volume in volumes {
+        let whole = fs::read(&volume).unwrap();
+        fs::remove_file(&volume).unwrap();
+        assert!(restored() == (Files::new(), true), "{}", volume.display());
+        fs::write(&volume, &whole[..whole.len() / 2]).unwrap();
+        assert!(restored() == (Files::new(), true), "{}", volume.display());
+        fs::write(&volume, whole).unwrap();
+    }
 }
 
 /// Without its manifest nothing says which volumes a set has, and what their hashes are. All of it comes back.

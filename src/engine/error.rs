@@ -320,6 +320,8 @@ pub enum Fault {
     Signature,
     /// It cannot be read.
     Unreadable,
+    /// Of a file in the backup: what it is put together from is damaged or missing.
+    Lost,
     /// Something that a newer version tells apart.
     #[default]
     #[serde(other)]

@@ -127,10 +127,13 @@ impl SetSignatures {
     ) -> Result<Self> {
         let missing = || Error::damaged(format!("the signatures of {}", set.name()), Damage::Missing);
         let file = set.signatures.as_ref().ok_or_else(missing)?;
-        let name = file.name.clone();
-        let tar = tar::Reader::new(copies.open(storage, file, opener, job)?);
-        let is_full = set.kind.is_full();
-        Ok(Self { name, is_full, tar: Some(tar), head: None, last: None, job: job.clone() })
+        Ok(Self::of(set, &file.name, copies.open(storage, file, opener, job)?, job))
+    }
+
+    /// The signatures of a set in the file `name`, which `reader` reads.
+    pub fn of(set: &Set, name: &str, reader: StoredReader, job: &Job) -> Self {
+        let (name, is_full, tar) = (name.to_owned(), set.kind.is_full(), Some(tar::Reader::new(reader)));
+        Self { name, is_full, tar, head: None, last: None, job: job.clone() }
     }
 
     /// The entry that comes next.

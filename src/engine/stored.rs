@@ -16,6 +16,9 @@ use super::storage::{Storage, StorageError, StorageErrorKind, Upload};
 
 mod hashed;
 mod remains;
+mod whole;
+
+pub use whole::WholeFile;
 
 /// Bytes that are read at once.
 pub const BUFFER_BYTES: usize = 256 * 1024;

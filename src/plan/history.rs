@@ -236,7 +236,7 @@ impl From<&Warning> for RunWarning {
             Warning::DestinationLeftOut { path } => (K::DestinationLeftOut, full_path(path), String::new()),
             Warning::Damaged { file, reason, .. } => (K::Damaged, file.clone(), reason.clone()),
             Warning::Untold { file, reason, .. } => (K::Untold, file.clone(), reason.clone()),
-            Warning::NotRestored { path, reason } => (K::NotRestored, full_path(path), reason.clone()),
+            Warning::NotRestored { path, reason, .. } => (K::NotRestored, full_path(path), reason.clone()),
             Warning::AttributeNotSet { path, reason } => {
                 (K::AttributeNotSet, full_path(path), reason.clone())
             }
@@ -254,6 +254,7 @@ impl From<&Warning> for RunWarning {
         };
         let fault = match warning {
             Warning::Damaged { fault, .. } | Warning::Untold { fault, .. } => Some(*fault),
+            Warning::NotRestored { fault, .. } => *fault,
             _ => None,
         };
         Self { kind, subject, reason, fault }

@@ -238,6 +238,7 @@ fn fault(fault: Fault) -> Option<String> {
         Fault::Sealed => gettext("It cannot be decrypted"),
         Fault::Signature => gettext("Its signature is not right"),
         Fault::Unreadable => gettext("It cannot be read"),
+        Fault::Lost => gettext("What is stored of it is damaged or missing"),
         Fault::Other => return None,
     })
 }

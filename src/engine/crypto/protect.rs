@@ -140,7 +140,11 @@ impl<R: Read> Read for UncheckedReader<R> {
             self.buffer.clear();
             self.position = 0;
             // Whole blocks, but for the end.
-            self.inner.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut self.buffer)?;
+            let read = self.inner.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut self.buffer);
+            if let Err(error) = read {
+                self.buffer.clear();
+                return Err(error);
+            }
             if self.buffer.is_empty() {
                 return Ok(0);
             }
@@ -149,7 +153,9 @@ impl<R: Read> Read for UncheckedReader<R> {
             self.algorithm
                 .decrypt_with_iv_regular(&self.key, &self.register, &mut self.buffer)
                 .map_err(io::Error::other)?;
-            self.register = last.unwrap_or_default();
+            if let Some(last) = last {
+                self.register = last;
+            }
             self.position = self.to_skip.min(self.buffer.len());
             self.to_skip -= self.position;
         }

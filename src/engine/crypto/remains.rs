@@ -28,6 +28,9 @@ const BEGINNING_BYTES: u64 = 64 << 10;
 /// Of the data, enough for gpg to begin; less than the first part that any program writes.
 const DATA_BYTES: u32 = 256;
 
+/// Packets that may stand around and in front of the contents: one that is compressed, and signatures announced.
+const MAX_PACKETS: usize = 16;
+
 /// Reads a sealed file as far as it can be read. Nothing vouches for what comes out.
 ///
 /// Errors of [`Read`] carry an [`Error`]: that the file is damaged, or what else is in the way.
@@ -120,7 +123,8 @@ fn open(
 /// The contents of a message that is decrypted. Unlike pgp's own reader this one hands on all that comes before an end
 /// that is missing.
 fn contents(mut packets: Box<dyn BufRead + Send>) -> io::Result<Box<dyn Read + Send>> {
-    loop {
+    // A compressed packet may hold others, without end if it was made for that.
+    for _ in 0..MAX_PACKETS {
         let header = PacketHeader::try_from_reader(&mut packets)?;
         let mut body = BufReader::new(PacketReader::new(packets, header.packet_length()));
         let mut octet = [0];
@@ -146,9 +150,10 @@ fn contents(mut packets: Box<dyn BufRead + Send>) -> io::Result<Box<dyn Read + S
                 io::copy(&mut body, &mut io::sink())?;
                 body.into_inner().into_inner()
             }
-            _ => return Err(io::ErrorKind::InvalidData.into()),
+            _ => break,
         };
     }
+    Err(io::ErrorKind::InvalidData.into())
 }
 
 impl Read for RemainsReader {
@@ -204,4 +209,24 @@ fn of_source(error: io::Error) -> Error {
 
 fn altered() -> Error {
     CryptoError::Damaged(SealDamage::Altered).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_in_packets_have_an_end() {
+        // A literal packet, then one that is compressed by nothing at all, of unknown length, around it.
+        let literal = b"\xcb\x09b\0\0\0\0\0abc".to_vec();
+        let nested = |depth: usize| [b"\xa3\0".repeat(depth), literal.clone()].concat();
+        let read = |packets: Vec<u8>| {
+            let mut found = Vec::new();
+            contents(Box::new(Cursor::new(packets)))?.read_to_end(&mut found)?;
+            io::Result::Ok(found)
+        };
+        assert_eq!(read(nested(0)).unwrap(), b"abc");
+        assert_eq!(read(nested(2)).unwrap(), b"abc");
+        assert_eq!(read(nested(100_000)).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
 }

@@ -182,7 +182,7 @@ impl Talk {
         };
         let mode = match unasked {
             None => PinentryMode::Loopback,
-            Some(_) if keyring.agent_asks() => PinentryMode::Default,
+            Some(_) if keyring.agent_asks() && self.answers.asks => PinentryMode::Default,
             Some(_) => PinentryMode::Error,
         };
         self.notes().facts.unasked = unasked.filter(|_| mode == PinentryMode::Error);

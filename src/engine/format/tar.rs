@@ -198,13 +198,21 @@ pub struct Reader<R> {
     /// Bytes of data of the current entry that are still to come, and the padding behind them.
     data_left: u64,
     padding: u64,
+    /// Whether a block of zeros ends the tar.
+    zeros_end: bool,
     ended: bool,
 }
 
 impl<R: Read> Reader<R> {
     /// A reader at the beginning of a tar.
     pub fn new(inner: R) -> Self {
-        Self { inner, data_left: 0, padding: 0, ended: false }
+        Self { inner, data_left: 0, padding: 0, zeros_end: true, ended: false }
+    }
+
+    /// A reader of what is left of a tar: it ends with the stream. After `InvalidData` it may be asked on: whatever is a
+    /// header next is one.
+    pub fn of_remains(inner: R) -> Self {
+        Self { zeros_end: false, ..Self::new(inner) }
     }
 
     /// The next entry, or `None` at the end: the end of the stream or a zero block. What follows a
@@ -232,6 +240,9 @@ impl<R: Read> Reader<R> {
                 continue;
             }
             extended.apply(&mut header);
+            if i64::try_from(header.size).is_err() {
+                return Err(invalid("an entry is too large"));
+            }
             self.start_data(header.size);
             return Ok(Some(header));
         }
@@ -264,10 +275,18 @@ impl<R: Read> Reader<R> {
     }
 
     fn header_block(&mut self) -> io::Result<Option<[u8; BLOCK]>> {
-        let mut block = [0; BLOCK];
-        if self.ended {
-            return Ok(None);
+        while !self.ended {
+            let block = self.block()?;
+            if block.is_some() {
+                return Ok(block);
+            }
         }
+        Ok(None)
+    }
+
+    /// The next block, unless it is one of zeros or the last one.
+    fn block(&mut self) -> io::Result<Option<[u8; BLOCK]>> {
+        let mut block = [0; BLOCK];
         let mut filled = 0;
         while filled < BLOCK {
             match self.inner.read(&mut block[filled..]) {
@@ -280,7 +299,7 @@ impl<R: Read> Reader<R> {
         if filled == BLOCK && block.iter().any(|byte| *byte != 0) {
             return Ok(Some(block));
         }
-        self.ended = true;
+        self.ended = self.zeros_end || filled < BLOCK;
         if block.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
@@ -404,6 +423,46 @@ mod tests {
         }
         writer.end().unwrap();
         writer.into_inner()
+    }
+
+    #[test]
+    fn what_is_left_goes_on_behind_a_harmed_header_and_zeros() {
+        let entries = vec![
+            (file(b"a", 3), b"abc".to_vec()),
+            (file(b"b", 2000), vec![0; 2000]),
+            (file(b"c", 0), Vec::new()),
+        ];
+        let mut bytes = written(&entries);
+        bytes[2 * BLOCK + 100] ^= 1;
+        assert!(read_all(&bytes).is_err());
+        let mut reader = Reader::of_remains(&bytes[..]);
+        let mut names = Vec::new();
+        loop {
+            match reader.next_entry() {
+                Ok(Some(header)) => names.push(header.name),
+                Ok(None) => break,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::InvalidData),
+            }
+        }
+        assert_eq!(names, [b"a".to_vec(), b"c".to_vec()]);
+    }
+
+    #[test]
+    fn a_size_without_measure_is_refused() {
+        let mut bytes = encode(&file(b"a", 1 << 40)).unwrap();
+        let digits = b"size=1099511627776";
+        let at = bytes.windows(digits.len()).position(|window| window == digits).unwrap();
+        bytes[at + 5..at + digits.len()].copy_from_slice(b"9999999999999");
+        assert_eq!(read_all(&bytes).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let record = b"31 size=18446744073709551615\n\0\0";
+        let mut bytes = plain_block(&Header { type_flag: b'x', size: 29, ..file(b"pax", 0) })
+            .unwrap()
+            .as_bytes()
+            .to_vec();
+        bytes.extend_from_slice(&[b"29", &record[2..]].concat()[..29]);
+        bytes.resize(2 * BLOCK, 0);
+        bytes.extend_from_slice(&encode(&file(b"a", 0)).unwrap());
+        assert_eq!(read_all(&bytes).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -75,7 +75,9 @@ pub enum Warning {
     NotRestored {
         /// The entry.
         path: EntryPath,
-        /// Why.
+        /// What is wrong with what is stored of it; none if it could not be written.
+        fault: Option<Fault>,
+        /// Why, in technical words.
         reason: String,
     },
     /// The entry is restored, but an attribute such as its owner could not be set.
@@ -123,6 +125,11 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// That an entry cannot be restored for what is stored of it.
+    pub fn lost(path: EntryPath, reason: impl Into<String>) -> Self {
+        Self::NotRestored { path, fault: Some(Fault::Lost), reason: reason.into() }
+    }
+
     /// Whether it is kept beside however many others: there is one at most in a job, and it may be the last.
     pub fn is_kept_always(&self) -> bool {
         matches!(self, Self::EarlierGone { .. })
@@ -159,7 +166,7 @@ impl std::fmt::Display for Warning {
                 write!(f, "{reason}; it holds what lies from {first} to {last}")
             }
             Self::Damaged { file, reason, held: None, .. } => write!(f, "{file}: {reason}"),
-            Self::NotRestored { path, reason } => write!(f, "{path}: could not be restored: {reason}"),
+            Self::NotRestored { path, reason, .. } => write!(f, "{path}: could not be restored: {reason}"),
             Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
                 write!(f, "{path}: {reason}")
             }

@@ -81,9 +81,7 @@ impl<'scope, 'env> Fetcher<'scope, 'env> {
             let Some(volume) = self.to_open.pop_front() else { break };
             let (sender, buffers) = sync_channel(self.ahead.buffers);
             self.open.push_back(OpenVolume {
-                name: volume.name.clone(),
-                range: volume.range.clone(),
-                has_hash: volume.hash.is_some(),
+                volume: volume.clone(),
                 buffers,
                 current: io::Cursor::new(Vec::new()),
                 ended: false,
@@ -140,12 +138,8 @@ fn read_volume(
 
 /// A volume that is being read ahead.
 pub struct OpenVolume {
-    /// Its name at the storage.
-    pub name: String,
-    /// The first and the last entry in it.
-    pub range: (EntryPath, EntryPath),
-    /// Whether its manifest has a hash of it.
-    pub has_hash: bool,
+    /// Which one.
+    pub volume: Volume,
     buffers: Receiver<Message>,
     current: io::Cursor<Vec<u8>>,
     ended: bool,
@@ -154,7 +148,7 @@ pub struct OpenVolume {
 impl OpenVolume {
     /// Reads what is left and tells whether the volume was what it should be.
     pub fn finish(mut self) -> Result<()> {
-        let name = self.name.clone();
+        let name = self.volume.name.clone();
         io::copy(&mut self, &mut io::sink()).map(drop).map_err(|error| unreadable(&name, error))
     }
 }

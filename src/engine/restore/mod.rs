@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use super::chain::{Collection, Set};
 use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
-use super::error::{Damage, Error, Fault, Result};
+use super::error::{Damage, Error, Result};
 use super::format::manifest::{Manifest, VolumeInfo};
 use super::format::name::{Codec, FileName, Part};
 use super::format::time::SetTime;
@@ -34,15 +34,12 @@ pub use preview::{RestorePreview, preview, preview_by};
 pub use read::{FileContents, ReadRequest, read_file};
 
 use fetch::{Ahead, Volume};
-use salvage::has_whole_signatures;
+use salvage::whole_signatures;
 use stream::SetStream;
 use writer::Writer;
 
 /// Largest manifest that is believed, in bytes: room for millions of volumes.
 pub(crate) const MANIFEST_LIMIT: u64 = 1 << 30;
-
-/// What is wrong with a manifest that was cut off.
-const LEAVES_OUT_VOLUMES: &str = "it does not name all volumes that are there";
 
 /// Buffer for contents, in bytes. A buffer of nothing but zeros becomes a hole in the file.
 const COPY_BYTES: usize = 64 * 1024;
@@ -118,10 +115,25 @@ struct Source<'a> {
 /// What is to be read of one set.
 struct Wanted<'a> {
     set: &'a Set,
-    /// The volumes that hold something of what is wanted, or all that are there, if the manifest is damaged.
+    /// The volumes that hold something of what is wanted.
     volumes: Vec<Volume>,
+    /// What else is there.
+    unnamed: Option<Unnamed>,
+}
+
+/// Volumes that the manifest of their set should name and does not.
+struct Unnamed {
+    volumes: Vec<Volume>,
+    /// Where the last one ends that is named.
+    from: EntryPath,
     /// What is wrong with the manifest.
-    damage: Option<Error>,
+    damage: Error,
+}
+
+impl Wanted<'_> {
+    fn all_volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.iter().chain(self.unnamed.iter().flat_map(|unnamed| &unnamed.volumes))
+    }
 }
 
 impl RestoreRequest<'_> {
@@ -146,7 +158,7 @@ pub fn restore(request: &RestoreRequest<'_>, job: &Job) -> Result<RestoreSummary
         .iter()
         .map(|set| want(set, &request.paths, &Copies::none(), source))
         .collect::<Result<Vec<_>>>()?;
-    let volumes = || wanted.iter().flat_map(|wanted| &wanted.volumes);
+    let volumes = || wanted.iter().flat_map(Wanted::all_volumes);
     let volume_count = u32::try_from(volumes().count()).unwrap_or(u32::MAX);
     if volume_count == 0 {
         return Err(nothing_to_restore(&request.paths, last));
@@ -190,11 +202,8 @@ fn hand_over(wanted: Vec<Wanted<'_>>, source: Source<'_>, sink: &mut impl merge:
         let mut streams = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             let ahead = if wanted.set.kind.is_full() { Ahead::far() } else { Ahead::NEAR };
-            let Wanted { set, volumes, damage } = wanted;
-            streams.push(match damage {
-                None => SetStream::new(scope, source, set, volumes, ahead),
-                Some(damage) => SetStream::without_manifest(scope, source, set, volumes, damage)?,
-            });
+            let Wanted { set, volumes, unnamed } = wanted;
+            streams.push(SetStream::new(scope, source, set, volumes, unnamed, ahead));
         }
         merge::restore(&mut streams, sink, source.job)?;
         let count = streams.iter().map(SetStream::damaged_count).sum();
@@ -206,31 +215,31 @@ fn hand_over(wanted: Vec<Wanted<'_>>, source: Source<'_>, sink: &mut impl merge:
 /// what it has.
 fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'_>) -> Result<Wanted<'a>> {
     let Source { storage, opener, job } = source;
-    let damage = match read_manifest_by(storage, copies, set, opener, job) {
+    let numbers_behind = |last| set.volumes.range(last + 1..).map(|(number, _)| *number);
+    let (volumes, last, from, damage) = match read_manifest_by(storage, copies, set, opener, job) {
         Ok(manifest) => {
-            let last = manifest.volumes.last().map_or(0, |volume| volume.number);
-            let names_all = set.volumes.keys().next_back().is_none_or(|number| *number <= last);
-            if names_all || !has_whole_signatures(set, copies, source)? {
-                if !names_all {
-                    let reason = LEAVES_OUT_VOLUMES.to_owned();
-                    job.warn(Warning::Untold { file: set.name(), fault: Fault::Malformed, reason });
-                }
-                let volumes = wanted_volumes(set, &manifest, paths);
-                return Ok(Wanted { set, volumes, damage: None });
+            let volumes = wanted_volumes(set, &manifest, paths);
+            let (last, from) = match manifest.volumes.last() {
+                Some(last) => (last.number, last.end.path.clone()),
+                None => (0, EntryPath::root()),
+            };
+            if numbers_behind(last).next().is_none() {
+                return Ok(Wanted { set, volumes, unnamed: None });
             }
-            Error::damaged(set.name(), Damage::Malformed(LEAVES_OUT_VOLUMES.to_owned()))
+            let reason = "it does not name all volumes that are there".to_owned();
+            (volumes, last, from, Error::damaged(set.name(), Damage::Malformed(reason)))
         }
         Err(error @ (Error::Damaged { .. } | Error::Crypto { .. }))
             if !is_everywhere(&error)
-                || may_be_of_one_file(&error) && has_whole_signatures(set, copies, source)? =>
+                || may_be_of_one_file(&error) && whole_signatures(set, source)?.is_some() =>
         {
-            error
+            (Vec::new(), 0, EntryPath::root(), error)
         }
         Err(error) => return Err(error),
     };
     job.warn(Warning::damaged(set.name(), &damage, None));
-    let volumes = set.volumes.keys().map(|number| volume(set, *number)).collect();
-    Ok(Wanted { set, volumes, damage: Some(damage) })
+    let unnamed = numbers_behind(last).map(|number| volume(set, number)).collect();
+    Ok(Wanted { set, volumes, unnamed: Some(Unnamed { volumes: unnamed, from, damage }) })
 }
 
 /// Whether the next volume would fail for the same reason.
@@ -239,13 +248,18 @@ fn is_everywhere(error: &Error) -> bool {
     matches!(error, Error::Crypto { source, .. } if !matches!(source, C::Damaged(_) | C::BadSignature { .. }))
 }
 
-/// Whether what seems to be wrong with the key may be wrong with the packets of the file that name it. If another file of
-/// the set can be opened, that is so.
+/// Whether what seems to be wrong with the key may be wrong with this file alone, such as with the packets that name the
+/// key. If another file of the set can be opened, that is so.
 fn may_be_of_one_file(error: &Error) -> bool {
     use super::crypto::CryptoError as C;
+    let Error::Crypto { source, .. } = error else { return false };
     matches!(
-        error,
-        Error::Crypto { source: C::MissingSecretKey { .. } | C::WrongPassphrase { .. } | C::Other(_), .. }
+        source,
+        C::MissingSecretKey { .. }
+            | C::WrongPassphrase { .. }
+            | C::NotSigned { .. }
+            | C::WrongSigner { .. }
+            | C::Other(_)
     )
 }
 

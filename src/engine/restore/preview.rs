@@ -75,12 +75,12 @@ pub fn preview_by(
     let set_time = sets.last().map(|set| set.kind.time());
     let mut preview = RestorePreview { set_time, ..RestorePreview::default() };
     for set in sets {
-        for volume in want(set, &request.paths, copies, source)?.volumes {
+        for volume in want(set, &request.paths, copies, source)?.all_volumes() {
             match volume.stored_bytes {
                 0 => preview.lost_count += 1,
                 bytes => {
                     preview.volume_bytes += bytes;
-                    preview.volumes.push(volume.name);
+                    preview.volumes.push(volume.name.clone());
                 }
             }
         }

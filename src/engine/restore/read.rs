@@ -56,7 +56,7 @@ pub fn read_file(request: &ReadRequest<'_>, job: &Job) -> Result<FileContents> {
     let paths = [request.path.clone()];
     let wanted =
         sets.iter().map(|set| want(set, &paths, &Copies::none(), source)).collect::<Result<Vec<_>>>()?;
-    let mut memory = Memory { request, job, found: None };
+    let mut memory = Memory { request, job, found: None, is_lost: false };
     let met = hand_over(wanted, source, &mut memory)?;
     memory.found.ok_or_else(|| met.first.unwrap_or_else(|| nothing_to_restore(&paths, last)))
 }
@@ -65,6 +65,8 @@ struct Memory<'a> {
     request: &'a ReadRequest<'a>,
     job: &'a Job,
     found: Option<FileContents>,
+    /// Whether the file was come to, and cannot be had.
+    is_lost: bool,
 }
 
 impl Memory<'_> {
@@ -98,7 +100,7 @@ impl Sink for Memory<'_> {
     }
 
     fn is_done(&self) -> bool {
-        self.found.is_some()
+        self.found.is_some() || self.is_lost
     }
 
     fn file(&mut self, entry: Entry, parts: FileParts<'_, '_, '_>) -> Result<()> {
@@ -123,6 +125,7 @@ impl Sink for Memory<'_> {
     }
 
     fn not_restored(&mut self, path: EntryPath, reason: String) {
-        self.job.warn(Warning::NotRestored { path, reason });
+        self.is_lost = true;
+        self.job.warn(Warning::lost(path, reason));
     }
 }

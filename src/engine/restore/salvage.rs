@@ -9,16 +9,17 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use super::Source;
+use super::fetch::Volume;
 use super::stream::{Head, Range, Word, covers};
 use crate::engine::chain::Set;
-use crate::engine::copies::Copies;
+use crate::engine::crypto::{CryptoError as C, Opener};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::difftar::{self, Record};
 use crate::engine::format::entry::EntryKind;
 use crate::engine::format::tar;
 use crate::engine::known::SetSignatures;
 use crate::engine::path::EntryPath;
-use crate::engine::stored::{StoredReader, about, unreadable};
+use crate::engine::stored::{StoredReader, WholeFile, about, unreadable};
 
 /// A volume that nothing vouches for.
 #[derive(Debug, Clone)]
@@ -27,6 +28,12 @@ pub struct Suspect {
     pub name: String,
     /// Whether it was read, and has another hash than it should have.
     pub was_compared: bool,
+}
+
+/// All files that claim to be that volume.
+pub fn suspects(volume: Volume, was_compared: bool) -> impl Iterator<Item = Suspect> {
+    let names = std::iter::once(volume.name).chain(volume.others);
+    names.map(move |name| Suspect { name, was_compared })
 }
 
 /// The entries in a range of a set, as its signatures tell them.
@@ -41,14 +48,19 @@ pub struct Salvage<'env> {
     found: Option<(Record, EntryPath)>,
 }
 
-/// Whether the signatures of a set can vouch for contents. That they are whole and rightly signed only their end tells,
-/// and they are used before it is reached.
-pub fn has_whole_signatures(set: &Set, copies: &Copies, source: Source<'_>) -> Result<bool> {
+/// The signatures of a set, if they can vouch for contents: that they are whole and rightly signed only their end tells.
+pub fn whole_signatures(set: &Set, source: Source<'_>) -> Result<Option<WholeFile>> {
     let Source { storage, opener, job } = source;
-    let Some(file) = &set.signatures else { return Ok(false) };
-    match copies.open(storage, file, &opener.without_questions(), job).and_then(StoredReader::finish) {
-        Ok(()) => Ok(true),
-        Err(Error::Damaged { .. } | Error::Crypto { .. }) => Ok(false),
+    let Some(file) = &set.signatures else { return Ok(None) };
+    let read = |opener: &Opener| WholeFile::read(storage, &file.name, opener, job);
+    let result = match read(&opener.without_questions()) {
+        // Nothing is known yet.
+        Err(Error::Crypto { source: C::PassphraseNeeded { .. } | C::AgentLocked(_), .. }) => read(opener),
+        result => result,
+    };
+    match result {
+        Ok(file) => Ok(Some(file)),
+        Err(Error::Damaged { .. } | Error::Crypto { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -156,7 +168,7 @@ impl<'env> Salvage<'env> {
             self.source.job.check()?;
             let Some(volume) = &mut self.volume else {
                 let Some(suspect) = self.suspects.pop_front() else { return Ok(None) };
-                self.volume = Remains::open(&suspect, self.source)?.map(tar::Reader::new);
+                self.volume = Remains::open(&suspect, self.source)?.map(tar::Reader::of_remains);
                 continue;
             };
             match volume.next_entry() {

@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::thread::Scope;
 
 use super::fetch::{Ahead, Fetcher, OpenVolume, Volume};
-use super::salvage::{Salvage, Suspect, has_whole_signatures};
-use super::{Source, is_everywhere, may_be_of_one_file};
+use super::salvage::{Salvage, Suspect, suspects, whole_signatures};
+use super::{Source, Unnamed, is_everywhere, may_be_of_one_file};
 use crate::engine::chain::Set;
 use crate::engine::copies::Copies;
 use crate::engine::delta::is_signature_of;
@@ -20,7 +20,7 @@ use crate::engine::format::tar;
 use crate::engine::job::Warning;
 use crate::engine::known::SetSignatures;
 use crate::engine::path::EntryPath;
-use crate::engine::stored::unreadable;
+use crate::engine::stored::{WholeFile, unreadable};
 
 /// What is wrong with a file of which a damaged volume held something.
 const IN_DAMAGED_VOLUME: &str = "a part of it is in a damaged volume";
@@ -69,8 +69,10 @@ pub struct SetStream<'scope, 'env> {
     salvage: Option<Salvage<'env>>,
     /// The signatures of the set, if they were opened for a damaged volume.
     signatures: Option<SetSignatures>,
-    /// Whether the signatures were found to be whole, if they were looked through.
-    has_whole_signatures: Option<bool>,
+    /// The signatures, if they are whole; none as long as that was not asked.
+    whole: Option<Option<WholeFile>>,
+    /// Volumes that the manifest does not name, until it is their turn.
+    unnamed: Option<Unnamed>,
     head: Option<Head>,
     /// The record and the path that came last.
     last: Option<(Record, EntryPath)>,
@@ -84,12 +86,13 @@ pub struct SetStream<'scope, 'env> {
 }
 
 impl<'scope, 'env> SetStream<'scope, 'env> {
-    /// The entries of `volumes`, which belong to `set`.
+    /// The entries of `volumes`, which belong to `set`, and of those that its manifest does not name.
     pub fn new(
         scope: &'scope Scope<'scope, 'env>,
         source: Source<'env>,
         set: &'env Set,
         volumes: Vec<Volume>,
+        unnamed: Option<Unnamed>,
         ahead: Ahead,
     ) -> Self {
         let fetcher = Fetcher::new(scope, source.storage, source.opener, source.job, volumes, ahead);
@@ -100,30 +103,15 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             volume: None,
             salvage: None,
             signatures: None,
-            has_whole_signatures: None,
+            whole: None,
+            damage: None,
+            damaged_count: u64::from(unnamed.is_some()),
+            unnamed,
             head: None,
             last: None,
             proof: None,
             blind: Vec::new(),
-            damage: None,
-            damaged_count: 0,
         }
-    }
-
-    /// The entries of a set whose manifest is damaged, so that nothing vouches for its `volumes`.
-    pub fn without_manifest(
-        scope: &'scope Scope<'scope, 'env>,
-        source: Source<'env>,
-        set: &'env Set,
-        volumes: Vec<Volume>,
-        damage: Error,
-    ) -> Result<Self> {
-        let mut stream = Self::new(scope, source, set, Vec::new(), Ahead::NEAR);
-        let suspect = |volume: Volume| Suspect { name: volume.name, was_compared: false };
-        stream.salvage_from(volumes.into_iter().map(suspect).collect(), (EntryPath::root(), None))?;
-        stream.damage = Some(damage);
-        stream.damaged_count = 1;
-        Ok(stream)
     }
 
     /// The entry that comes next.
@@ -148,6 +136,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
                 match self.next_entry()? {
                     Next::Entry(record, entry) => self.begin(record, entry),
                     Next::EndOfVolume => None,
+                    Next::End if self.begin_unnamed()? => None,
                     Next::End => return Ok(None),
                 }
             };
@@ -209,8 +198,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             return None; // of an entry that nobody wants the rest of
         }
         if last.is_some_and(|last| *last >= path) {
-            let reason = "it comes twice or out of order in the backup".to_owned();
-            self.source.job.warn(Warning::NotRestored { path, reason });
+            self.source.job.warn(Warning::lost(path, "it comes twice or out of order in the backup"));
             return None;
         }
         let word = match record {
@@ -220,8 +208,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             // Its beginning is missing.
             Record::SnapshotChunk(_) | Record::DiffChunk(_) => Word::Lost,
             Record::Signature => {
-                let reason = "a volume should hold no signature".to_owned();
-                self.source.job.warn(Warning::NotRestored { path, reason });
+                self.source.job.warn(Warning::lost(path, "a volume should hold no signature"));
                 return None;
             }
         };
@@ -242,7 +229,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         };
         self.source.job.check()?;
         let header = volume.next_entry();
-        let name = &volume.get_ref().name;
+        let name = &volume.get_ref().volume.name;
         let error = match header {
             Ok(Some(header)) => match difftar::entry(header) {
                 Ok((record, entry)) => return Ok(Next::Entry(record, entry)),
@@ -253,9 +240,9 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
                 let Some(volume) = self.volume.take().map(tar::Reader::into_inner) else {
                     return Ok(Next::End);
                 };
-                let range = volume.range.clone();
+                let range = volume.volume.range.clone();
                 if let Err(error) = volume.finish() {
-                    self.damaged(range, None, error)?;
+                    self.damaged(range, Vec::new(), error)?;
                 }
                 return Ok(Next::EndOfVolume);
             }
@@ -265,11 +252,14 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     }
 
     fn volume_failed(&mut self, error: Error) -> Result<()> {
-        let Some(volume) = self.volume.take().map(tar::Reader::into_inner) else { return Err(error) };
+        let Some(volume) = self.volume.take() else { return Err(error) };
+        let volume = volume.into_inner().volume;
+        let range = volume.range.clone();
+        // Of one whose hash is right all was read that can be.
         let was_compared = matches!(&error, Error::Damaged { damage: Damage::HashMismatch { .. }, .. });
-        let suspect =
-            (was_compared || !volume.has_hash).then(|| Suspect { name: volume.name.clone(), was_compared });
-        self.damaged(volume.range, suspect, error)
+        let is_unread = was_compared || volume.hash.is_none();
+        let suspects = if is_unread { suspects(volume, was_compared).collect() } else { Vec::new() };
+        self.damaged(range, suspects, error)
     }
 
     /// The data of an entry cannot be read any further.
@@ -277,7 +267,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         if self.salvage.is_none()
             && let Some(volume) = &self.volume
         {
-            let error = unreadable(&volume.get_ref().name, error);
+            let error = unreadable(&volume.get_ref().volume.name, error);
             return self.volume_failed(error);
         }
         match unreadable(&self.set.name(), error) {
@@ -288,13 +278,8 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     }
 
     /// A volume that held `range` is damaged: goes on with what the signatures tell of it, and with what can be read of
-    /// it if that was not tried before its hash was found to be wrong.
-    fn damaged(
-        &mut self,
-        range: (EntryPath, EntryPath),
-        suspect: Option<Suspect>,
-        error: Error,
-    ) -> Result<()> {
+    /// the `suspects`.
+    fn damaged(&mut self, range: (EntryPath, EntryPath), suspects: Vec<Suspect>, error: Error) -> Result<()> {
         let file = match &error {
             _ if is_everywhere(&error) => return Err(error),
             Error::Damaged { file, .. } | Error::Crypto { file: Some(file), .. } => file.clone(),
@@ -304,17 +289,27 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         self.source.job.warn(Warning::damaged(file, &error, Some(range.clone())));
         self.damage.get_or_insert(error);
         self.damaged_count += 1;
-        self.salvage_from(suspect.into_iter().collect(), (range.0, Some(range.1)))
+        self.salvage_from(suspects, (range.0, Some(range.1)))
     }
 
-    fn salvage_from(&mut self, mut suspects: Vec<Suspect>, range: Range) -> Result<()> {
-        if !suspects.is_empty() && !self.has_whole_signatures()? {
-            suspects.clear();
+    /// Goes on with the volumes that the manifest does not name. False if there are none.
+    fn begin_unnamed(&mut self) -> Result<bool> {
+        let Some(Unnamed { volumes, from, damage }) = self.unnamed.take() else { return Ok(false) };
+        self.damage.get_or_insert(damage);
+        let suspects = volumes.into_iter().flat_map(|volume| suspects(volume, false)).collect();
+        self.salvage_from(suspects, (from, None))?;
+        Ok(true)
+    }
+
+    fn salvage_from(&mut self, suspects: Vec<Suspect>, range: Range) -> Result<()> {
+        if self.whole.is_none() {
+            self.whole = Some(whole_signatures(self.set, self.source)?);
         }
-        let Source { storage, opener, job } = self.source;
+        // Without them nothing could be proven.
+        let suspects = if self.can_prove() { suspects } else { Vec::new() };
         let signatures = match self.signatures.take() {
             Some(signatures) => Ok(signatures),
-            None => SetSignatures::open(storage, &Copies::none(), self.set, &opener.without_questions(), job),
+            None => self.open_signatures(),
         };
         match signatures {
             Ok(signatures) => {
@@ -325,13 +320,19 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         }
     }
 
-    fn has_whole_signatures(&mut self) -> Result<bool> {
-        let is_whole = match self.has_whole_signatures {
-            Some(known) => known,
-            None => has_whole_signatures(self.set, &Copies::none(), self.source)?,
-        };
-        self.has_whole_signatures = Some(is_whole);
-        Ok(is_whole)
+    fn can_prove(&self) -> bool {
+        matches!(self.whole, Some(Some(_)))
+    }
+
+    fn open_signatures(&self) -> Result<SetSignatures> {
+        let Source { storage, opener, job } = self.source;
+        match (&self.set.signatures, &self.whole) {
+            (Some(file), Some(Some(whole))) => {
+                let reader = whole.open(storage, &opener.without_questions(), job)?;
+                Ok(SetSignatures::of(self.set, &file.name, reader, job))
+            }
+            _ => SetSignatures::open(storage, &Copies::none(), self.set, opener, job),
+        }
     }
 
     /// Goes on with the volume after the damaged one.
@@ -391,6 +392,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             }
             match self.next_entry().map_err(Error::into_stream)? {
                 Next::EndOfVolume => {}
+                Next::End if self.begin_unnamed().map_err(Error::into_stream)? => {}
                 Next::End => return Ok(false),
                 Next::Entry(record, entry) if entry.path == path => break record,
                 Next::Entry(record, entry) => {
@@ -412,6 +414,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     /// The current entry goes on in a damaged volume: from here on it must be proven. `InvalidData` if it cannot be.
     fn demand_proof(&mut self, path: &EntryPath) -> io::Result<()> {
         if self.proof.is_none()
+            && self.can_prove()
             && let Some(salvage) = &mut self.salvage
         {
             match salvage.signature_of(path) {

@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
         self.settle(path, result.map_err(Trouble::Target))
     }
 
-    /// Completes what is open. If everything but hearsay is lost, nothing is restored.
+    /// Completes what is open. If everything but hearsay is lost, and that is known beforehand, nothing is restored.
     pub fn finish(mut self) -> Result<Done> {
         if self.done.lost_count == 0 {
             self.believe_hearsay()?;
@@ -334,7 +334,8 @@ impl<'a> Writer<'a> {
                 error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
             return Err(Error::Target { path: self.request.target.clone(), source });
         }
-        self.not_restored(path, reason(error));
+        self.done.lost_count += 1;
+        self.job.warn(Warning::NotRestored { path, fault: None, reason: reason(error) });
         Ok(())
     }
 }
@@ -364,7 +365,7 @@ impl Sink for Writer<'_> {
 
     fn not_restored(&mut self, path: EntryPath, reason: String) {
         self.done.lost_count += 1;
-        self.job.warn(Warning::NotRestored { path, reason });
+        self.job.warn(Warning::lost(path, reason));
     }
 }
 

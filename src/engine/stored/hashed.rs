@@ -110,7 +110,7 @@ fn check_hash(
     }
 }
 
-fn spool_failed(source: io::Error) -> Error {
+pub(super) fn spool_failed(source: io::Error) -> Error {
     Error::Local { action: "keeping a volume in a temporary file", source }
 }
 

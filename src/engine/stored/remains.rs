@@ -24,7 +24,7 @@ impl StoredReader {
         let counts = match (was_compared, storage.local_folder()) {
             (false, _) => Counts::Done,
             (true, Some(_)) => Counts::SecondHalf,
-            (true, None) => Counts::Nothing,
+            (true, None) => Counts::Stored,
         };
         let source = Source::new(storage.open(name)?, counts, job);
         let remains: Box<dyn Read + Send> = match codec_of(name) {
