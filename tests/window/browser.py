@@ -129,7 +129,7 @@ def main(program, command_line, pictures):
         target = session.home / "Old"
         app.click("button", "Restore This Version…")
         app.type_into("Folder", str(target))
-        app.find("label", re.compile(r"^For that 1 stored volume with "))
+        app.find("label", re.compile(r"^1 stored volume with "))
         app.find("label", re.compile(r"^1 item, "))
         app.picture("08-restore")
         app.click("button", "Restore", within=app.find("dialog", "Restore"))

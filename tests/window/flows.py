@@ -164,7 +164,7 @@ def restore(app, target, seen=lambda name: None):
     app.click("button", "Restore…")
     app.type_into("Folder", str(target))
     # What it costs is known of every kind of place, also of one that wants a secret.
-    app.find("label", re.compile(r"^For that \d+ stored volumes? with"))
+    app.find("label", re.compile(r"^\d+ stored volumes? with"))
     seen("restore")
     app.click("button", "Restore")
     app.find("label", "Restored", WORK_SECS)
@@ -183,7 +183,7 @@ def restore_older_version(app, target, name, expected):
     wait(lambda: rows[-1].has_state("selected"), "the oldest version to be selected")
     app.click("button", "Restore This Version…")
     app.type_into("Folder", str(target))
-    app.find("label", re.compile("^For that 1 stored volume with "))
+    app.find("label", re.compile("^1 stored volume with "))
     app.click("button", "Restore", within=app.find("dialog", "Restore"))
     app.find("label", "Restored", WORK_SECS)
     app.click("button", "Close", within=app.find("dialog"))

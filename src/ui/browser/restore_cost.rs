@@ -189,8 +189,8 @@ fn amount_text(preview: &RestorePreview) -> String {
 /// What has to be read for it.
 fn cost_text(preview: &RestorePreview) -> String {
     ngettext_f(
-        "For that {count} stored volume with {size} is read.",
-        "For that {count} stored volumes with {size} are read.",
+        "{count} stored volume with {size} has to be read.",
+        "{count} stored volumes with {size} have to be read.",
         preview.volumes.len() as u64,
         &[
             ("count", &words::count(preview.volumes.len() as u64)),
@@ -202,8 +202,8 @@ fn cost_text(preview: &RestorePreview) -> String {
 /// What cannot come back, as far as is known before.
 fn loss_text(count: u64) -> String {
     ngettext_f(
-        "{count} stored volume that is needed is missing or damaged. What is lost with it is named at the end.",
-        "{count} stored volumes that are needed are missing or damaged. What is lost with them is named at the end.",
+        "{count} stored volume that is needed is missing or damaged. What cannot be brought back is named at the end.",
+        "{count} stored volumes that are needed are missing or damaged. What cannot be brought back is named at the end.",
         count,
         &[("count", &words::count(count))],
     )
