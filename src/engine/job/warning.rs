@@ -165,6 +165,8 @@ impl std::fmt::Display for Warning {
             Self::Damaged { reason, held: Some((first, last)), .. } => {
                 write!(f, "{reason}; it holds what lies from {first} to {last}")
             }
+            // Most reasons name the file.
+            Self::Damaged { file, reason, held: None, .. } if reason.contains(file) => f.write_str(reason),
             Self::Damaged { file, reason, held: None, .. } => write!(f, "{file}: {reason}"),
             Self::NotRestored { path, reason, .. } => write!(f, "{path}: could not be restored: {reason}"),
             Self::AttributeNotSet { path, reason } | Self::AttributesLeftOut { path, reason } => {
