@@ -59,7 +59,7 @@ fn whatever_is_wrong_with_the_file_a_new_one_is_made() {
         ("less than a header", whole[..50].to_vec()),
         ("cut short", whole[..whole.len() / 2].to_vec()),
         ("an older version", with_word(60, 0)),
-        ("a later version", with_word(60, 3)),
+        ("a later version", with_word(60, 1000)),
         ("another program's", with_word(68, 1)),
         ("a broken first page", [&whole[..100], &noise(1, 8092), &whole[8192..]].concat()),
     ] {
@@ -148,7 +148,11 @@ fn make_fixture_sets(destination: &Path) {
             link(path("latest"), b"Letters/1998.txt", first),
         ],
     );
-    let changed = [gone(path("Letters/1998.txt")), file(path("Letters/2023.txt"), 2023, second)];
+    let changed = [
+        folder(path("Letters"), second),
+        gone(path("Letters/1998.txt")),
+        file(path("Letters/2023.txt"), 2023, second),
+    ];
     write_set(destination, kind(Some(first), second), changed);
     write_set(destination, kind(None, third), [folder(path(""), third), file(path("fresh"), 1, third)]);
 }
@@ -163,22 +167,25 @@ fn a_catalogue_of_an_earlier_version_is_made_anew() {
     let place = Place::new();
     make_fixture_sets(&place.destination());
     drop(place.open());
-    fs::copy(fixture(1), database(&place)).unwrap();
-    let (catalog, summary) = place.sync();
-    assert_eq!(summary.taken_count, 3);
-    place.check(&catalog);
-    assert_eq!(found(&catalog, "Letters/1998"), ["Letters/1998.txt"]);
+    for version in [1, 2] {
+        fs::copy(fixture(version), database(&place)).unwrap();
+        let (catalog, summary) = place.sync();
+        assert_eq!(summary.taken_count, 3);
+        place.check(&catalog);
+        assert_eq!(found(&catalog, "Letters/1998"), ["Letters/1998.txt"]);
+    }
 }
 
 #[test]
 fn a_catalogue_of_this_version_is_read() {
     let place = Place::new();
     drop(place.open());
-    fs::copy(fixture(2), database(&place)).unwrap();
+    fs::copy(fixture(3), database(&place)).unwrap();
     let catalog = place.open();
     let overview = catalog.overview().unwrap();
-    let counts: Vec<_> = overview.sets.iter().map(|set| (set.entry_count, set.state.clone())).collect();
-    assert_eq!(counts, [(5, SetState::Taken), (2, SetState::Taken), (2, SetState::Taken)]);
+    let counts: Vec<_> = overview.sets.iter().map(|set| (set.entry_count, set.change_count)).collect();
+    assert_eq!(counts, [(5, 4), (3, 2), (2, 1)]);
+    assert!(overview.sets.iter().all(|set| set.state == SetState::Taken));
     let at = |time| SetTime::from_epoch(time).unwrap();
     let (first, second, third) = (at(1_700_000_000), at(1_700_100_000), at(1_700_200_000));
     let listed = |time| -> Vec<_> {
@@ -204,7 +211,7 @@ fn write_the_fixture() {
     let place = Place::new();
     make_fixture_sets(&place.destination());
     drop(place.sync());
-    fs::copy(database(&place), fixture(2)).unwrap();
+    fs::copy(database(&place), fixture(3)).unwrap();
 }
 
 /// Cancels the job when that many files have been opened and the last is being read.

@@ -18,6 +18,8 @@ use crate::engine::path::EntryPath;
 pub(super) struct Taken {
     /// What the set says of how many paths.
     pub(super) entry_count: u64,
+    /// Of these, all but folders that were there before: their times change with what is in them.
+    pub(super) change_count: u64,
     /// The first of the paths that were not known before; those after it are not either.
     pub(super) first_new: Option<i64>,
 }
@@ -31,14 +33,16 @@ pub(super) fn take_in(
     job: &Job,
 ) -> Result<Taken, Failure> {
     let mut intake = Intake::new(connection, set)?;
-    let mut entry_count = 0;
+    let (mut entry_count, mut change_count) = (0, 0);
     while let Some(head) = signatures.take()? {
         job.entry_started(&head.entry.path);
         intake.take(&head)?;
         job.entry_done();
         entry_count += 1;
+        let is_folder = head.record != Record::Deleted && head.entry.kind == EntryKind::Directory;
+        change_count += u64::from(!is_folder || intake.is_at_new_path());
     }
-    Ok(Taken { entry_count, first_new: intake.first_new })
+    Ok(Taken { entry_count, change_count, first_new: intake.first_new })
 }
 
 struct Intake<'c> {
@@ -126,6 +130,11 @@ impl<'c> Intake<'c> {
             self.above.push(Node { name: component.into(), id, is_new });
         }
         Ok(self.above.last().map_or(ROOT, |node| node.id))
+    }
+
+    /// Whether no set before had the path that was taken last.
+    fn is_at_new_path(&self) -> bool {
+        self.above.last().is_some_and(|node| node.is_new)
     }
 
     fn find(&mut self, parent: i64, name: &[u8]) -> Result<Option<i64>, Failure> {

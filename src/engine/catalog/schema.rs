@@ -12,7 +12,7 @@ use super::failure::Failure;
 
 /// Version of the schema. A file of another one is not read but made anew. Whoever changes it adds a
 /// fixture (`tests/fixtures/catalog`).
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// Marks the file as ours: "Souv".
 const APPLICATION: i32 = 0x536f_7576;
@@ -36,6 +36,7 @@ CREATE TABLE sets (
   state INTEGER NOT NULL,     -- 0 waits, 1 is taken in, 2 cannot be read
   reason TEXT,                -- why it cannot be read
   entries INTEGER NOT NULL,
+  changes INTEGER NOT NULL,   -- entries, without folders that were there before
   UNIQUE (time, start, is_full)
 ) STRICT;
 

@@ -178,8 +178,8 @@ impl Catalog {
                     names::refresh_from(&transaction, first, job)?;
                 }
                 transaction.execute(
-                    "UPDATE sets SET state = 1, entries = ?2 WHERE id = ?1",
-                    params![id, taken.entry_count.cast_signed()],
+                    "UPDATE sets SET state = 1, entries = ?2, changes = ?3 WHERE id = ?1",
+                    params![id, taken.entry_count.cast_signed(), taken.change_count.cast_signed()],
                 )?;
                 transaction.commit()?;
                 Ok(Outcome::Taken(taken.entry_count))
@@ -224,8 +224,9 @@ fn add(connection: &Connection, set: &Set) -> Result<i64, Failure> {
         SetKind::Incremental { start, end } => (start, end),
     };
     connection.execute(
-        "INSERT INTO sets (is_full, start, time, manifest, signatures, signature_bytes, state, entries)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
+        "INSERT INTO sets
+           (is_full, start, time, manifest, signatures, signature_bytes, state, entries, changes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)",
         params![
             set.kind.is_full(),
             start.epoch(),

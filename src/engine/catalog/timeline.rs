@@ -32,6 +32,8 @@ pub struct IndexedSet {
     pub state: SetState,
     /// What it says of how many paths.
     pub entry_count: u64,
+    /// Of these, all but folders that were there before: their times change with what is in them.
+    pub change_count: u64,
 }
 
 /// A set that a state would need but that is not in the catalogue: where it alone has a word, the state
@@ -84,7 +86,8 @@ pub(super) fn signature_bytes(set: &Set) -> u64 {
 /// The sets in the database.
 pub(super) fn rows(connection: &Connection) -> Result<Vec<Row>, Failure> {
     let mut statement = connection.prepare(
-        "SELECT id, is_full, start, time, manifest, signatures, signature_bytes, state, reason, entries FROM sets",
+        "SELECT id, is_full, start, time, manifest, signatures, signature_bytes, state, reason, entries, changes
+         FROM sets",
     )?;
     let mut rows = statement.query([])?;
     let mut sets = Vec::new();
@@ -107,7 +110,7 @@ pub(super) fn rows(connection: &Connection) -> Result<Vec<Row>, Failure> {
         let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         sets.push(Row {
             id: row.get(0)?,
-            set: IndexedSet { kind, state, entry_count: count(9)? },
+            set: IndexedSet { kind, state, entry_count: count(9)?, change_count: count(10)? },
             manifest: row.get(4)?,
             signatures: row.get(5)?,
             signature_bytes: count(6)?,

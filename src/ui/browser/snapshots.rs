@@ -175,8 +175,8 @@ impl BrowserPage {
         ngettext_f(
             "{count} change in this snapshot",
             "{count} changes in this snapshot",
-            set.entry_count,
-            &[("count", &words::count(set.entry_count))],
+            set.change_count,
+            &[("count", &words::count(set.change_count))],
         )
     }
 }
