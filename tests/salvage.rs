@@ -7,6 +7,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use common::duplicity::{url, versions};
@@ -213,8 +214,9 @@ fn what_nobody_signed_vouches_for_nothing() {
     let plain = home.gpg(&["--decrypt"], &fs::read(signatures).unwrap());
     fs::write(signatures, home.gpg(&["--recipient", &key, "--encrypt"], &plain)).unwrap();
     let target = tempfile::tempdir().unwrap();
-    let (result, _) = story.backup.try_restore(target.path(), Options::default());
+    let (result, warnings) = story.backup.try_restore(target.path(), Options::default());
     result.unwrap();
+    assert!(warnings.iter().any(|warning| matches!(warning, Warning::Untold { .. })), "{warnings:?}");
     assert!(!target.path().join("f15").exists() && target.path().join("large").exists());
     // Neither do they for a file that goes on into a volume that is missing.
     fs::remove_file(&story.stored(&["full", ".vol5."])[0]).unwrap();
@@ -330,9 +332,20 @@ fn sets_whose_manifest_is_damaged_come_back() {
             }
             fs::write(&manifest, whole).unwrap();
         }
-        // One volume is missing, too.
         let manifest = &story.stored(&["full", ".manifest"])[0];
         fs::write(manifest, "nonsense").unwrap();
+        // A second file claims to be a volume in the middle of a file.
+        if !story.backup.protection.is_openpgp() {
+            let volume = &story.stored(&["full", ".vol5."])[0];
+            let mut plain = Vec::new();
+            let stored = fs::read(volume).unwrap();
+            flate2::read::MultiGzDecoder::new(&stored[..]).read_to_end(&mut plain).unwrap();
+            let second = volume.with_extension("");
+            fs::write(&second, plain).unwrap();
+            assert!(story.lost().iter().all(BTreeSet::is_empty));
+            fs::remove_file(second).unwrap();
+        }
+        // One volume is missing, too.
         fs::remove_file(&story.stored(&["full", ".vol5."])[0]).unwrap();
         assert_eq!(story.lost()[0], BTreeSet::from(["large".to_owned()]));
         // With the signatures everything is gone that is in no other set.

@@ -36,7 +36,7 @@ CREATE TABLE sets (
   state INTEGER NOT NULL,     -- 0 waits, 1 is taken in, 2 cannot be read
   reason TEXT,                -- why it cannot be read
   entries INTEGER NOT NULL,
-  changes INTEGER NOT NULL,   -- entries, without folders that were there before
+  changes INTEGER NOT NULL,   -- entries, without folders of which only the time is another
   UNIQUE (time, start, is_full)
 ) STRICT;
 

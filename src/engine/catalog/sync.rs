@@ -12,6 +12,7 @@ use crate::engine::copies::Copies;
 use crate::engine::crypto::{CryptoError, Keyring, Opener, Passphrases};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::name::SetKind;
+use crate::engine::format::time::SetTime;
 use crate::engine::job::{Job, Phase, Warning};
 use crate::engine::known::SetSignatures;
 use crate::engine::storage::Storage;
@@ -97,7 +98,7 @@ impl Catalog {
             for (age, chain) in collection.chains.iter().rev().enumerate() {
                 for set in &chain.sets {
                     let Some(id) = waiting.get(&set.kind) else { continue };
-                    match self.take_set(*id, set, request, &opener, job)? {
+                    match self.take_set((*id, chain.start()), set, request, &opener, job)? {
                         Outcome::Taken(count) => {
                             summary.taken_count += 1;
                             summary.entry_count += count;
@@ -162,7 +163,7 @@ impl Catalog {
 
     fn take_set(
         &mut self,
-        id: i64,
+        (id, chain_start): (i64, SetTime),
         set: &Set,
         request: &SyncRequest<'_>,
         opener: &Opener,
@@ -171,7 +172,9 @@ impl Catalog {
         let transaction = begin(&mut self.connection)?;
         let taken = SetSignatures::open(request.storage, request.copies, set, opener, job)
             .map_err(|error| Failure::Engine(stored::about(&set.name(), error)))
-            .and_then(|signatures| intake::take_in(&transaction, id, signatures, job));
+            .and_then(|signatures| {
+                intake::take_in(&transaction, (id, chain_start, set.kind.time()), signatures, job)
+            });
         match taken {
             Ok(taken) => {
                 if let Some(first) = taken.first_new {

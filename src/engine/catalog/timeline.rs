@@ -32,7 +32,7 @@ pub struct IndexedSet {
     pub state: SetState,
     /// What it says of how many paths.
     pub entry_count: u64,
-    /// Of these, all but folders that were there before: their times change with what is in them.
+    /// Of these, all but folders of which only the time is another: it changes with what is in them.
     pub change_count: u64,
 }
 

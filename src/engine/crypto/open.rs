@@ -89,6 +89,11 @@ impl Opener {
         Self { answers: self.answers.of_what_is_known(), ..self.clone() }
     }
 
+    /// Whether every file must be signed by a certain key.
+    pub fn demands_signature(&self) -> bool {
+        self.expected.is_some()
+    }
+
     /// Begins to open a file. A thread and a process of gpg work behind it; about 1 MiB is on its way at
     /// most.
     ///

@@ -44,8 +44,7 @@ pub struct RemainsReader {
 type Trouble = Arc<Mutex<Option<io::Error>>>;
 
 impl Opener {
-    /// Opens a file that is known to be damaged. To be called on an opener [without
-    /// questions](Opener::without_questions).
+    /// Opens a file that is known to be damaged.
     ///
     /// Fails if the key cannot be had, be it since the file is damaged there.
     pub fn open_remains<R: Read + Send + 'static>(&self, mut source: R) -> Result<RemainsReader> {

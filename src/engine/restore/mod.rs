@@ -16,13 +16,14 @@ mod salvage;
 mod stream;
 mod writer;
 
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::chain::{Collection, Set};
 use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
-use super::error::{Damage, Error, Result};
+use super::error::{Damage, Error, Fault, Result};
 use super::format::manifest::{Manifest, VolumeInfo};
 use super::format::name::{Codec, FileName, Part};
 use super::format::time::SetTime;
@@ -215,7 +216,8 @@ fn hand_over(wanted: Vec<Wanted<'_>>, source: Source<'_>, sink: &mut impl merge:
 /// what it has.
 fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'_>) -> Result<Wanted<'a>> {
     let Source { storage, opener, job } = source;
-    let numbers_behind = |last| set.volumes.range(last + 1..).map(|(number, _)| *number);
+    let numbers_behind =
+        |last| set.volumes.range((Bound::Excluded(last), Bound::Unbounded)).map(|(number, _)| *number);
     let (volumes, last, from, damage) = match read_manifest_by(storage, copies, set, opener, job) {
         Ok(manifest) => {
             let volumes = wanted_volumes(set, &manifest, paths);
@@ -231,15 +233,20 @@ fn want<'a>(set: &'a Set, paths: &[EntryPath], copies: &Copies, source: Source<'
         }
         Err(error @ (Error::Damaged { .. } | Error::Crypto { .. }))
             if !is_everywhere(&error)
-                || may_be_of_one_file(&error) && whole_signatures(set, source)?.is_some() =>
+                || may_be_of_one_file(&error) && whole_signatures(set, source)?.is_ok() =>
         {
             (Vec::new(), 0, EntryPath::root(), error)
         }
         Err(error) => return Err(error),
     };
     job.warn(Warning::damaged(set.name(), &damage, None));
-    let unnamed = numbers_behind(last).map(|number| volume(set, number)).collect();
-    Ok(Wanted { set, volumes, unnamed: Some(Unnamed { volumes: unnamed, from, damage }) })
+    let is_behind = |path: &EntryPath| *path >= from || from.starts_with(path);
+    let unnamed = (paths.is_empty() || paths.iter().any(is_behind)).then(|| Unnamed {
+        volumes: numbers_behind(last).map(|number| volume(set, number)).collect(),
+        from: from.clone(),
+        damage,
+    });
+    Ok(Wanted { set, volumes, unnamed })
 }
 
 /// Whether the next volume would fail for the same reason.
@@ -261,6 +268,11 @@ fn may_be_of_one_file(error: &Error) -> bool {
             | C::WrongSigner { .. }
             | C::Other(_)
     )
+}
+
+/// Whether a file was not signed by who should have.
+fn is_of_signature(error: &Error) -> bool {
+    Fault::from(error) == Fault::Signature
 }
 
 fn nothing_to_restore(paths: &[EntryPath], set: &Set) -> Error {

@@ -13,7 +13,7 @@ use super::fetch::Volume;
 use super::stream::{Head, Range, Word, covers};
 use crate::engine::chain::Set;
 use crate::engine::crypto::{CryptoError as C, Opener};
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Damage, Error, Result};
 use crate::engine::format::difftar::{self, Record};
 use crate::engine::format::entry::EntryKind;
 use crate::engine::format::tar;
@@ -48,20 +48,26 @@ pub struct Salvage<'env> {
     found: Option<(Record, EntryPath)>,
 }
 
-/// The signatures of a set, if they can vouch for contents: that they are whole and rightly signed only their end tells.
-pub fn whole_signatures(set: &Set, source: Source<'_>) -> Result<Option<WholeFile>> {
+/// The signatures of a set, read to their end: only that tells whether they are whole and rightly signed, so that they
+/// can vouch for contents. An error of the inner kind says why they cannot.
+pub fn whole_signatures(set: &Set, source: Source<'_>) -> Result<Result<WholeFile>> {
     let Source { storage, opener, job } = source;
-    let Some(file) = &set.signatures else { return Ok(None) };
-    let read = |opener: &Opener| WholeFile::read(storage, &file.name, opener, job);
-    let result = match read(&opener.without_questions()) {
-        // Nothing is known yet.
-        Err(Error::Crypto { source: C::PassphraseNeeded { .. } | C::AgentLocked(_), .. }) => read(opener),
-        result => result,
+    let Some(file) = &set.signatures else {
+        return Ok(Err(Error::damaged(format!("the signatures of {}", set.name()), Damage::Missing)));
     };
-    match result {
-        Ok(file) => Ok(Some(file)),
-        Err(Error::Damaged { .. } | Error::Crypto { .. }) => Ok(None),
+    let read = |opener: &Opener| WholeFile::read(storage, &file.name, opener, job);
+    match asking_only_for_what_is_not_known(opener, read).map_err(|error| about(&file.name, error)) {
+        Err(error @ (Error::Damaged { .. } | Error::Crypto { .. })) => Ok(Err(error)),
         Err(error) => Err(error),
+        Ok(file) => Ok(Ok(file)),
+    }
+}
+
+/// Opens a file that may be damaged where it says how to open it: a passphrase that it refuses is not asked for again.
+fn asking_only_for_what_is_not_known<T>(opener: &Opener, open: impl Fn(&Opener) -> Result<T>) -> Result<T> {
+    match open(&opener.without_questions()) {
+        Err(Error::Crypto { source: C::PassphraseNeeded { .. } | C::AgentLocked(_), .. }) => open(opener),
+        result => result,
     }
 }
 
@@ -132,13 +138,21 @@ impl<'env> Salvage<'env> {
         Ok(None)
     }
 
-    /// Goes on with the entry that the volumes have next, if it is of that path.
-    pub fn next_of(&mut self, path: &EntryPath) -> Result<Option<Record>> {
-        let next = self.peek()?.filter(|(_, found)| found == path).map(|(record, _)| *record);
-        if next.is_some() {
+    /// Goes on with the entry that the volumes have next, if it is of that path and behind `last`. A second file of the
+    /// same volume begins with what was there already.
+    pub fn next_of(&mut self, path: &EntryPath, last: Record) -> Result<Option<Record>> {
+        while let Some((record, found)) = self.peek()? {
+            let record = *record;
+            if found > path {
+                break;
+            }
+            let is_behind = found == path && chunk(record) > chunk(last);
             self.found = None;
+            if is_behind {
+                return Ok(Some(record));
+            }
         }
-        Ok(next)
+        Ok(None)
     }
 
     /// Goes on to the beginning of a file's data, if the volumes have it.
@@ -189,6 +203,14 @@ impl<'env> Salvage<'env> {
     }
 }
 
+/// Which chunk it is; 0 for what is none.
+fn chunk(record: Record) -> u64 {
+    match record {
+        Record::SnapshotChunk(number) | Record::DiffChunk(number) => number,
+        Record::Snapshot | Record::Diff | Record::Deleted | Record::Signature => 0,
+    }
+}
+
 impl Read for Salvage<'_> {
     /// Reads the data of the entry that was found last.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -206,8 +228,9 @@ impl Remains {
     fn open(suspect: &Suspect, source: Source<'_>) -> Result<Option<Self>> {
         let Source { storage, opener, job } = source;
         let name = suspect.name.clone();
-        let opened = StoredReader::open_unvouched(storage, &name, suspect.was_compared, opener, job);
-        match opened.map_err(|error| about(&name, error)) {
+        let open =
+            |opener: &Opener| StoredReader::open_unvouched(storage, &name, suspect.was_compared, opener, job);
+        match asking_only_for_what_is_not_known(opener, open).map_err(|error| about(&name, error)) {
             Ok(reader) => Ok(Some(Self { name, reader: Some(reader) })),
             Err(Error::Damaged { .. } | Error::Crypto { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -9,7 +9,7 @@ use std::thread::Scope;
 
 use super::fetch::{Ahead, Fetcher, OpenVolume, Volume};
 use super::salvage::{Salvage, Suspect, suspects, whole_signatures};
-use super::{Source, Unnamed, is_everywhere, may_be_of_one_file};
+use super::{Source, Unnamed, is_everywhere, is_of_signature, may_be_of_one_file};
 use crate::engine::chain::Set;
 use crate::engine::copies::Copies;
 use crate::engine::delta::is_signature_of;
@@ -51,6 +51,16 @@ pub struct Head {
     pub proof: Option<Vec<u8>>,
 }
 
+/// What the signatures of a set are worth where a volume is damaged.
+enum Worth {
+    /// They are whole and rightly signed: they vouch for contents.
+    Proof(WholeFile),
+    /// They are damaged: as far as they can be read they tell what there was.
+    Hearsay,
+    /// Nobody knows who wrote them, where that matters.
+    Nothing,
+}
+
 /// Paths from the first to the last, or, without a last one, all that follow.
 pub type Range = (EntryPath, Option<EntryPath>);
 
@@ -69,8 +79,8 @@ pub struct SetStream<'scope, 'env> {
     salvage: Option<Salvage<'env>>,
     /// The signatures of the set, if they were opened for a damaged volume.
     signatures: Option<SetSignatures>,
-    /// The signatures, if they are whole; none as long as that was not asked.
-    whole: Option<Option<WholeFile>>,
+    /// What the signatures are worth; none as long as that was not asked.
+    worth: Option<Worth>,
     /// Volumes that the manifest does not name, until it is their turn.
     unnamed: Option<Unnamed>,
     head: Option<Head>,
@@ -103,7 +113,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             volume: None,
             salvage: None,
             signatures: None,
-            whole: None,
+            worth: None,
             damage: None,
             damaged_count: u64::from(unnamed.is_some()),
             unnamed,
@@ -257,7 +267,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         let range = volume.range.clone();
         // Of one whose hash is right all was read that can be.
         let was_compared = matches!(&error, Error::Damaged { damage: Damage::HashMismatch { .. }, .. });
-        let is_unread = was_compared || volume.hash.is_none();
+        let is_unread = was_compared || volume.hash.is_none() || !volume.others.is_empty();
         let suspects = if is_unread { suspects(volume, was_compared).collect() } else { Vec::new() };
         self.damaged(range, suspects, error)
     }
@@ -302,11 +312,27 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     }
 
     fn salvage_from(&mut self, suspects: Vec<Suspect>, range: Range) -> Result<()> {
-        if self.whole.is_none() {
-            self.whole = Some(whole_signatures(self.set, self.source)?);
+        if self.worth.is_none() {
+            let (worth, error) = match whole_signatures(self.set, self.source)? {
+                Ok(whole) => (Worth::Proof(whole), None),
+                Err(error) if self.source.opener.demands_signature() || is_of_signature(&error) => {
+                    (Worth::Nothing, Some(error))
+                }
+                Err(_) => (Worth::Hearsay, None),
+            };
+            self.worth = Some(worth);
+            if let Some(error) = error {
+                return self.cannot_tell(range, error);
+            }
         }
-        // Without them nothing could be proven.
-        let suspects = if self.can_prove() { suspects } else { Vec::new() };
+        let suspects = match self.worth {
+            Some(Worth::Proof(_)) => suspects,
+            Some(Worth::Hearsay) => Vec::new(),
+            Some(Worth::Nothing) | None => {
+                self.blind.push(range);
+                return Ok(());
+            }
+        };
         let signatures = match self.signatures.take() {
             Some(signatures) => Ok(signatures),
             None => self.open_signatures(),
@@ -320,18 +346,13 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         }
     }
 
-    fn can_prove(&self) -> bool {
-        matches!(self.whole, Some(Some(_)))
-    }
-
     fn open_signatures(&self) -> Result<SetSignatures> {
         let Source { storage, opener, job } = self.source;
-        match (&self.set.signatures, &self.whole) {
-            (Some(file), Some(Some(whole))) => {
-                let reader = whole.open(storage, &opener.without_questions(), job)?;
-                Ok(SetSignatures::of(self.set, &file.name, reader, job))
+        match (&self.set.signatures, &self.worth) {
+            (Some(file), Some(Worth::Proof(whole))) => {
+                Ok(SetSignatures::of(self.set, &file.name, whole.open(storage, opener, job)?, job))
             }
-            _ => SetSignatures::open(storage, &Copies::none(), self.set, opener, job),
+            _ => SetSignatures::open(storage, &Copies::none(), self.set, &opener.without_questions(), job),
         }
     }
 
@@ -383,7 +404,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
                 self.demand_proof(&path)?;
             }
             if let Some(salvage) = &mut self.salvage {
-                match salvage.next_of(&path).map_err(Error::into_stream)? {
+                match salvage.next_of(&path, current).map_err(Error::into_stream)? {
                     Some(record) => break record,
                     // The rest may be in the next volume.
                     None if salvage.ends_with(&path) => self.end_salvage(),
@@ -414,7 +435,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     /// The current entry goes on in a damaged volume: from here on it must be proven. `InvalidData` if it cannot be.
     fn demand_proof(&mut self, path: &EntryPath) -> io::Result<()> {
         if self.proof.is_none()
-            && self.can_prove()
+            && matches!(self.worth, Some(Worth::Proof(_)))
             && let Some(salvage) = &mut self.salvage
         {
             match salvage.signature_of(path) {

@@ -111,7 +111,7 @@ fn check_hash(
 }
 
 pub(super) fn spool_failed(source: io::Error) -> Error {
-    Error::Local { action: "keeping a volume in a temporary file", source }
+    Error::Local { action: "keeping a stored file in a temporary one", source }
 }
 
 /// A file that was brought here. An error in reading it is this machine's, and not damage.

@@ -28,7 +28,7 @@ impl StoredReader {
         };
         let source = Source::new(storage.open(name)?, counts, job);
         let remains: Box<dyn Read + Send> = match codec_of(name) {
-            Codec::OpenPgp => Box::new(opener.without_questions().open_remains(source)?),
+            Codec::OpenPgp => Box::new(opener.open_remains(source)?),
             Codec::Gzip => Box::new(UncheckedMembers::new(source)),
             codec => return Self::unwrap(source, name, codec, opener),
         };

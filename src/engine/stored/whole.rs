@@ -1,12 +1,12 @@
 //! Files that are used before their end is reached, and must be known to be whole by then.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::hashed::spool_failed;
-use super::{Counts, Source, StoredReader, about, codec_of, unreadable};
+use super::{Counts, Source, StoredReader, about, codec_of};
 use crate::engine::crypto::Opener;
 use crate::engine::error::Result;
 use crate::engine::job::Job;
@@ -23,13 +23,18 @@ pub struct WholeFile {
 impl WholeFile {
     /// Reads a file to its end. Fails if it is not whole.
     pub fn read(storage: &dyn Storage, name: &str, opener: &Opener, job: &Job) -> Result<Self> {
+        let inner = storage.open(name).map_err(|error| about(name, error.into()))?;
         let spool = match storage.local_folder() {
             Some(_) => None,
-            None => Some(Arc::new(fetch(storage, name, job)?)),
+            None => Some(Arc::new(tempfile::tempfile_in(spool_folder()).map_err(spool_failed)?)),
         };
-        let file = Self { name: name.to_owned(), spool };
-        file.open(storage, opener, job)?.finish()?;
-        Ok(file)
+        let inner = match &spool {
+            Some(spool) => Box::new(Tee { inner, copy: Arc::clone(spool) }),
+            None => inner,
+        };
+        let source = Source::new(inner, Counts::Stored, job);
+        StoredReader::unwrap(source, name, codec_of(name), opener)?.finish()?;
+        Ok(Self { name: name.to_owned(), spool })
     }
 
     /// Opens it again.
@@ -41,18 +46,17 @@ impl WholeFile {
     }
 }
 
-fn fetch(storage: &dyn Storage, name: &str, job: &Job) -> Result<File> {
-    let opened = storage.open(name).map_err(|error| about(name, error.into()))?;
-    let mut spool = tempfile::tempfile_in(spool_folder()).map_err(spool_failed)?;
-    let mut source = Source::new(opened, Counts::Stored, job);
-    let mut buffer = vec![0; super::BUFFER_BYTES];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return Ok(spool),
-            Ok(count) => io::Write::write_all(&mut spool, &buffer[..count]).map_err(spool_failed)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(name, error)),
-        }
+/// Keeps a copy of what is read.
+struct Tee {
+    inner: Box<dyn Read + Send>,
+    copy: Arc<File>,
+}
+
+impl Read for Tee {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        (&*self.copy).write_all(&buffer[..count]).map_err(|error| spool_failed(error).into_stream())?;
+        Ok(count)
     }
 }
 
