@@ -5,8 +5,8 @@
 
 mod common;
 
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ fn make_tree(root: &Path) {
     fs::hard_link(root.join("folder/names"), root.join("another name")).unwrap();
     fs::hard_link(root.join("folder/names"), root.join("zz")).unwrap();
     let sparse = File::create(root.join("sparse")).unwrap();
-    sparse.set_len(1_000_000).unwrap();
+    sparse.set_len(1 << 20).unwrap();
     sparse.write_at(&noise(2, 4096), 8192).unwrap();
     sparse.write_at(&noise(3, 5000), 700_000).unwrap();
     for name in ["file", "folder"] {
@@ -143,4 +143,29 @@ fn a_change_of_these_alone_makes_an_entry() {
     assert_eq!(entries(&|| fs::remove_file(source.join("zz")).unwrap()), 3);
     // The last one is not one of several any more.
     assert_eq!(entries(&|| fs::remove_file(source.join("another name")).unwrap()), 2);
+}
+
+/// The state that a difference builds on ends in a hole, which is not there before the file is given its length.
+#[test]
+fn a_file_that_ends_in_a_hole_comes_back_in_every_state() {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let backup = Backup::new(&source, &scratch.path().join("destination"));
+    let file = source.join("file");
+    fs::write(&file, noise(1, 300_000)).unwrap();
+    File::options().write(true).open(&file).unwrap().set_len(1 << 20).unwrap();
+    for state in 0..3_u32 {
+        // Contents that are the same are copied as a whole.
+        fs::set_permissions(&file, Permissions::from_mode(0o600 + state)).unwrap();
+        let at = backup.clone().at(1_700_000_000 + i64::from(state) * 100);
+        if state == 0 {
+            at.back_up()
+        } else {
+            at.incremental().back_up()
+        };
+        let target = scratch.path().join(format!("restored {state}"));
+        backup.restore(&target);
+        assert!(fs::read(target.join("file")).unwrap() == fs::read(&file).unwrap(), "{state}");
+    }
 }
