@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::common::duplicity::{Duplicity, versions};
-use crate::common::engine::{Backup, PASSPHRASE, names, to_key};
+use crate::common::engine::{Backup, Options, PASSPHRASE, names, to_key};
 use crate::common::gpg::Home;
 use crate::common::program::expect;
 use crate::common::proxy::Proxy;
 use crate::common::sshd::{PASSWORD, Setting, Sshd, can_have_passwords};
 use crate::common::tree::{assert_same, edit, look, make_everything, make_small, noise};
-use souvenir::engine::job::Job;
+use souvenir::engine::job::{Job, Warning};
 use souvenir::engine::storage::sftp::{SftpOptions, SftpStorage, Times};
 use souvenir::engine::storage::{Backoff, Credentials, SftpAddress};
 
@@ -30,6 +30,40 @@ fn make_tree(root: &Path) {
         fs::write(path, noise(index as u64, index * 100)).unwrap();
     }
     fs::write(root.join("large"), noise(1, 7_000_000)).unwrap();
+}
+
+/// What is left of a damaged volume on a server, and of a set whose manifest is damaged.
+#[test]
+fn what_is_left_of_damaged_files_comes_back() {
+    let server = Sshd::start();
+    let source = server.scratch.path().join("source");
+    make_tree(&source);
+    let home = Home::new();
+    let key = home.key("reader", "");
+    let mut backup = Backup::new(&source, Path::new("unused"))
+        .stored_in(Arc::new(server.storage("backups")))
+        .protected(to_key(&key, false, Some(&key)), home.keyring());
+    backup.back_up();
+    backup.sign_key = Some(key);
+    let stored = server.folder().join("backups");
+    let harm = |part: &str| {
+        let name = names(&stored).into_iter().find(|name| name.contains(part)).unwrap();
+        let mut contents = fs::read(stored.join(&name)).unwrap();
+        let middle = contents.len() / 2;
+        contents[middle] ^= 1;
+        fs::write(stored.join(name), contents).unwrap();
+    };
+    for part in [".vol1.", ".manifest."] {
+        harm(part);
+        let target = server.scratch.path().join(part);
+        let (result, warnings) = backup.try_restore(&target, Options::default());
+        result.unwrap();
+        let is_lost = |warning: &&Warning| matches!(warning, Warning::NotRestored { .. });
+        let lost = warnings.iter().filter(is_lost).count();
+        let (before, after) = (look(&source), look(&target));
+        assert!(lost <= 3 && after.len() + lost == before.len(), "{part}: {warnings:?}");
+        assert!(after.iter().all(|(name, looks)| before.get(name) == Some(looks)), "{part}");
+    }
 }
 
 #[test]
