@@ -318,6 +318,12 @@ fn what_is_lost_is_named_or_said_to_be_unknown() {
             let (result, warnings) = restored("unknown");
             result.unwrap();
             assert_eq!(untold(&warnings), 1, "{warnings:?}");
+            // However many volumes are damaged, that is one file.
+            stored.with(".vol1.", Harm::Empty, |_| {
+                let (result, warnings) = restored("unknown twice");
+                assert_eq!(result.unwrap().damaged_count, 3);
+                assert_eq!(untold(&warnings), 1, "{warnings:?}");
+            });
         });
     });
 }

@@ -116,9 +116,12 @@ impl<'c> Intake<'c> {
         Ok(entry.kind != EntryKind::Directory || self.attributes_before(path)? != Some(attributes))
     }
 
-    /// The attributes that a path had before the set.
+    /// The attributes that a path had before the set. A full one builds on nothing.
     fn attributes_before(&mut self, path: i64) -> Result<Option<i64>, Failure> {
         let (chain_start, time) = self.builds_on;
+        if chain_start == time {
+            return Ok(None);
+        }
         let mut rows = self.find_before.query(params![path, chain_start, time])?;
         Ok(rows.next()?.map(|row| row.get(0)).transpose()?.flatten())
     }

@@ -369,13 +369,17 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
         }
     }
 
-    /// The signatures, too, are of no use.
+    /// The signatures, too, are of no use. That is said once.
     fn cannot_tell(&mut self, range: Range, error: Error) -> Result<()> {
+        let is_known = !self.blind.is_empty();
         self.blind.push(range);
         match error {
             Error::Damaged { .. } | Error::Crypto { .. }
                 if !is_everywhere(&error) || may_be_of_one_file(&error) =>
             {
+                if is_known {
+                    return Ok(());
+                }
                 self.damaged_count += 1;
                 let signatures = self.set.signatures.as_ref();
                 let file = signatures.map_or_else(|| self.set.name(), |file| file.name.clone());

@@ -40,8 +40,8 @@ impl WholeFile {
     /// Opens it again.
     pub fn open(&self, storage: &dyn Storage, opener: &Opener, job: &Job) -> Result<StoredReader> {
         let Some(spool) = &self.spool else { return StoredReader::open(storage, &self.name, opener, job) };
-        let copy = Copy { file: Arc::clone(spool), position: 0 };
-        let source = Source::new(Box::new(copy), Counts::Nothing, job);
+        let spool = SpoolReader { file: Arc::clone(spool), position: 0 };
+        let source = Source::new(Box::new(spool), Counts::Nothing, job);
         StoredReader::unwrap(source, &self.name, codec_of(&self.name), opener)
     }
 }
@@ -61,12 +61,12 @@ impl Read for Tee {
 }
 
 /// Reads a temporary file from its beginning, whoever else does. An error is this machine's, and not damage.
-struct Copy {
+struct SpoolReader {
     file: Arc<File>,
     position: u64,
 }
 
-impl Read for Copy {
+impl Read for SpoolReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self.file.read_at(buffer, self.position) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
