@@ -14,6 +14,7 @@ mod preview;
 mod read;
 mod salvage;
 mod stream;
+mod witness;
 mod writer;
 
 use std::ops::Bound;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use super::chain::{Collection, Set};
 use super::copies::Copies;
 use super::crypto::{Keyring, Opener, Passphrases};
-use super::error::{Damage, Error, Fault, Result};
+use super::error::{Damage, Error, Result};
 use super::format::manifest::{Manifest, VolumeInfo};
 use super::format::name::{Codec, FileName, Part};
 use super::format::time::SetTime;
@@ -268,11 +269,6 @@ fn may_be_of_one_file(error: &Error) -> bool {
             | C::WrongSigner { .. }
             | C::Other(_)
     )
-}
-
-/// Whether a file was not signed by who should have.
-fn is_of_signature(error: &Error) -> bool {
-    Fault::from(error) == Fault::Signature
 }
 
 fn nothing_to_restore(paths: &[EntryPath], set: &Set) -> Error {

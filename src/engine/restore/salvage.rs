@@ -10,7 +10,7 @@ use std::io::{self, Read};
 
 use super::Source;
 use super::fetch::Volume;
-use super::stream::{Head, Range, Word, covers};
+use super::stream::{Head, Word};
 use crate::engine::chain::Set;
 use crate::engine::crypto::{CryptoError as C, Opener};
 use crate::engine::error::{Damage, Error, Result};
@@ -34,6 +34,14 @@ pub struct Suspect {
 pub fn suspects(volume: Volume, was_compared: bool) -> impl Iterator<Item = Suspect> {
     let names = std::iter::once(volume.name).chain(volume.others);
     names.map(move |name| Suspect { name, was_compared })
+}
+
+/// Paths from the first to the last, or, without a last one, all that follow.
+pub type Range = (EntryPath, Option<EntryPath>);
+
+/// Whether a path is in a range.
+pub fn covers((first, last): &Range, path: &EntryPath) -> bool {
+    first <= path && last.as_ref().is_none_or(|last| path <= last)
 }
 
 /// The entries in a range of a set, as its signatures tell them.

@@ -8,19 +8,18 @@ use std::io::{self, Read};
 use std::thread::Scope;
 
 use super::fetch::{Ahead, Fetcher, OpenVolume, Volume};
-use super::salvage::{Salvage, Suspect, suspects, whole_signatures};
-use super::{Source, Unnamed, is_everywhere, is_of_signature, may_be_of_one_file};
+use super::salvage::{Range, Salvage, Suspect, covers, suspects};
+use super::witness::Witness;
+use super::{Source, Unnamed, is_everywhere, may_be_of_one_file};
 use crate::engine::chain::Set;
-use crate::engine::copies::Copies;
 use crate::engine::delta::is_signature_of;
 use crate::engine::error::{Damage, Error, Fault, Result};
 use crate::engine::format::difftar::{self, Record};
 use crate::engine::format::entry::Entry;
 use crate::engine::format::tar;
 use crate::engine::job::Warning;
-use crate::engine::known::SetSignatures;
 use crate::engine::path::EntryPath;
-use crate::engine::stored::{WholeFile, unreadable};
+use crate::engine::stored::unreadable;
 
 /// What is wrong with a file of which a damaged volume held something.
 const IN_DAMAGED_VOLUME: &str = "a part of it is in a damaged volume";
@@ -51,24 +50,6 @@ pub struct Head {
     pub proof: Option<Vec<u8>>,
 }
 
-/// What the signatures of a set are worth where a volume is damaged.
-enum Worth {
-    /// They are whole and rightly signed: they vouch for contents.
-    Proof(WholeFile),
-    /// They are damaged: as far as they can be read they tell what there was.
-    Hearsay,
-    /// Nobody knows who wrote them, where that matters.
-    Nothing,
-}
-
-/// Paths from the first to the last, or, without a last one, all that follow.
-pub type Range = (EntryPath, Option<EntryPath>);
-
-/// Whether a path is in a range.
-pub fn covers((first, last): &Range, path: &EntryPath) -> bool {
-    first <= path && last.as_ref().is_none_or(|last| path <= last)
-}
-
 /// The entries of one set.
 pub struct SetStream<'scope, 'env> {
     set: &'env Set,
@@ -77,10 +58,7 @@ pub struct SetStream<'scope, 'env> {
     volume: Option<tar::Reader<OpenVolume>>,
     /// What a damaged volume held, as long as it is being told.
     salvage: Option<Salvage<'env>>,
-    /// The signatures of the set, if they were opened for a damaged volume.
-    signatures: Option<SetSignatures>,
-    /// What the signatures are worth; none as long as that was not asked.
-    worth: Option<Worth>,
+    witness: Witness<'env>,
     /// Volumes that the manifest does not name, until it is their turn.
     unnamed: Option<Unnamed>,
     head: Option<Head>,
@@ -112,8 +90,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
             fetcher,
             volume: None,
             salvage: None,
-            signatures: None,
-            worth: None,
+            witness: Witness::new(set, source),
             damage: None,
             damaged_count: u64::from(unnamed.is_some()),
             unnamed,
@@ -312,53 +289,19 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     }
 
     fn salvage_from(&mut self, suspects: Vec<Suspect>, range: Range) -> Result<()> {
-        if self.worth.is_none() {
-            let (worth, error) = match whole_signatures(self.set, self.source)? {
-                Ok(whole) => (Worth::Proof(whole), None),
-                Err(error) if self.source.opener.demands_signature() || is_of_signature(&error) => {
-                    (Worth::Nothing, Some(error))
-                }
-                Err(_) => (Worth::Hearsay, None),
-            };
-            self.worth = Some(worth);
-            if let Some(error) = error {
-                return self.cannot_tell(range, error);
-            }
+        match self.witness.tell(suspects, range.clone()) {
+            Ok(Some(salvage)) => self.salvage = Some(salvage),
+            Ok(None) => self.blind.push(range),
+            Err(error) => return self.cannot_tell(range, error),
         }
-        let suspects = match self.worth {
-            Some(Worth::Proof(_)) => suspects,
-            Some(Worth::Hearsay) => Vec::new(),
-            Some(Worth::Nothing) | None => {
-                self.blind.push(range);
-                return Ok(());
-            }
-        };
-        let signatures = match self.signatures.take() {
-            Some(signatures) => Ok(signatures),
-            None => self.open_signatures(),
-        };
-        match signatures {
-            Ok(signatures) => {
-                self.salvage = Some(Salvage::new(self.source, signatures, range, suspects));
-                Ok(())
-            }
-            Err(error) => self.cannot_tell(range, error),
-        }
-    }
-
-    fn open_signatures(&self) -> Result<SetSignatures> {
-        let Source { storage, opener, job } = self.source;
-        match (&self.set.signatures, &self.worth) {
-            (Some(file), Some(Worth::Proof(whole))) => {
-                Ok(SetSignatures::of(self.set, &file.name, whole.open(storage, opener, job)?, job))
-            }
-            _ => SetSignatures::open(storage, &Copies::none(), self.set, &opener.without_questions(), job),
-        }
+        Ok(())
     }
 
     /// Goes on with the volume after the damaged one.
     fn end_salvage(&mut self) {
-        self.signatures = self.salvage.take().map(Salvage::into_signatures);
+        if let Some(salvage) = self.salvage.take() {
+            self.witness.take_back(salvage);
+        }
     }
 
     /// The signatures cannot be read any further.
@@ -439,7 +382,7 @@ impl<'scope, 'env> SetStream<'scope, 'env> {
     /// The current entry goes on in a damaged volume: from here on it must be proven. `InvalidData` if it cannot be.
     fn demand_proof(&mut self, path: &EntryPath) -> io::Result<()> {
         if self.proof.is_none()
-            && matches!(self.worth, Some(Worth::Proof(_)))
+            && self.witness.can_prove()
             && let Some(salvage) = &mut self.salvage
         {
             match salvage.signature_of(path) {
