@@ -15,15 +15,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::engine::{Backup, Options, PASSPHRASE, error, is_cancelled, names, run_with};
 use common::hooked::{Hook, Hooked};
 use common::tree::{assert_same, look, make_everything, make_socket, noise};
-use souvenir::engine::Error;
-use souvenir::engine::backup::{BackupKind, BackupRequest, Compare, backup};
+use nix::unistd::{Uid, setfsuid};
+use souvenir::engine::backup::{BackupKind, BackupRequest, BackupSummary, Compare, backup};
 use souvenir::engine::copies::Copies;
 use souvenir::engine::crypto::{Passphrases, Protection, Secret};
-use souvenir::engine::job::{CancelReason, Warning};
+use souvenir::engine::job::{CancelReason, Job, Warning};
 use souvenir::engine::path::EntryPath;
 use souvenir::engine::restore::Conflict;
 use souvenir::engine::scan::{RuleKind, Selection};
 use souvenir::engine::storage::LocalFolder;
+use souvenir::engine::{Error, Result};
 
 struct Scratch(tempfile::TempDir);
 
@@ -162,32 +163,61 @@ fn rules_choose_what_is_backed_up() {
     assert!(matches!(error(bad.try_back_up()), Error::Pattern { .. }));
 }
 
+/// A full set of these folders in their places.
+fn back_up_folders(folders: &[PathBuf], destination: &Path, job: &Job) -> Result<BackupSummary> {
+    let request = BackupRequest {
+        root: Path::new("/"),
+        selection: &Selection::from_folders(folders, &[])?,
+        storage: &LocalFolder::new(destination),
+        protection: &Protection::none(),
+        keyring: &Default::default(),
+        passphrases: &Passphrases::new(),
+        volume_bytes: 1 << 20,
+        set_time: None,
+        kind: BackupKind::Full,
+        compare: Compare::Attributes,
+        copies: &Copies::none(),
+        allow_source_mismatch: false,
+    };
+    backup(&request, job)
+}
+
+#[test]
+fn what_lies_beside_a_plans_folders_is_not_looked_at() {
+    let scratch = Scratch::new();
+    let shared = scratch.source().join("shared");
+    fs::create_dir_all(shared.join("mine/deep")).unwrap();
+    fs::write(shared.join("mine/deep/file"), "x").unwrap();
+    fs::write(shared.join("theirs"), "x").unwrap();
+    // Nobody but root can list it, but one can go through it.
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o311)).unwrap();
+    fs::set_permissions(scratch.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let (folders, destination) = (vec![shared.join("mine")], scratch.destination());
+    let (result, warnings) = common::engine::run(move |job| {
+        // Root's power over files is gone from this thread and those it starts.
+        if Uid::effective().is_root() {
+            setfsuid(Uid::from_raw(65534));
+        }
+        back_up_folders(&folders, &destination, job)
+    });
+    result.unwrap();
+    assert_eq!(warnings, []);
+    let listed = scratch.backup().list().entries;
+    let ends_with = |end: &str| listed.iter().any(|entry| entry.path.as_bytes().ends_with(end.as_bytes()));
+    assert!(ends_with("shared/mine/deep/file") && ends_with("shared"));
+    assert!(!ends_with("theirs"));
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[test]
 fn a_plan_of_folders_keeps_their_places() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.source().join("in/deep")).unwrap();
     fs::write(scratch.source().join("in/deep/file"), "x").unwrap();
     fs::write(scratch.source().join("out"), "x").unwrap();
-    let folders = [scratch.source().join("in"), scratch.source().join("missing")];
-    let destination = LocalFolder::new(scratch.destination());
-    let (result, warnings) = common::engine::run(move |job| {
-        let selection = Selection::from_folders(&folders, &[])?;
-        let request = BackupRequest {
-            root: Path::new("/"),
-            selection: &selection,
-            storage: &destination,
-            protection: &Protection::none(),
-            keyring: &Default::default(),
-            passphrases: &Passphrases::new(),
-            volume_bytes: 1 << 20,
-            set_time: None,
-            kind: BackupKind::Full,
-            compare: Compare::Attributes,
-            copies: &Copies::none(),
-            allow_source_mismatch: false,
-        };
-        backup(&request, job)
-    });
+    let folders = vec![scratch.source().join("in"), scratch.source().join("missing")];
+    let destination = scratch.destination();
+    let (result, warnings) = common::engine::run(move |job| back_up_folders(&folders, &destination, job));
     result.unwrap();
     let missing = EntryPath::from_user(&scratch.source().join("missing")).unwrap();
     assert_eq!(warnings, [Warning::FolderMissing { path: missing }]);
@@ -398,21 +428,7 @@ fn what_cannot_be_read_is_warned_of_and_the_rest_is_backed_up() {
     for (name, mode) in [("secret", 0o000), ("closed", 0o000)] {
         fs::set_permissions(scratch.source().join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
-    // Root reads everything, so it is tried as somebody who does not.
-    let mut command = if nix::unistd::Uid::effective().is_root() {
-        fs::set_permissions(scratch.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            env!("CARGO_BIN_EXE_souvenir-cli"),
-        ]);
-        command
-    } else {
-        Command::new(env!("CARGO_BIN_EXE_souvenir-cli"))
-    };
-    let output = command
+    let output = somebody(&scratch)
         .args(["--json", "backup", "--no-encryption"])
         .args([scratch.source(), scratch.destination()])
         .output()
@@ -424,6 +440,18 @@ fn what_cannot_be_read_is_warned_of_and_the_rest_is_backed_up() {
     let listed: Vec<_> = scratch.backup().list().entries.iter().map(|entry| entry.path.to_string()).collect();
     assert_eq!(listed, [".", "closed", "readable"]);
     fs::set_permissions(scratch.source().join("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+/// The program, as somebody who cannot read everything: root does.
+fn somebody(scratch: &Scratch) -> Command {
+    let program = env!("CARGO_BIN_EXE_souvenir-cli");
+    if !Uid::effective().is_root() {
+        return Command::new(program);
+    }
+    fs::set_permissions(scratch.0.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+    command
 }
 
 /// Names of the files at the destination that belong to a set which does not exist yet.

@@ -24,6 +24,9 @@ const PIECE_BYTES: usize = 4000;
 const FOLDER: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
 
+/// A folder that is not read, but only gone through: for that it need not be readable.
+const PASSAGE: OFlag = FOLDER.union(OFlag::O_PATH);
+
 /// A folder tree.
 #[derive(Debug)]
 pub struct Tree {
@@ -59,6 +62,14 @@ impl Tree {
         self.open_below(path.as_bytes(), FOLDER)
     }
 
+    /// Opens a folder of the tree to reach what lies in it, but not to list it.
+    pub fn open_passage(&self, path: &EntryPath) -> io::Result<OwnedFd> {
+        if path.is_root() {
+            return self.root.try_clone();
+        }
+        self.open_below(path.as_bytes(), PASSAGE)
+    }
+
     /// Opens a file of the tree for reading. Never waits for the other end of a named pipe.
     pub fn open_file(&self, path: &EntryPath) -> io::Result<File> {
         let flags =
@@ -81,7 +92,7 @@ impl Tree {
             let from = base.as_ref().map_or(self.root.as_fd(), OwnedFd::as_fd);
             let limit = if self.has_openat2.load(Ordering::Relaxed) { PIECE_BYTES } else { 0 };
             let (piece, after) = split_piece(rest, limit);
-            let piece_flags = if after.is_empty() { flags } else { FOLDER };
+            let piece_flags = if after.is_empty() { flags } else { PASSAGE };
             match self.open_piece(from, piece, piece_flags) {
                 Ok(opened) if after.is_empty() => return Ok(opened),
                 Ok(opened) => {

@@ -89,6 +89,8 @@ struct Level {
     pending: Option<SourceEntry>,
     path: EntryPath,
     scope: Scope,
+    /// Whether it only leads to folders that are backed up. Which of those are missing is known before a walk.
+    is_passage: bool,
     /// Names still to come, the last one first.
     names: Vec<Box<[u8]>>,
     /// Closed while the walk is far below, opened again on the way back.
@@ -144,6 +146,9 @@ impl<'a> Walk<'a> {
             let path = level.path.join(&name);
             match level.stat(self.tree, &name) {
                 Ok(stat) => self.visit(path, &name, &stat),
+                Err(error) if level.is_passage && error.kind() == io::ErrorKind::NotFound => {
+                    self.ready.push_back(Found::Unknown(path));
+                }
                 Err(error) => self.leave_out(path, &error),
             }
         }
@@ -218,12 +223,17 @@ impl<'a> Walk<'a> {
     }
 
     fn enter(&mut self, path: EntryPath, scope: Scope, pending: Option<SourceEntry>) -> io::Result<()> {
-        let folder = self.tree.open_folder(&path)?;
-        let names = match self.selection.listed_names(&path) {
-            Some(names) => names.rev().cloned().collect(),
-            None => names_in(&folder)?,
+        let (is_passage, folder, names) = if let Some(names) = self.selection.leading_names(&path) {
+            (true, self.tree.open_passage(&path)?, names.rev().cloned().collect())
+        } else {
+            let folder = self.tree.open_folder(&path)?;
+            let names = match self.selection.listed_names(&path) {
+                Some(names) => names.rev().cloned().collect(),
+                None => names_in(&folder)?,
+            };
+            (false, folder, names)
         };
-        self.levels.push(Level { pending, path, scope, names, folder: Some(folder) });
+        self.levels.push(Level { pending, path, scope, is_passage, names, folder: Some(folder) });
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
             self.levels[far].folder = None;
         }
@@ -314,6 +324,7 @@ impl Level {
     fn stat(&mut self, tree: &Tree, name: &[u8]) -> io::Result<FileStat> {
         let folder = match self.folder.take() {
             Some(folder) => folder,
+            None if self.is_passage => tree.open_passage(&self.path)?,
             None => tree.open_folder(&self.path)?,
         };
         let stat = fstatat(&folder, OsStr::from_bytes(name), AtFlags::AT_SYMLINK_NOFOLLOW);

@@ -75,19 +75,29 @@ impl Listed {
             if line.starts_with(b"/") {
                 return Err(fail("paths in a list of what is backed up are relative to its root".to_owned()));
             }
-            let mut path = EntryPath::from_user(Path::new(OsStr::from_bytes(line)))
+            let path = EntryPath::from_user(Path::new(OsStr::from_bytes(line)))
                 .map_err(|error| fail(error.to_string()))?;
-            while let Some(parent) = path.parent() {
-                let name = path.file_name().into();
-                listed.folders.entry(parent.clone()).or_default().insert(name);
-                path = parent;
-            }
+            listed.add(path);
         }
         if listed.folders.is_empty() {
             let reason = "the list of what is backed up names nothing".to_owned();
             return Err(Error::Pattern { pattern: String::new(), reason });
         }
         Ok(listed)
+    }
+
+    /// Adds a path, with the folders that lead to it.
+    pub fn add(&mut self, mut path: EntryPath) {
+        while let Some(parent) = path.parent() {
+            let name = path.file_name().into();
+            self.folders.entry(parent.clone()).or_default().insert(name);
+            path = parent;
+        }
+    }
+
+    /// Forgets folders, but not what lies deeper.
+    pub fn retain(&mut self, is_kept: impl Fn(&EntryPath) -> bool) {
+        self.folders.retain(|folder, _| is_kept(folder));
     }
 
     /// What of a folder is to be backed up; none if nothing in it is.

@@ -77,6 +77,8 @@ pub struct Selection {
     within: Vec<Within>,
     /// All that is looked at, if it is not everything.
     listed: Option<Listed>,
+    /// All that is looked at in folders that only lead to others, where these are known.
+    leading: Option<Listed>,
 }
 
 /// A rule that is ready to be asked.
@@ -97,7 +99,7 @@ struct Within {
 impl Selection {
     /// Everything under the root.
     pub fn everything() -> Self {
-        Self { root: Vec::new(), rules: Vec::new(), within: Vec::new(), listed: None }
+        Self { root: Vec::new(), rules: Vec::new(), within: Vec::new(), listed: None, leading: None }
     }
 
     /// Rules in the meaning that duplicity gives them, matched against `root` joined with the path of an
@@ -111,34 +113,47 @@ impl Selection {
         let mut compiler = Compiler::new(&root);
         rules.iter().try_for_each(|rule| compiler.add(rule))?;
         let (rules, listed) = compiler.finish()?;
-        Ok(Self { root, rules, within: Vec::new(), listed })
+        Ok(Self { root, rules, within: Vec::new(), listed, leading: None })
     }
 
     /// What a plan means, whose root is `/`: these folders without those, and nothing else. A deeper
     /// folder decides against the one it lies in. Paths are absolute and literal.
     pub fn from_folders(include: &[PathBuf], exclude: &[PathBuf]) -> Result<Self> {
-        let literal = |kind| {
-            move |folder: &PathBuf| -> Result<Compiled> {
-                let path = EntryPath::from_user(folder).map_err(|error| Error::Pattern {
+        let entry_paths = |folders: &[PathBuf]| -> Result<Vec<EntryPath>> {
+            let entry_path = |folder: &PathBuf| {
+                EntryPath::from_user(folder).map_err(|error| Error::Pattern {
                     pattern: folder.display().to_string(),
                     reason: error.to_string(),
-                })?;
+                })
+            };
+            folders.iter().map(entry_path).collect()
+        };
+        let literal = |kind| {
+            move |path: &EntryPath| {
                 let matcher = if path.is_root() {
                     Matcher::Everything
                 } else {
                     Matcher::Literal([b"/", path.as_bytes()].concat())
                 };
-                Ok(Compiled { kind, matcher })
+                Compiled { kind, matcher }
             }
         };
-        let mut rules: Vec<Compiled> = exclude
+        let include = entry_paths(include)?;
+        let mut rules: Vec<Compiled> = entry_paths(exclude)?
             .iter()
             .map(literal(RuleKind::Exclude))
             .chain(include.iter().map(literal(RuleKind::Include)))
-            .collect::<Result<_>>()?;
+            .collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.matcher.depth()));
         rules.push(Compiled { kind: RuleKind::Exclude, matcher: Matcher::Everything });
-        Ok(Self { root: Vec::new(), rules, within: Vec::new(), listed: None })
+        let mut leading = Listed::default();
+        include.into_iter().for_each(|path| leading.add(path));
+        leading.retain(|folder| {
+            let full = FullPath::new(&[], folder);
+            let decides = |rule: &&Compiled| rule.matcher.matches_path(&full, true) == Match::Yes;
+            rules.iter().find(decides).is_some_and(|rule| rule.kind == RuleKind::Exclude)
+        });
+        Ok(Self { root: Vec::new(), rules, within: Vec::new(), listed: None, leading: Some(leading) })
     }
 
     /// Leaves something out of what [`Selection::from_folders`] lets in, but never a folder that is named: what
@@ -180,6 +195,12 @@ impl Selection {
     /// or nothing of that folder on it.
     pub fn listed_names(&self, folder: &EntryPath) -> Option<impl DoubleEndedIterator<Item = &Box<[u8]>>> {
         self.listed.as_ref()?.names(folder)
+    }
+
+    /// The names in a folder that lead to folders of a plan, in order, if nothing else in it is let in. What else
+    /// it holds is not looked at: it may be a drive that does not answer.
+    pub fn leading_names(&self, folder: &EntryPath) -> Option<impl DoubleEndedIterator<Item = &Box<[u8]>>> {
+        self.leading.as_ref()?.names(folder)
     }
 
     /// What the rules say of an entry. An entry in an excluded folder is not asked for. `scope` is that of the
