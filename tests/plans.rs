@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -18,7 +19,7 @@ use serde_json::Value;
 use souvenir::engine::crypto::Protection;
 use souvenir::plan::history::{Cause, History, Outcome, Run, Task};
 use souvenir::plan::schedule::{Every, Schedule};
-use souvenir::plan::{Destination, Plan, Plans};
+use souvenir::plan::{Destination, LeftOut, Plan, Plans};
 
 const DAY_SECS: i64 = 86_400;
 
@@ -278,6 +279,33 @@ fn what_failed_is_tried_again_later() {
     fs::remove_file(desk.path("file")).unwrap();
     desk.expect(0, &["plan", "run", "Blocked"]);
     assert_eq!(desk.next()[0]["state"], "planned");
+}
+
+#[test]
+fn folders_behind_links_are_backed_up_where_they_are() {
+    let desk = Desk::new();
+    for folder in ["real/me/skipped", "music"] {
+        fs::create_dir_all(desk.path(folder)).unwrap();
+    }
+    for file in ["real/me/letter", "real/me/skipped/huge", "music/song"] {
+        fs::write(desk.path(file), file).unwrap();
+    }
+    symlink("real", desk.path("home")).unwrap();
+    symlink(desk.path("music"), desk.path("real/songs")).unwrap();
+    let plan = Plan {
+        folders: vec![desk.path("home/me"), desk.path("home/songs")],
+        left_out: LeftOut { folders: vec![desk.path("home/me/skipped")], ..LeftOut::default() },
+        ..desk.plan("Linked", Every::Day)
+    };
+    desk.keep(&[&plan]);
+    desk.expect(0, &["plan", "run", "--due"]);
+    let me = restored(&desk, &plan);
+    let top = me.parent().unwrap().parent().unwrap();
+    assert_eq!(fs::read_to_string(top.join("real/me/letter")).unwrap(), "real/me/letter");
+    assert_eq!(fs::read_to_string(me.join("letter")).unwrap(), "real/me/letter", "the link is there too");
+    assert_eq!(fs::read_to_string(top.join("music/song")).unwrap(), "music/song");
+    assert_eq!(fs::read_link(top.join("real/songs")).unwrap(), desk.path("music"));
+    assert!(!me.join("skipped").exists());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What is not backed up of a plan's folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::path_text;
 use crate::engine::error::Result;
 use crate::engine::scan::presets::Preset;
-use crate::engine::scan::{Rule, Selection};
+use crate::engine::scan::{Reached, Rule, Selection, reach};
 
 /// What is not backed up of a plan's folders.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,9 +32,24 @@ impl LeftOut {
         presets.chain(patterns).collect()
     }
 
-    /// The rules for the backup of these folders. Fails if a pattern cannot be understood.
+    /// The rules for the backup of these folders. Those that are reached through links are backed up at their real
+    /// places, together with the links. Fails if a pattern cannot be understood.
     pub fn of(&self, folders: &[PathBuf]) -> Result<Selection> {
-        Selection::from_folders(folders, &self.folders)?.leaving_out(&self.rules())
+        let with_links = |folder: &PathBuf| {
+            let Reached { links, folder } = reach(folder);
+            links.into_iter().chain([folder])
+        };
+        let include: Vec<_> = folders.iter().flat_map(with_links).collect();
+        let exclude: Vec<_> = self.folders.iter().map(|folder| at_real_place(folder)).collect();
+        Selection::from_folders(&include, &exclude)?.leaving_out(&self.rules())
+    }
+}
+
+/// The path of what stands there, which may be a link itself.
+fn at_real_place(path: &Path) -> PathBuf {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => reach(parent).folder.join(name),
+        _ => path.to_owned(),
     }
 }
 

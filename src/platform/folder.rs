@@ -1,8 +1,12 @@
 //! What can be known of a folder without writing to it. Blocking: not for the main loop.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use gio::prelude::*;
+
+use crate::engine::path::EntryPath;
+use crate::engine::scan::reach;
 
 /// What a folder is like as a place for backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +99,13 @@ pub fn file_system_of(path: &Path) -> Option<String> {
         .ok()?
         .attribute_string("id::filesystem")
         .map(Into::into)
+}
+
+/// The person's own folder as a backup has it: at its real place, to which `/home` may be a link.
+pub fn home_in_backups() -> &'static EntryPath {
+    static HOME: LazyLock<EntryPath> =
+        LazyLock::new(|| EntryPath::from_user(&reach(&glib::home_dir()).folder).unwrap_or_default());
+    &HOME
 }
 
 /// A path as a person types it: a leading `~` is their home, and it must lead from the root.

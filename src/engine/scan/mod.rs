@@ -1,5 +1,6 @@
 //! Walking the source in the format's order: what is there, and what of it the rules let in.
 
+mod links;
 mod owners;
 pub mod presets;
 mod selection;
@@ -8,6 +9,7 @@ mod tree;
 mod walk;
 mod xattrs;
 
+pub use links::{Reached, reach};
 pub use owners::{OwnerNames, OwnerNumbers};
 pub use selection::{Candidate, CandidateKind, Filter, Rule, RuleKind, Scope, Selection, Separator, Verdict};
 pub use sizes::Sizes;

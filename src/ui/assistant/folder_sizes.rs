@@ -10,7 +10,7 @@ use super::FoldersPage;
 use crate::engine::error::Result;
 use crate::engine::job::{CancelReason, Job};
 use crate::engine::path::EntryPath;
-use crate::engine::scan::Sizes;
+use crate::engine::scan::{Sizes, reach};
 use crate::i18n::{gettext, gettext_f, ngettext_f};
 use crate::plan::{LeftOut, ROOT};
 use crate::platform::folder;
@@ -77,7 +77,7 @@ impl FoldersPage {
             &[("size", &words::size(sizes.total_bytes)), ("count", &words::count(sizes.file_count))],
         )));
         let rows = largest.into_iter().map(|(path, bytes)| {
-            let row = self.large_row(PathBuf::from(ROOT).join(path.as_path()), bytes);
+            let row = self.large_row(path, bytes);
             imp.large_group.add(&row);
             row
         });
@@ -122,15 +122,25 @@ struct Counted {
     sizes: Sizes,
     /// The folders, as they are called in a backup.
     folders: Vec<EntryPath>,
-    /// The large ones below them.
-    largest: Vec<(EntryPath, u64)>,
+    /// The large ones below them, as the person reaches them.
+    largest: Vec<(PathBuf, u64)>,
 }
 
 fn count(folders: &[PathBuf], left_out: &LeftOut, job: &Job) -> Result<Counted> {
     let selection = left_out.of(folders)?;
     // A path that is none of a backup is refused by the line above.
-    let folders: Vec<_> = folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect();
-    let sizes = Sizes::count(ROOT.as_ref(), &folders, &selection, job)?;
-    let largest = if sizes.total_bytes < BIG { Vec::new() } else { sizes.largest(&folders, NAMED) };
-    Ok(Counted { sizes, folders, largest })
+    let real = |folder: &PathBuf| EntryPath::from_user(&reach(folder).folder).ok();
+    let real_folders: Vec<_> = folders.iter().filter_map(real).collect();
+    let sizes = Sizes::count(ROOT.as_ref(), &real_folders, &selection, job)?;
+    // As the person reaches them.
+    let chosen = |(path, bytes): (EntryPath, u64)| {
+        let ways = real_folders.iter().zip(folders);
+        let below = |(real, folder): (&EntryPath, &PathBuf)| {
+            Some(folder.join(path.as_path().strip_prefix(real.as_path()).ok()?))
+        };
+        Some((ways.filter_map(below).next()?, bytes))
+    };
+    let largest = if sizes.total_bytes < BIG { Vec::new() } else { sizes.largest(&real_folders, NAMED) };
+    let largest = largest.into_iter().filter_map(chosen).collect();
+    Ok(Counted { sizes, folders: real_folders, largest })
 }

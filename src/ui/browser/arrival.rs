@@ -1,11 +1,15 @@
 //! Coming to a folder of a snapshot: what is shown there. Runs on the catalogue's thread.
 
+use std::path::PathBuf;
+
 use crate::engine::catalog::{Catalog, MissingSet};
 use crate::engine::error::Result;
 use crate::engine::format::entry::EntryKind;
 use crate::engine::format::time::SetTime;
 use crate::engine::job::Job;
 use crate::engine::path::EntryPath;
+use crate::engine::scan::reach;
+use crate::platform::folder::home_in_backups;
 use crate::ui::model::{Arrangement, FolderRows};
 
 /// Where to go.
@@ -18,9 +22,7 @@ pub struct Way {
     /// Where looking begins, if that is known.
     pub top: Option<EntryPath>,
     /// The folders that the plan backs up.
-    pub roots: Vec<EntryPath>,
-    /// The person's own folder.
-    pub home: EntryPath,
+    pub roots: Vec<PathBuf>,
     /// How rows are shown.
     pub arrangement: Arrangement,
 }
@@ -49,9 +51,13 @@ pub fn arrive(way: Way, catalog: &Catalog, job: &Job) -> Result<Arrival> {
         Ok(path.is_root()
             || catalog.entry(path, time)?.is_some_and(|entry| entry.kind == EntryKind::Directory))
     };
-    let top = match (way.top, &way.roots[..]) {
+    let only_root = match &way.roots[..] {
+        [only] => EntryPath::from_user(&reach(only).folder).ok(),
+        _ => None,
+    };
+    let top = match (way.top, only_root) {
         (Some(top), _) => top,
-        (None, [only]) if is_folder(only)? => only.clone(),
+        (None, Some(only)) if is_folder(&only)? => only,
         (None, _) => catalog.first_choice(time, job)?,
     };
     let mut folder = way.folder.unwrap_or_else(|| top.clone());
@@ -63,7 +69,8 @@ pub fn arrive(way: Way, catalog: &Catalog, job: &Job) -> Result<Arrival> {
     }
     let contents = catalog.contents(&folder, time, job)?;
     let missing = contents.missing.clone();
-    let original_known = !way.home.is_root() && catalog.entry(&way.home, time)?.is_some();
+    let home = home_in_backups();
+    let original_known = !home.is_root() && catalog.entry(home, time)?.is_some();
     let rows = FolderRows::new(folder, contents, way.arrangement);
     let arrangement = way.arrangement;
     Ok(Arrival { time: way.time, top, rows, arrangement, missing, original_known })

@@ -15,6 +15,7 @@ use crate::engine::format::time::SetTime;
 use crate::engine::path::EntryPath;
 use crate::i18n::gettext;
 use crate::plan::history::Problem;
+use crate::platform::folder;
 use crate::ui::log::RunPage;
 use crate::ui::model::{Lane, PlanObject, display_name};
 use crate::ui::window::Window;
@@ -63,7 +64,6 @@ impl BrowserPage {
             folder,
             top: is_same.then(|| imp.top.borrow().clone()),
             roots: repository.folders().to_vec(),
-            home: EntryPath::from_user(&glib::home_dir()).unwrap_or_default(),
             arrangement: imp.arrangement.get(),
         };
         imp.going.set(imp.going.get() + 1);
@@ -277,10 +277,9 @@ fn lineage(top: &EntryPath, folder: &EntryPath) -> Vec<(EntryPath, String)> {
 
 /// A folder as people call it.
 pub(super) fn folder_name(path: &EntryPath) -> String {
-    let home = glib::home_dir();
     if path.is_root() {
         gettext("All Folders")
-    } else if EntryPath::from_user(&home).is_ok_and(|home| home == *path) {
+    } else if path == folder::home_in_backups() {
         gettext("Home")
     } else {
         display_name(path)
@@ -292,12 +291,11 @@ pub(super) fn folder_line(path: &EntryPath) -> String {
     if path.is_root() {
         return folder_name(path);
     }
-    let home = EntryPath::from_user(&glib::home_dir()).unwrap_or_default();
     let mut names = Vec::new();
     let mut at = Some(path.clone());
     while let Some(path) = at.filter(|path| !path.is_root()) {
         names.push(folder_name(&path));
-        at = if path == home { None } else { path.parent() };
+        at = if path == *folder::home_in_backups() { None } else { path.parent() };
     }
     names.reverse();
     names.join(" › ")

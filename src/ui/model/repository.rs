@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::engine::crypto::{PassphraseFor, Passphrases, Secret};
 use crate::engine::format::time::SetTime;
-use crate::engine::path::EntryPath;
 use crate::engine::storage::{CredentialRequest, WantedCredential};
 use crate::plan::{Access, Destination, Plan, Rates};
 
@@ -19,7 +19,7 @@ struct Inner {
     title: String,
     access: Access,
     plan_id: Option<String>,
-    folders: Vec<EntryPath>,
+    folders: Vec<PathBuf>,
     sign_key: Option<String>,
     /// Until when other keys signed, and which; oldest first.
     earlier_sign_keys: Vec<(i64, Option<String>)>,
@@ -44,7 +44,7 @@ impl Repository {
             title: plan.name.clone(),
             access: plan.access(),
             plan_id: Some(plan.id.clone()),
-            folders: plan.folders.iter().filter_map(|folder| EntryPath::from_user(folder).ok()).collect(),
+            folders: plan.folders.clone(),
             sign_key: plan.protection.sign_key.clone(),
             earlier_sign_keys: plan
                 .earlier_protections
@@ -166,7 +166,7 @@ impl Repository {
     }
 
     /// The folders that the plan backs up.
-    pub fn folders(&self) -> &[EntryPath] {
+    pub fn folders(&self) -> &[PathBuf] {
         &self.0.folders
     }
 
