@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Destination;
 use super::alarm::Alarm;
+use super::path_text;
 use super::proof::{Drilled, Verified};
 use super::store::write_whole;
 use crate::engine::error::Fault;
@@ -93,6 +94,24 @@ pub enum Task {
     Drill,
     /// To copy the backups to another destination, and go on there.
     Move,
+    /// To bring back files from a snapshot.
+    Restore,
+}
+
+/// Files that were brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The time of the snapshot, in seconds since 1970.
+    pub set_secs: i64,
+    /// The folder they are in.
+    #[serde(with = "path_text")]
+    pub folder: PathBuf,
+    /// Entries written.
+    pub entry_count: u64,
+    /// Entries that were left alone because something was there.
+    pub skipped_count: u64,
+    /// Bytes of file contents written.
+    pub written_bytes: u64,
 }
 
 /// Backups that were copied to another destination.
@@ -142,6 +161,8 @@ pub enum Outcome {
     Drilled(Drilled),
     /// The backups are at another destination.
     Moved(Box<Moved>),
+    /// Files were brought back.
+    Restored(Restored),
     /// It was stopped on request.
     #[default]
     Stopped,
@@ -279,6 +300,12 @@ impl WarningKind {
                 | Self::Incomplete
         )
     }
+
+    /// Whether it names something that a restore did not bring back as it was. What lay in a damaged stored file is
+    /// named by itself.
+    pub fn is_loss_of_restore(self) -> bool {
+        self.is_loss() && self != Self::Damaged
+    }
 }
 
 impl Run {
@@ -292,7 +319,7 @@ impl Run {
         match &self.outcome {
             Outcome::Verified(found) => found.newest_damaged_secs(),
             Outcome::Drilled(found) => found.found_damage_in_backup().then_some(found.set_secs),
-            Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped | Outcome::Failed(_) => None,
+            _ => None,
         }
     }
 
@@ -301,7 +328,7 @@ impl Run {
         match &self.outcome {
             Outcome::Verified(found) => found.damaged_count > 0,
             Outcome::Drilled(found) => found.found_damage_in_backup(),
-            Outcome::Finished { .. } | Outcome::Moved(_) | Outcome::Stopped | Outcome::Failed(_) => false,
+            _ => false,
         }
     }
 
@@ -401,6 +428,10 @@ fn newest(runs: &[Run], task: Task) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::crypto::Protection;
+    use crate::plan::Plan;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
     fn run(started_secs: i64) -> Run {
         Run {
@@ -438,6 +469,27 @@ mod tests {
         history.remove("a").unwrap();
         history.remove("a").unwrap();
         assert_eq!(history.runs("a").unwrap(), []);
+    }
+
+    #[test]
+    fn a_restore_is_remembered_and_is_no_care_for_the_backups() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(folder.path());
+        let restored = Restored {
+            set_secs: 1,
+            folder: PathBuf::from(OsStr::from_bytes(b"/home/me/\xff")),
+            entry_count: 2,
+            skipped_count: 0,
+            written_bytes: 3,
+        };
+        let restore = Run { task: Task::Restore, outcome: Outcome::Restored(restored), ..run(8) };
+        history.append("a", &run(7)).unwrap();
+        history.append("a", &restore).unwrap();
+        let runs = history.runs("a").unwrap();
+        assert_eq!(runs, [run(7), restore]);
+        let destination = Destination::Folder { path: "/backups".into() };
+        let plan = Plan::new("a", Vec::new(), destination, Protection::none());
+        assert_eq!(plan.runs_here(&runs).collect::<Vec<_>>(), [&run(7)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::alarm::{self, Alarm};
-use super::history::{Cause, Moved, Outcome, Removed, Run};
+use super::history::{Cause, Moved, Outcome, Removed, Run, Task};
 use super::lock::PlanLock;
 use super::proof::{Drilled, Verified};
 use super::{Access, Destination, Keep, Plan, ROOT};
@@ -57,10 +57,10 @@ impl From<Outcome> for Done {
 }
 
 impl Plan {
-    /// Those runs that were at the present destination, oldest first.
+    /// Those runs that cared for the backups at the present destination, oldest first. Restores do not.
     pub fn runs_here<'a>(&self, runs: &'a [Run]) -> impl DoubleEndedIterator<Item = &'a Run> {
         let since = self.destination_since.unwrap_or(i64::MIN);
-        runs.iter().filter(move |run| run.started_secs >= since)
+        runs.iter().filter(move |run| run.started_secs >= since && run.task != Task::Restore)
     }
 
     /// What is known from the newest check and the newest test that came to an end at this destination: the one that

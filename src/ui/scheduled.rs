@@ -245,7 +245,7 @@ fn has_report(run: &Run) -> bool {
 /// Whether the end of a plan's newest run, which began by itself, is worth a word: a failure is, once for each moment
 /// of the schedule, and once at all as long as a person is needed; files that were left out are, if none were before.
 fn is_news(plan: &PlanObject) -> bool {
-    let runs = plan.runs();
+    let runs = plan.runs_here();
     let Some((run, before)) = runs.split_last() else { return false };
     let before = before.iter().rev().find(|other| other.task == run.task);
     let is_loss = |kind: WarningKind| kind.is_loss() && kind != WarningKind::EarlierGone;
@@ -301,6 +301,10 @@ fn end_text(job: &JobModel, run: Option<&Run>, name: &str) -> (String, String) {
             (gettext_f("“{name}” was checked", name), gettext("Open Souvenir to see what was found."))
         }
         (JobKind::Move, _) => (gettext_f("The backups of “{name}” are moved", name), String::new()),
+        _ if job.warnings().iter().any(|warning| warning.kind.is_loss_of_restore()) => (
+            gettext_f("Not everything from “{name}” is restored", name),
+            gettext("Open Souvenir to see what is missing."),
+        ),
         _ => (gettext_f("Files from “{name}” are restored", name), String::new()),
     }
 }

@@ -84,6 +84,24 @@ def main(program):
         app.picture("damage-found")
         flows.back_up(app, 3)
         app.find("label", re.compile("^Older snapshots are damaged"))
+        # What was lost is still known when the dialog is long closed.
+        app.find("list item", "Log").bring().click()
+        app.picture("log-with-restores")
+        restores = app.find_all("label", re.compile("^Restore · "), within=app.find("list", "Log"))
+        assert len(restores) == 2, [label.name for label in restores]
+        # Before it two backups were made.
+        app.find_all("list item", within=app.find("list", "Log"))[-3].click()
+        app.find("list item", re.compile("^Restore: "))
+        app.picture("log-of-restore")
+        app.click("list item", re.compile(r"^\d+ warnings$"))
+        for path in lost:
+            app.find("list item", re.compile(re.escape(path.name)))
+        app.click("button", "Back")
+        app.find("list item", re.compile("^Restore: "))
+        app.click("button", "Back")
+        app.find("list", "Log")
+        app.click("button", "Back")
+        app.find("button", "Back Up Now")
         app.close()
 
         for volume in store.glob("*.vol1.*"):

@@ -156,6 +156,10 @@ fn outcome(run: &Run) -> String {
             let sets = counted(moved.snapshot_count, "set", "sets");
             format!("{sets} moved to {}", moved.to.address())
         }
+        Outcome::Restored(restored) => {
+            let entries = counted(restored.entry_count, "entry", "entries");
+            format!("{entries} restored to {}", restored.folder.display())
+        }
         Outcome::Stopped => "stopped".to_owned(),
         Outcome::Failed(problem) => format!("failed: {}", problem.what),
     }

@@ -12,7 +12,7 @@ use gio::prelude::*;
 use glib::variant::ToVariant;
 
 use souvenir::config::{APP_ID, WINDOW_PROGRAM};
-use souvenir::plan::history::History;
+use souvenir::plan::history::{History, Run, Task};
 use souvenir::plan::schedule::{Chore, LOOK_AGAIN_SECS, Reason};
 use souvenir::plan::{Plan, Plans};
 use souvenir::platform::autostart::sibling;
@@ -133,7 +133,8 @@ impl Monitor {
             let ended = run.await;
             tracing::info!(id, ended, "the run is over");
             monitor.going.replace(None);
-            let left_trace = monitor.runs.of(&id).iter().any(|run| run.started_secs >= now_secs);
+            let is_trace = |run: &Run| run.started_secs >= now_secs && run.task != Task::Restore;
+            let left_trace = monitor.runs.of(&id).iter().any(is_trace);
             if !left_trace {
                 tracing::info!(id, seconds = REST_SECS, "the run left no trace, the plan rests");
                 monitor.resting.borrow_mut().insert(id, now_secs + REST_SECS);

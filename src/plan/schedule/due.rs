@@ -311,6 +311,6 @@ fn settles(run: &Run) -> bool {
     match run.outcome {
         Outcome::Finished { .. } | Outcome::Verified(_) | Outcome::Drilled(_) => true,
         Outcome::Stopped => run.cause.is_none(),
-        Outcome::Failed(_) | Outcome::Moved(_) => false,
+        Outcome::Failed(_) | Outcome::Moved(_) | Outcome::Restored(_) => false,
     }
 }

@@ -7,7 +7,7 @@ use super::restore_dialog::RestoreDialog;
 use crate::engine::error::{Error, Result};
 use crate::engine::restore::RestoreSummary;
 use crate::i18n::{gettext, ngettext_f};
-use crate::plan::history::{RunWarning, WarningKind};
+use crate::plan::history::{Restored, RunWarning, WarningKind};
 use crate::ui::model::JobModel;
 use crate::ui::words;
 
@@ -15,11 +15,14 @@ impl RestoreDialog {
     pub(super) fn show_result(&self, job: &JobModel, result: Result<RestoreSummary>) {
         let imp = self.imp();
         self.set_can_close(true);
-        // What was in a damaged file is named one by one, if nothing else has it.
-        let is_loss = |kind: WarningKind| kind.is_loss() && kind != WarningKind::Damaged;
-        let losses = job.warnings().iter().filter(|warning| is_loss(warning.kind)).count() as u64;
+        let is_loss = |warning: &&RunWarning| warning.kind.is_loss_of_restore();
+        let losses = job.warnings().iter().filter(is_loss).count() as u64;
         let taker = imp.taker.take();
         let is_taken = taker.is_some();
+        // What another program takes is there only for as long as it does.
+        if let Some(plan) = self.plan().filter(|_| !is_taken) {
+            plan.take_restore(job, result.as_ref().ok().map(|summary| self.restored(summary)));
+        }
         if let Some(taker) = taker {
             // Whoever waited may have gone.
             drop(taker.try_send(result.is_ok().then(|| imp.target.borrow().clone())));
@@ -97,6 +100,16 @@ impl RestoreDialog {
             &[("count", &shown)],
         ));
         imp.stack.set_visible_child_name("result");
+    }
+
+    fn restored(&self, summary: &RestoreSummary) -> Restored {
+        Restored {
+            set_secs: summary.set_time.epoch(),
+            folder: self.imp().target.borrow().clone(),
+            entry_count: summary.entry_count,
+            skipped_count: summary.skipped_count,
+            written_bytes: summary.written_bytes,
+        }
     }
 }
 

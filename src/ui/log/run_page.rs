@@ -6,8 +6,9 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 
 use super::{run_text, salvage};
-use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f, pgettext};
 use crate::plan::history::{Outcome, Run, Task};
+use crate::platform::folder;
 use crate::ui::model::PlanObject;
 use crate::ui::overview::WarningsPage;
 use crate::ui::widgets::ProblemView;
@@ -108,6 +109,7 @@ impl RunPage {
             Task::Verify => gettext("Check"),
             Task::Drill => gettext("Restore Test"),
             Task::Move => gettext("Move"),
+            Task::Restore => pgettext("what was run", "Restore"),
         });
         imp.result_row.set_title(&gettext_f(
             "{task}: {result}",
@@ -262,6 +264,16 @@ fn facts(run: &Run) -> Vec<(String, String)> {
             (gettext("New Destination"), describe::destination(&moved.to)),
             (gettext("Copied"), words::size(moved.copied_bytes)),
         ],
+        Outcome::Restored(restored) => {
+            let mut facts = vec![
+                (gettext("Snapshot"), words::full_date(restored.set_secs)),
+                (gettext("Folder"), folder::to_shown(&restored.folder)),
+            ];
+            if restored.skipped_count > 0 {
+                facts.push((gettext("Already There and Kept"), words::count(restored.skipped_count)));
+            }
+            facts
+        }
         Outcome::Stopped | Outcome::Failed(_) => Vec::new(),
     }
 }

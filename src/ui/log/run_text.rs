@@ -5,7 +5,7 @@ use std::fmt::Write;
 use gtk::prelude::*;
 
 use crate::config;
-use crate::i18n::{gettext, gettext_f, ngettext_f};
+use crate::i18n::{gettext, gettext_f, ngettext_f, pgettext};
 use crate::plan::history::{Cause, Outcome, Run, Task};
 use crate::plan::proof::{Drilled, Verified};
 use crate::ui::{describe, error_text, words};
@@ -19,6 +19,7 @@ pub fn task(run: &Run) -> String {
         (_, Task::Verify) => gettext("Check of the backup"),
         (_, Task::Drill) => gettext("Test of a restore"),
         (_, Task::Move) => gettext("Move to another destination"),
+        (_, Task::Restore) => pgettext("what was run", "Restore"),
     }
 }
 
@@ -38,6 +39,12 @@ pub fn result(run: &Run) -> String {
             "{count} snapshots are at {place}",
             moved.snapshot_count,
             &[("count", &words::count(moved.snapshot_count)), ("place", &describe::destination(&moved.to))],
+        ),
+        Outcome::Restored(restored) => ngettext_f(
+            "{count} item, {size}",
+            "{count} items, {size}",
+            restored.entry_count,
+            &[("count", &words::count(restored.entry_count)), ("size", &words::size(restored.written_bytes))],
         ),
         Outcome::Stopped => stopped(run.cause),
         Outcome::Failed(problem) => problem.what.clone(),
@@ -192,6 +199,9 @@ pub fn details(run: &Run) -> String {
         }
         Outcome::Moved(moved) => {
             line(&format!("{}\t{}", moved.from.address(), moved.to.address()));
+        }
+        Outcome::Restored(restored) => {
+            line(&format!("{}\t{}", words::full_date(restored.set_secs), restored.folder.display()));
         }
         Outcome::Finished { .. } | Outcome::Stopped => {}
     }

@@ -159,7 +159,7 @@ impl PlanObject {
         self.runs_here().into_iter().rev().find(|run| run.task == Task::Backup)
     }
 
-    /// The last run at this destination, whatever it was for.
+    /// The last run at this destination that cared for the backups.
     pub fn newest_run(&self) -> Option<Run> {
         self.runs_here().last().cloned()
     }
@@ -174,8 +174,8 @@ impl PlanObject {
         self.plan().open_alarm(&self.imp().runs.borrow()).cloned()
     }
 
-    /// The runs at this destination, oldest first.
-    pub(super) fn runs_here(&self) -> Vec<Run> {
+    /// The runs that cared for the backups at this destination, oldest first.
+    pub fn runs_here(&self) -> Vec<Run> {
         self.plan().runs_here(&self.imp().runs.borrow()).cloned().collect()
     }
 

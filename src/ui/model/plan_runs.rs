@@ -12,7 +12,7 @@ use crate::engine::crypto::Keyring;
 use crate::engine::error::{Error, Result};
 use crate::engine::job::Job;
 use crate::engine::verify::Which;
-use crate::plan::history::{Cause, Outcome, Run, Task};
+use crate::plan::history::{Cause, Outcome, Restored, Run, Task};
 use crate::plan::run::{Done, Means};
 use crate::plan::schedule::Chore;
 use crate::plan::turn::Turn;
@@ -110,6 +110,7 @@ impl PlanObject {
             Task::Verify => (JobKind::Verify, "proof"),
             Task::Drill => (JobKind::Drill, "proof"),
             Task::Move => (JobKind::Move, "move"),
+            Task::Restore => (JobKind::Restore, "restore"),
         };
         let object = self.clone();
         let job = JobModel::run(kind, name, work, move |job, result| {
@@ -125,15 +126,7 @@ impl PlanObject {
     }
 
     fn take_result(&self, job: &JobModel, task: Task, result: Result<Done>) {
-        let run = Run {
-            task,
-            started_secs: job.started_secs(),
-            ended_secs: glib::real_time() / 1_000_000,
-            warning_count: job.warning_count(),
-            warnings: job.warnings(),
-            automatic: job.is_automatic(),
-            ..Run::default()
-        };
+        let run = run_of(job, task);
         let run = match result {
             Ok(Done { outcome, removed, alarm }) => Run { outcome, removed, alarm, ..run },
             // A plan that somebody else runs is backed up by them.
@@ -200,11 +193,27 @@ impl PlanObject {
         }
     }
 
+    /// Remembers that files were brought back, or were to be.
+    pub fn take_restore(&self, job: &JobModel, restored: Option<Restored>) {
+        let outcome = match restored {
+            Some(restored) => Outcome::Restored(restored),
+            None => job.problem().map_or(Outcome::Stopped, Outcome::Failed),
+        };
+        self.remember(Run { outcome, ..run_of(job, Task::Restore) });
+        self.refresh();
+    }
+
     /// Remembers a run, and looks what the destination is like after it.
     fn take_run(&self, run: Run) {
+        self.imp().looks.note_change();
+        self.remember(run);
+        self.drop_job();
+        self.look();
+    }
+
+    fn remember(&self, run: Run) {
         let imp = self.imp();
         imp.runs.borrow_mut().push(run.clone());
-        imp.looks.note_change();
         if let Some(history) = imp.history.get().cloned() {
             let (id, plan) = (self.id(), self.clone());
             imp.unwritten_count.set(imp.unwritten_count.get() + 1);
@@ -222,7 +231,18 @@ impl PlanObject {
             });
             imp.writing.replace(Some(writing));
         }
-        self.drop_job();
-        self.look();
+    }
+}
+
+/// What is known of a run by its job, as long as nothing is said of how it ended.
+fn run_of(job: &JobModel, task: Task) -> Run {
+    Run {
+        task,
+        started_secs: job.started_secs(),
+        ended_secs: glib::real_time() / 1_000_000,
+        warning_count: job.warning_count(),
+        warnings: job.warnings(),
+        automatic: job.is_automatic(),
+        ..Run::default()
     }
 }
