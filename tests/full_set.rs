@@ -163,10 +163,16 @@ fn rules_choose_what_is_backed_up() {
     assert!(matches!(error(bad.try_back_up()), Error::Pattern { .. }));
 }
 
-/// A full set of these folders in their places.
-fn back_up_folders(folders: &[PathBuf], destination: &Path, job: &Job) -> Result<BackupSummary> {
+/// A set of these folders in their places below a root.
+fn back_up_folders(
+    root: &Path,
+    folders: &[PathBuf],
+    destination: &Path,
+    kind: BackupKind,
+    job: &Job,
+) -> Result<BackupSummary> {
     let request = BackupRequest {
-        root: Path::new("/"),
+        root,
         selection: &Selection::from_folders(folders, &[])?,
         storage: &LocalFolder::new(destination),
         protection: &Protection::none(),
@@ -174,12 +180,39 @@ fn back_up_folders(folders: &[PathBuf], destination: &Path, job: &Job) -> Result
         passphrases: &Passphrases::new(),
         volume_bytes: 1 << 20,
         set_time: None,
-        kind: BackupKind::Full,
+        kind,
         compare: Compare::Attributes,
         copies: &Copies::none(),
         allow_source_mismatch: false,
     };
     backup(&request, job)
+}
+
+#[test]
+fn a_folder_that_is_missing_makes_no_other_new() {
+    let scratch = Scratch::new();
+    for folder in ["srv/deep/a", "srv/deep/b"] {
+        fs::create_dir_all(scratch.source().join(folder)).unwrap();
+        fs::write(scratch.source().join(folder).join("file"), "x").unwrap();
+    }
+    let back_up = |kind| {
+        let (source, destination) = (scratch.source(), scratch.destination());
+        common::engine::run(move |job| {
+            let folders = ["/srv/deep/a", "/srv/deep/b"].map(PathBuf::from);
+            back_up_folders(&source, &folders, &destination, kind, job)
+        })
+    };
+    back_up(BackupKind::Full).0.unwrap();
+    fs::rename(scratch.source().join("srv/deep/a"), scratch.path("away")).unwrap();
+    fs::write(scratch.source().join("srv/deep/b/file"), "yz").unwrap();
+    let (made, warnings) = back_up(BackupKind::Incremental);
+    let made = made.unwrap();
+    assert_eq!(warnings, [Warning::FolderMissing { path: path("srv/deep/a") }]);
+    // The file, and the folder that has a new time for what was taken out of it.
+    assert_eq!((made.entry_count, made.deleted_count), (2, 0));
+    scratch.backup().restore(&scratch.path("restored"));
+    assert_eq!(fs::read(scratch.path("restored/srv/deep/a/file")).unwrap(), b"x");
+    assert_eq!(fs::read(scratch.path("restored/srv/deep/b/file")).unwrap(), b"yz");
 }
 
 #[test]
@@ -198,7 +231,7 @@ fn what_lies_beside_a_plans_folders_is_not_looked_at() {
         if Uid::effective().is_root() {
             setfsuid(Uid::from_raw(65534));
         }
-        back_up_folders(&folders, &destination, job)
+        back_up_folders(Path::new("/"), &folders, &destination, BackupKind::Full, job)
     });
     result.unwrap();
     assert_eq!(warnings, []);
@@ -217,7 +250,9 @@ fn a_plan_of_folders_keeps_their_places() {
     fs::write(scratch.source().join("out"), "x").unwrap();
     let folders = vec![scratch.source().join("in"), scratch.source().join("missing")];
     let destination = scratch.destination();
-    let (result, warnings) = common::engine::run(move |job| back_up_folders(&folders, &destination, job));
+    let (result, warnings) = common::engine::run(move |job| {
+        back_up_folders(Path::new("/"), &folders, &destination, BackupKind::Full, job)
+    });
     result.unwrap();
     let missing = EntryPath::from_user(&scratch.source().join("missing")).unwrap();
     assert_eq!(warnings, [Warning::FolderMissing { path: missing }]);

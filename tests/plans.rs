@@ -309,6 +309,36 @@ fn folders_behind_links_are_backed_up_where_they_are() {
 }
 
 #[test]
+fn what_was_behind_a_link_that_is_gone_stays_in_the_backup() {
+    let desk = Desk::new();
+    fs::create_dir_all(desk.path("real/me")).unwrap();
+    fs::write(desk.path("real/me/letter"), "x").unwrap();
+    symlink("real", desk.path("home")).unwrap();
+    let plan = Plan {
+        folders: vec![desk.path("home/me"), desk.path("documents")],
+        ..desk.plan("Linked", Every::Day)
+    };
+    desk.keep(&[&plan]);
+    desk.expect(0, &["plan", "run", "Linked"]);
+    fs::remove_file(desk.path("home")).unwrap();
+    fs::write(desk.path("documents/letter"), "another").unwrap();
+    let (_, told) = desk.expect(1, &["plan", "run", "Linked"]);
+    assert!(told.contains("home/me: is not there"), "{told}");
+    let top = restored(&desk, &plan).parent().unwrap().parent().unwrap().to_owned();
+    assert_eq!(fs::read(top.join("real/me/letter")).unwrap(), b"x");
+    assert_eq!(fs::read(top.join("documents/letter")).unwrap(), b"another");
+
+    // A link alone is nothing to back up.
+    symlink("real", desk.path("home")).unwrap();
+    fs::rename(desk.path("real/me"), desk.path("away")).unwrap();
+    let alone = Plan { folders: vec![desk.path("home/me")], ..desk.plan("Alone", Every::Day) };
+    desk.keep(&[&alone]);
+    desk.command(&["plan", "run", "Alone"]).status().unwrap();
+    let runs = desk.runs(&alone);
+    assert!(matches!(&runs[..], [Run { outcome: Outcome::Failed(_), .. }]), "{runs:?}");
+}
+
+#[test]
 fn nothing_is_left_out_because_the_backups_lie_around_it() {
     let desk = Desk::new();
     fs::create_dir(desk.path("pictures")).unwrap();

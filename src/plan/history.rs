@@ -376,7 +376,9 @@ impl History {
         // Nobody else appends meanwhile.
         let _lock = self.lock()?;
         let mut runs = self.runs(plan_id)?;
-        let surplus = (runs.len() + 1).saturating_sub(KEPT_RUNS);
+        // However many restores there are, they do not crowd out what says how the backups are.
+        let is_alike = |other: &Run| (other.task == Task::Restore) == (run.task == Task::Restore);
+        let surplus = (runs.iter().filter(|other| is_alike(other)).count() + 1).saturating_sub(KEPT_RUNS);
         let of = |wanted: fn(&Run) -> bool| runs.iter().rposition(wanted);
         let kept = [
             // The newest proofs say when the next ones are due.
@@ -387,10 +389,11 @@ impl History {
             // Somebody has to be asked about it.
             of(|run| run.alarm.is_some()),
         ];
-        let mut index = 0;
-        runs.retain(|_| {
+        let (mut index, mut alike_count) = (0, 0);
+        runs.retain(|other| {
             index += 1;
-            index > surplus || kept.contains(&Some(index - 1))
+            alike_count += usize::from(is_alike(other));
+            !is_alike(other) || alike_count > surplus || kept.contains(&Some(index - 1))
         });
         let mut text = String::new();
         for run in runs.iter().chain([run]) {

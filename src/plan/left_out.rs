@@ -40,7 +40,8 @@ impl LeftOut {
             links.into_iter().chain([folder])
         };
         let include: Vec<_> = folders.iter().flat_map(with_links).collect();
-        let exclude: Vec<_> = self.folders.iter().map(|folder| at_real_place(folder)).collect();
+        let exclude: Vec<_> =
+            self.folders.iter().flat_map(|folder| [at_real_place(folder), reach(folder).folder]).collect();
         Selection::from_folders(&include, &exclude)?.leaving_out(&self.rules())
     }
 }

@@ -94,6 +94,12 @@ impl Plan {
         if let Some(folder) = self.destination.holding(&self.folders) {
             return Err(Error::DestinationIsSource(folder.to_owned()));
         }
+        // Links to them may be there all the same, and are no reason to make a backup of nothing else.
+        if let Some(first) =
+            self.folders.first().filter(|_| self.folders.iter().all(|folder| !folder.exists()))
+        {
+            return Err(Error::SourceMissing(first.clone()));
+        }
         let selection = self.selection()?;
         let storage = self.access().open(job)?;
         let request = BackupRequest {

@@ -12,10 +12,10 @@ use super::Compare;
 use crate::engine::delta::{block_len_of, delta, is_signature_of};
 use crate::engine::error::{Error, Result};
 use crate::engine::format::entry::{Entry, EntryKind, Xattrs};
-use crate::engine::job::Job;
+use crate::engine::job::{Job, Warning};
 use crate::engine::known::KnownTree;
 use crate::engine::path::EntryPath;
-use crate::engine::scan::{Found, SourceEntry, Tree, Walk, xattrs};
+use crate::engine::scan::{Found, Selection, SourceEntry, Tree, Walk, xattrs};
 
 /// What a set says of one path.
 #[derive(Debug, Clone)]
@@ -57,14 +57,53 @@ pub const SMALL_FILE: u64 = 512 * 1024;
 /// Bytes that are tried at each of three places of a large file.
 const PROBE_BYTES: usize = 128 * 1024;
 
+/// Folders of a plan that should be there but are not: what was known of them stays as it is.
+#[derive(Debug, Clone)]
+pub struct Absent<'a> {
+    folders: Vec<EntryPath>,
+    selection: Option<&'a Selection>,
+}
+
+impl<'a> Absent<'a> {
+    /// Nothing is.
+    pub fn nothing() -> Self {
+        Self { folders: Vec::new(), selection: None }
+    }
+
+    /// Looks which folders are, and warns of them.
+    pub fn look(selection: &'a Selection, tree: &Tree, job: &Job) -> Self {
+        let folders = selection.missing_folders(tree);
+        for path in &folders {
+            job.warn(Warning::FolderMissing { path: path.clone() });
+        }
+        Self { folders, selection: Some(selection) }
+    }
+
+    /// Takes note of one that went away since, and warns of it.
+    fn take(&mut self, path: EntryPath, job: &Job) {
+        if !self.folders.iter().any(|folder| folder.starts_with(&path)) {
+            job.warn(Warning::FolderMissing { path: path.clone() });
+            self.folders.push(path);
+        }
+    }
+
+    /// Whether a known path that was not found may belong to one of them. Where a link is missing nobody knows what it
+    /// led to, so then that is everything that no folder of the plan holds.
+    fn keeps(&self, path: &EntryPath) -> bool {
+        let may_be_behind_link = || self.selection.is_some_and(|selection| !selection.reaches(path));
+        !self.folders.is_empty()
+            && (self.folders.iter().any(|folder| path.starts_with(folder) || folder.starts_with(path))
+                || may_be_behind_link())
+    }
+}
+
 /// Iterates over what a set has to say, in the order of the format.
 pub struct Changes<'a> {
     tree: &'a Tree,
     walk: Peekable<Walk<'a>>,
     known: KnownTree,
     compare: Compare,
-    /// Folders that should be there but are not: what was known of them stays as it is.
-    absent: Vec<EntryPath>,
+    absent: Absent<'a>,
     /// What is known at and below this path stays as it is.
     unknown: Option<EntryPath>,
     /// Whether a full set is made: then everything is new.
@@ -76,13 +115,13 @@ pub struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     /// Everything the walk finds, as for a full set.
-    pub fn everything(tree: &'a Tree, walk: Walk<'a>, job: &'a Job) -> Self {
+    pub fn everything(tree: &'a Tree, walk: Walk<'a>, absent: Absent<'a>, job: &'a Job) -> Self {
         Self {
             tree,
             walk: walk.peekable(),
             known: KnownTree::empty(),
             compare: Compare::Attributes,
-            absent: Vec::new(),
+            absent,
             unknown: None,
             is_full: true,
             probes: false,
@@ -95,7 +134,7 @@ impl<'a> Changes<'a> {
         tree: &'a Tree,
         walk: Walk<'a>,
         known: KnownTree,
-        absent: Vec<EntryPath>,
+        absent: Absent<'a>,
         compare: Compare,
         job: &'a Job,
     ) -> Self {
@@ -110,13 +149,18 @@ impl<'a> Changes<'a> {
 
     /// Whether there is anything beside the root.
     pub fn finds_something(walk: Walk<'_>) -> Result<bool> {
-        let entries = walk.filter(|found| !matches!(found, Ok(Found::Unknown(_))));
+        let entries = walk.filter(|found| !matches!(found, Ok(Found::Unknown(_) | Found::Missing(_))));
         let first: Vec<_> = entries.take(2).collect::<Result<_>>()?;
         Ok(first.len() == 2)
     }
 
     fn step(&mut self) -> Result<Option<Change>> {
         loop {
+            while let Some(Ok(Found::Missing(path))) =
+                self.walk.next_if(|found| matches!(found, Ok(Found::Missing(_))))
+            {
+                self.absent.take(path, self.job);
+            }
             let found = match self.walk.peek() {
                 Some(Ok(found)) => Some(found),
                 Some(Err(_)) => return self.walk.next().transpose().map(|_| None),
@@ -125,7 +169,7 @@ impl<'a> Changes<'a> {
             let known = self.known.peek()?;
             let found_path = found.map(|found| match found {
                 Found::Entry(source) => &source.entry.path,
-                Found::Unknown(path) => path,
+                Found::Unknown(path) | Found::Missing(path) => path,
             });
             let is_known_first = match (found_path, known) {
                 (None, None) => return Ok(None),
@@ -146,7 +190,7 @@ impl<'a> Changes<'a> {
                     }
                 }
                 Some(Found::Unknown(path)) => self.unknown = Some(path),
-                None => {}
+                Some(Found::Missing(_)) | None => {}
             }
         }
     }
@@ -154,7 +198,7 @@ impl<'a> Changes<'a> {
     /// Whether a known path that was not found is to stay as it is, since nobody can tell.
     fn stays(&self, path: &EntryPath) -> bool {
         let is_unknown = self.unknown.as_ref().is_some_and(|unknown| path.starts_with(unknown));
-        is_unknown || self.absent.iter().any(|absent| path.starts_with(absent) || absent.starts_with(path))
+        is_unknown || self.absent.keeps(path)
     }
 
     /// What the set has to say of an entry, in front of which nothing is left of what is known.

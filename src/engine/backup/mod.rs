@@ -33,7 +33,7 @@ use super::origin::host_name;
 use super::scan::{Selection, Walk};
 use super::status::foreign_repository;
 use super::storage::{Lock, LockGuard, Storage, StorageErrorKind, StoredFile};
-pub(crate) use changes::{Change, Changes};
+pub(crate) use changes::{Absent, Change, Changes};
 use choose::{Choice, choose, know_passphrase, set_time, unfinished_set};
 use new_set::{Begun, NewSet};
 use room::Room;
@@ -150,10 +150,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
         job.warn(Warning::Incomplete { name: set.name() });
     }
     know_passphrase(request, &collection, job)?;
-    let absent = request.selection.missing_folders(&tree);
-    for path in &absent {
-        job.warn(Warning::FolderMissing { path: path.clone() });
-    }
+    let absent = Absent::look(request.selection, &tree, job);
     let walk = |warns| Walk::new(&tree, request.selection, &destination.0, warns, job);
     // A drive that is not mounted looks like an empty folder.
     if !Changes::finds_something(walk(false)?)? {
@@ -206,7 +203,7 @@ pub fn backup(request: &BackupRequest<'_>, job: &Job) -> Result<BackupSummary> {
         }
     };
     job.phase(Phase::BackingUp);
-    let changes = Changes::everything(&tree, walk(true)?, job);
+    let changes = Changes::everything(&tree, walk(true)?, absent, job);
     let made = new_set(SetKind::Full { time }, finished).store_all(changes, &lock)?;
     Ok(summary(made, Some(full_because), time, started, job))
 }

@@ -108,7 +108,7 @@ impl NewSet<'_> {
                     let is_folder = entry.kind == EntryKind::Directory;
                     self.job.add_total(u64::from(!is_folder), entry.size_bytes.unwrap_or(0));
                 }
-                Ok(Found::Unknown(_)) => {}
+                Ok(Found::Unknown(_) | Found::Missing(_)) => {}
                 Err(_) => return,
             }
         }

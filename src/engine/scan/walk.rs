@@ -35,6 +35,9 @@ pub enum Found {
     Entry(SourceEntry),
     /// Nobody can tell what is at this path, or in it if it is a folder that was found. It was warned of.
     Unknown(EntryPath),
+    /// A folder of a plan is not at this path, or not below it. It was not warned of, and comes before the folders
+    /// that lead to it.
+    Missing(EntryPath),
 }
 
 /// What shows whether a file is still as it was.
@@ -89,7 +92,7 @@ struct Level {
     pending: Option<SourceEntry>,
     path: EntryPath,
     scope: Scope,
-    /// Whether it only leads to folders that are backed up. Which of those are missing is known before a walk.
+    /// Whether it only leads to folders that are backed up.
     is_passage: bool,
     /// Names still to come, the last one first.
     names: Vec<Box<[u8]>>,
@@ -147,7 +150,7 @@ impl<'a> Walk<'a> {
             match level.stat(self.tree, &name) {
                 Ok(stat) => self.visit(path, &name, &stat),
                 Err(error) if level.is_passage && error.kind() == io::ErrorKind::NotFound => {
-                    self.ready.push_back(Found::Unknown(path));
+                    self.ready.push_back(Found::Missing(path));
                 }
                 Err(error) => self.leave_out(path, &error),
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::engine::backup::{Change, Changes, Compare, open_source};
+use crate::engine::backup::{Absent, Change, Changes, Compare, open_source};
 use crate::engine::chain::Collection;
 use crate::engine::copies::Copies;
 use crate::engine::crypto::{Keyring, Opener, Passphrases};
@@ -89,7 +89,7 @@ pub fn compare(request: &CompareRequest<'_>, job: &Job) -> Result<CompareSummary
     let walk = Walk::new(&tree, &everything, &[], true, job)?;
     let mut differences = Vec::new();
     let (mut missing_count, mut differing_count) = (0, 0);
-    let changes = Changes::since(&tree, walk, known, Vec::new(), Compare::Contents, job);
+    let changes = Changes::since(&tree, walk, known, Absent::nothing(), Compare::Contents, job);
     for change in changes.without_probing() {
         let change = change?;
         let kind = match &change {

@@ -1,6 +1,6 @@
 //! Coming to a folder of a snapshot: what is shown there. Runs on the catalogue's thread.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::engine::catalog::{Catalog, MissingSet};
 use crate::engine::error::Result;
@@ -51,13 +51,12 @@ pub fn arrive(way: Way, catalog: &Catalog, job: &Job) -> Result<Arrival> {
         Ok(path.is_root()
             || catalog.entry(path, time)?.is_some_and(|entry| entry.kind == EntryKind::Directory))
     };
-    let only_root = match &way.roots[..] {
-        [only] => EntryPath::from_user(&reach(only).folder).ok(),
-        _ => None,
-    };
-    let top = match (way.top, only_root) {
+    let top = match (way.top, &way.roots[..]) {
         (Some(top), _) => top,
-        (None, Some(only)) if is_folder(&only)? => only,
+        (None, [only]) => match plan_folder(only, is_folder)? {
+            Some(folder) => folder,
+            None => catalog.first_choice(time, job)?,
+        },
         (None, _) => catalog.first_choice(time, job)?,
     };
     let mut folder = way.folder.unwrap_or_else(|| top.clone());
@@ -74,4 +73,16 @@ pub fn arrive(way: Way, catalog: &Catalog, job: &Job) -> Result<Arrival> {
     let rows = FolderRows::new(folder, contents, way.arrangement);
     let arrangement = way.arrangement;
     Ok(Arrival { time: way.time, top, rows, arrangement, missing, original_known })
+}
+
+/// A plan's folder where it is in a backup: at its real place, if links lead to it. Those are looked at only then.
+fn plan_folder(folder: &Path, is_folder: impl Fn(&EntryPath) -> Result<bool>) -> Result<Option<EntryPath>> {
+    for path in [|folder: &Path| folder.to_owned(), |folder: &Path| reach(folder).folder] {
+        if let Ok(path) = EntryPath::from_user(&path(folder))
+            && is_folder(&path)?
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }

@@ -219,7 +219,12 @@ impl PlanObject {
             imp.unwritten_count.set(imp.unwritten_count.get() + 1);
             // Without a window the program would end before it is written.
             let hold = gio::Application::default().map(|application| application.hold());
+            let earlier = imp.writing.take();
             let writing = glib::spawn_future_local(async move {
+                // In the order in which they ended.
+                if let Some(earlier) = earlier {
+                    let _ = earlier.await;
+                }
                 let written = gio::spawn_blocking(move || history.append(&id, &run)).await;
                 plan.imp().unwritten_count.set(plan.imp().unwritten_count.get() - 1);
                 match written {

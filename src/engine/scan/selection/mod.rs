@@ -139,10 +139,11 @@ impl Selection {
             }
         };
         let include = entry_paths(include)?;
-        let mut rules: Vec<Compiled> = entry_paths(exclude)?
+        // Of the same folder, that it is backed up counts.
+        let mut rules: Vec<Compiled> = include
             .iter()
-            .map(literal(RuleKind::Exclude))
-            .chain(include.iter().map(literal(RuleKind::Include)))
+            .map(literal(RuleKind::Include))
+            .chain(entry_paths(exclude)?.iter().map(literal(RuleKind::Exclude)))
             .collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.matcher.depth()));
         rules.push(Compiled { kind: RuleKind::Exclude, matcher: Matcher::Everything });
@@ -178,6 +179,13 @@ impl Selection {
             }
         });
         named.filter(|path| tree.root_path().join(path.as_path()).symlink_metadata().is_err()).collect()
+    }
+
+    /// Whether a path lies in a folder of a plan, or leads to one.
+    pub fn reaches(&self, path: &EntryPath) -> bool {
+        let full = FullPath::new(&self.root, path);
+        let names = |rule: &Compiled| rule.matcher.matches_path(&full, true) != Match::No;
+        self.rules.iter().any(|rule| rule.kind == RuleKind::Include && names(rule))
     }
 
     /// Whether all that is looked at comes from a list, which may name what is not there.
