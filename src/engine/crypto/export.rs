@@ -9,8 +9,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gpgme::ExportMode;
-use pgp::packet::{Packet, PacketParser};
-use pgp::types::SecretParams;
+use pgp::packet::PacketHeader;
+use pgp::types::{PacketLength, Tag};
 use zeroize::Zeroizing;
 
 use super::error::{CryptoError, UnusableReason};
@@ -58,19 +58,79 @@ impl SecretKey {
     ///
     /// Fails with [`CryptoError::Other`] if it cannot be understood.
     pub fn is_locked(&self) -> Result<bool, CryptoError> {
+        let mut rest = &self.bytes[..];
         let mut is_locked = true;
-        for packet in PacketParser::new(&self.bytes[..]) {
-            let packet = packet
-                .map_err(|error| CryptoError::Other(format!("reading the exported secret key: {error}")))?;
-            let parameters = match &packet {
-                Packet::SecretKey(key) => key.secret_params(),
-                Packet::SecretSubkey(key) => key.secret_params(),
-                _ => continue,
-            };
-            is_locked &= matches!(parameters, SecretParams::Encrypted(_));
+        while !rest.is_empty() {
+            let (tag, length) = packet_start(&mut rest).ok_or_else(not_understood)?;
+            let body = rest.split_off(..length).ok_or_else(not_understood)?;
+            if matches!(tag, Tag::SecretKey | Tag::SecretSubkey) {
+                is_locked &= s2k_usage(body).ok_or_else(not_understood)? != 0;
+            }
         }
         Ok(is_locked)
     }
+}
+
+fn not_understood() -> CryptoError {
+    CryptoError::Other("reading the exported secret key: it has a form that is not known".to_owned())
+}
+
+/// The tag of a packet and the length of its body in bytes, if that is known from its start (RFC 4880, 4.2).
+fn packet_start(rest: &mut &[u8]) -> Option<(Tag, usize)> {
+    let header = PacketHeader::try_from_reader(rest).ok()?;
+    match header.packet_length() {
+        PacketLength::Fixed(length) => Some((header.tag(), usize::try_from(length).ok()?)),
+        _ => None,
+    }
+}
+
+/// The octet of a secret key's packet that is 0 if the secret is not locked (RFC 4880, 5.5.3; RFC 9580, 5.5.3). The
+/// secret itself is not read: gpg writes numbers with leading zeros, of which not every reader makes the same checksum.
+fn s2k_usage(body: &[u8]) -> Option<u8> {
+    let (&version, rest) = body.split_first()?;
+    let (&algorithm, mut fields) = rest.get(4..)?.split_first()?;
+    if version >= 5 {
+        let length = u32::from_be_bytes(fields.split_off(..4)?.try_into().ok()?);
+        fields.split_off(..usize::try_from(length).ok()?)?;
+        return fields.first().copied();
+    }
+    let numbers = match algorithm {
+        1..=3 => 2,
+        16 => 3,
+        17 => 4,
+        18 | 19 | 22 => {
+            skip_counted(&mut fields)?;
+            1
+        }
+        25 | 27 => {
+            fields.split_off(..32)?;
+            0
+        }
+        26 => {
+            fields.split_off(..56)?;
+            0
+        }
+        28 => {
+            fields.split_off(..57)?;
+            0
+        }
+        _ => return None,
+    };
+    for _ in 0..numbers {
+        let bits = u16::from_be_bytes(fields.split_off(..2)?.try_into().ok()?);
+        fields.split_off(..usize::from(bits).div_ceil(8))?;
+    }
+    // How an ECDH key derives keys.
+    if algorithm == 18 {
+        skip_counted(&mut fields)?;
+    }
+    fields.first().copied()
+}
+
+/// Goes on behind as many bytes as the first one says.
+fn skip_counted(fields: &mut &[u8]) -> Option<()> {
+    let count = *fields.split_off_first()?;
+    fields.split_off(..usize::from(count)).map(drop)
 }
 
 impl Keyring {
@@ -240,4 +300,35 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
         io::ErrorKind::AlreadyExists => Error::KeyFileExists(path.to_owned()),
         _ => unwritable(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet of an Ed25519 key as gpg writes it, with the octet that says whether it is locked.
+    fn packet(usage: u8) -> Vec<u8> {
+        let mut body = vec![4, 0, 0, 0, 1, 22];
+        body.extend([9, 0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01]);
+        body.extend([0x01, 0x07]);
+        body.extend([0x40; 33]);
+        body.push(usage);
+        // A secret that begins with a zero, of which it has 256 bits all the same.
+        body.extend([0x01, 0x00, 0x00]);
+        body.extend([7; 31]);
+        body.extend([0, 218]);
+        let mut packet = vec![0x94, u8::try_from(body.len()).unwrap()];
+        packet.extend(body);
+        packet
+    }
+
+    #[test]
+    fn a_key_is_locked_if_all_its_parts_are() {
+        let is_locked = |bytes: Vec<u8>| SecretKey { bytes: Zeroizing::new(bytes) }.is_locked();
+        assert!(!is_locked(packet(0)).unwrap());
+        assert!(is_locked(packet(254)).unwrap());
+        assert!(!is_locked([packet(254), packet(0)].concat()).unwrap());
+        let short = packet(0);
+        assert!(is_locked(short[..20].to_vec()).is_err());
+    }
 }
