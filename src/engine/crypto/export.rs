@@ -9,8 +9,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use gpgme::ExportMode;
+use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::PacketHeader;
-use pgp::types::{PacketLength, Tag};
+use pgp::types::{PacketLength, PublicParams, Tag};
 use zeroize::Zeroizing;
 
 use super::error::{CryptoError, UnusableReason};
@@ -89,48 +90,14 @@ fn packet_start(rest: &mut &[u8]) -> Option<(Tag, usize)> {
 fn s2k_usage(body: &[u8]) -> Option<u8> {
     let (&version, rest) = body.split_first()?;
     let (&algorithm, mut fields) = rest.get(4..)?.split_first()?;
-    if version >= 5 {
+    let public_bytes = if version >= 5 {
         let length = u32::from_be_bytes(fields.split_off(..4)?.try_into().ok()?);
-        fields.split_off(..usize::try_from(length).ok()?)?;
-        return fields.first().copied();
-    }
-    let numbers = match algorithm {
-        1..=3 => 2,
-        16 => 3,
-        17 => 4,
-        18 | 19 | 22 => {
-            skip_counted(&mut fields)?;
-            1
-        }
-        25 | 27 => {
-            fields.split_off(..32)?;
-            0
-        }
-        26 => {
-            fields.split_off(..56)?;
-            0
-        }
-        28 => {
-            fields.split_off(..57)?;
-            0
-        }
-        _ => return None,
+        Some(usize::try_from(length).ok()?)
+    } else {
+        None
     };
-    for _ in 0..numbers {
-        let bits = u16::from_be_bytes(fields.split_off(..2)?.try_into().ok()?);
-        fields.split_off(..usize::from(bits).div_ceil(8))?;
-    }
-    // How an ECDH key derives keys.
-    if algorithm == 18 {
-        skip_counted(&mut fields)?;
-    }
+    PublicParams::try_from_reader(PublicKeyAlgorithm::from(algorithm), public_bytes, &mut fields).ok()?;
     fields.first().copied()
-}
-
-/// Goes on behind as many bytes as the first one says.
-fn skip_counted(fields: &mut &[u8]) -> Option<()> {
-    let count = *fields.split_off_first()?;
-    fields.split_off(..usize::from(count)).map(drop)
 }
 
 impl Keyring {
@@ -311,7 +278,9 @@ mod tests {
         let mut body = vec![4, 0, 0, 0, 1, 22];
         body.extend([9, 0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01]);
         body.extend([0x01, 0x07]);
-        body.extend([0x40; 33]);
+        // The base point of the curve.
+        body.extend([0x40, 0x58]);
+        body.extend([0x66; 31]);
         body.push(usage);
         // A secret that begins with a zero, of which it has 256 bits all the same.
         body.extend([0x01, 0x00, 0x00]);
