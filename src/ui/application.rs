@@ -17,6 +17,7 @@ use crate::config;
 use crate::engine::job::CancelReason;
 use crate::i18n::gettext;
 use crate::plan::history::Problem;
+use crate::platform::folder;
 use crate::platform::handover;
 use crate::platform::machine::MachineWatch;
 
@@ -51,6 +52,8 @@ mod imp {
             gtk::Window::set_default_icon_name(config::APP_ID);
             self.obj().set_up_actions();
             self.obj().watch_drives();
+            // It is looked for once, and not on the main loop.
+            drop(gio::spawn_blocking(folder::home_in_backups));
             drop(gio::spawn_blocking(|| handover::remove_old(&glib::user_cache_dir(), SystemTime::now())));
         }
 

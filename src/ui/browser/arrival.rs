@@ -77,12 +77,12 @@ pub fn arrive(way: Way, catalog: &Catalog, job: &Job) -> Result<Arrival> {
 
 /// A plan's folder where it is in a backup: at its real place, if links lead to it. Those are looked at only then.
 fn plan_folder(folder: &Path, is_folder: impl Fn(&EntryPath) -> Result<bool>) -> Result<Option<EntryPath>> {
-    for path in [|folder: &Path| folder.to_owned(), |folder: &Path| reach(folder).folder] {
-        if let Ok(path) = EntryPath::from_user(&path(folder))
-            && is_folder(&path)?
-        {
-            return Ok(Some(path));
-        }
+    let find = |path: &Path| {
+        let Ok(path) = EntryPath::from_user(path) else { return Ok(None) };
+        Ok(is_folder(&path)?.then_some(path))
+    };
+    match find(folder)? {
+        None => find(&reach(folder).folder),
+        found => Ok(found),
     }
-    Ok(None)
 }
